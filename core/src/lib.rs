@@ -1,0 +1,1 @@
+//! The NetPay protocol.

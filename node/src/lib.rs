@@ -1,0 +1,1 @@
+//! A NetPay peer.
