@@ -1,1 +1,12 @@
-//! The NetPay protocol.
+//! The NetPay protocol without I/O: coins, records, wire messages, and the sessions of buyer and
+//! vendor as machines that are told the time and the input and answer with outputs.
+//!
+//! A module uses only those above it in this list.
+#![warn(missing_docs)]
+
+pub mod amount;
+pub mod time;
+pub mod codec;
+pub mod id;
+pub mod keys;
+pub mod coin;
