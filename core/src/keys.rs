@@ -201,6 +201,16 @@ impl<T: Signable> Unverified<T> {
     }
 }
 
+impl<T: Signable> Unverified<T> {
+    /// The signed object of a value that both sides know and a bare signature that came alone.
+    #[must_use]
+    pub fn rebuild(value: &T, signature: Signature) -> Self {
+        #[expect(clippy::expect_used, reason = "encode has already held the body to T::MAX <= MAX_BODY")]
+        let body = Bytes::try_from(codec::encode(value)).expect("a body within its limit");
+        Self { body, signature, of: PhantomData }
+    }
+}
+
 impl<T> Clone for Unverified<T> {
     fn clone(&self) -> Self {
         Self { body: self.body.clone(), signature: self.signature, of: PhantomData }
@@ -252,6 +262,11 @@ impl<T> Signed<T> {
     #[must_use]
     pub fn wire(&self) -> Unverified<T> {
         self.wire.clone()
+    }
+
+    /// The bare signature.
+    pub const fn signature(&self) -> Signature {
+        self.wire.signature
     }
 
     /// BLAKE3 of the signed message.

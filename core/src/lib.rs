@@ -10,3 +10,5 @@ pub mod codec;
 pub mod id;
 pub mod keys;
 pub mod coin;
+pub mod record;
+pub mod wire;

@@ -1,0 +1,4 @@
+//! What the DHT keeps: chain records and their witness rules; the file index; who is online.
+
+pub mod chain;
+pub mod witness;

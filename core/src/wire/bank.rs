@@ -1,0 +1,268 @@
+//! `/netpay/bank/1`: registering, buying coins, redeeming, and what an account holds. One request, one
+//! reply; the same request again gets the same reply.
+
+use super::BULK_FRAME;
+use super::hello::Membership;
+use super::reject::Reject;
+use crate::amount::{Cap, Coins};
+use crate::codec::{Bytes, List, Text, Wire};
+use crate::coin::segment::{Close, Open, SegmentNo};
+use crate::coin::touchstone::Touchstone;
+use crate::id::{ChainId, ObjectHash};
+use crate::keys::{Domain, PublicKey, SelfSigned, Signable, Signature, Unverified};
+use crate::record::chain::{Certificate, Evidence};
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// Claims in one redemption.
+pub const MAX_CLAIMS: usize = 24;
+/// Chains in one retirement or statement page.
+pub const MAX_CHAINS: usize = 64;
+/// Lines in one statement page.
+pub const MAX_LINES: usize = 100;
+/// How far a signed query's time may be off the broker's clock, in seconds.
+pub const QUERY_WINDOW: u64 = 300;
+/// A sealed seed: HPKE encapsulated key (32), ciphertext (16), tag (16).
+pub const SEALED_SEED: usize = 64;
+
+/// A voucher's code: 20 random bytes (160 bits), shown in Base32 groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VoucherCode(pub [u8; 20]);
+
+/// Opens an account for a key and makes the asking node a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// The account's key; signs this.
+    pub account: PublicKey,
+    /// The member's node: must be the node that asks.
+    pub node: PublicKey,
+    /// What it calls itself.
+    pub name: Text<64>,
+    /// A voucher to credit at once, as registration may ask for one.
+    pub voucher: Option<VoucherCode>,
+}
+
+/// Pays a voucher into an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayIn {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// The voucher.
+    pub voucher: VoucherCode,
+}
+
+/// Buys one chain. The request's id is the chain key: the same again gets the same chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buy {
+    /// The account that pays; signs this.
+    pub account: PublicKey,
+    /// The chain's key; signs this too ([`BankRequest::Buy`]).
+    pub chain_key: PublicKey,
+    /// How many coins.
+    pub n: Cap,
+    /// X25519 key to which the seed is sealed.
+    pub sealing_key: [u8; 32],
+}
+
+/// Redeems the claims that go with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redeem {
+    /// The account to be paid; signs this.
+    pub account: PublicKey,
+    /// BLAKE3 of the encoded list of claims.
+    pub claims: ObjectHash,
+}
+
+/// Asks what the account holds, from statement line `after` on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// When it was asked; at most [`QUERY_WINDOW`] off.
+    pub at: Time,
+    /// The last line already known, 0 for none.
+    pub after: u64,
+}
+
+/// Gives chains up: no refund is asked before settlement, and no Open will be signed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retire {
+    /// The account that bought them; signs this.
+    pub account: PublicKey,
+    /// The chains.
+    pub chains: List<ChainId, MAX_CHAINS>,
+}
+
+macro_rules! by_account {
+    ($($name:ident $max:literal $domain:literal)*) => {$(
+        impl Wire for $name {
+            const MAX: usize = $max;
+        }
+        impl Signable for $name {
+            const DOMAIN: Domain = *$domain;
+        }
+        impl SelfSigned for $name {
+            fn signer(&self) -> PublicKey {
+                self.account
+            }
+        }
+    )*};
+}
+
+by_account! {
+    Register 256 b"netpay/register\0"
+    PayIn 128 b"netpay/pay-in\0\0\0"
+    Buy 160 b"netpay/buy\0\0\0\0\0\0"
+    Redeem 128 b"netpay/redeem\0\0\0"
+    Query 128 b"netpay/query\0\0\0\0"
+    Retire 2200 b"netpay/retire\0\0\0"
+}
+
+/// One segment's earnings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// O_j.
+    pub open: Unverified<Open>,
+    /// C_j.
+    pub close: Unverified<Close>,
+    /// Opens `pay_to`.
+    pub salt: [u8; 32],
+    /// Of C_j: with it the claim is final at once.
+    pub certificate: Option<Certificate>,
+}
+
+/// The claims of one redemption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claims(pub List<Claim, MAX_CLAIMS>);
+
+impl Wire for Claims {
+    const MAX: usize = BULK_FRAME - 1024;
+}
+
+/// What is asked of the broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
+pub enum BankRequest {
+    /// Who are you?
+    Info,
+    /// See [`Register`].
+    Register(Unverified<Register>),
+    /// See [`PayIn`].
+    PayIn(Unverified<PayIn>),
+    /// See [`Buy`].
+    Buy {
+        /// Signed by the account.
+        buy: Unverified<Buy>,
+        /// The chain key's signature over the same object.
+        by_chain: Signature,
+    },
+    /// See [`Redeem`].
+    Redeem {
+        /// Signed by the account.
+        redeem: Unverified<Redeem>,
+        /// The claims its digest names.
+        claims: Claims,
+    },
+    /// See [`Query`].
+    Account(Unverified<Query>),
+    /// See [`Retire`].
+    Retire(Unverified<Retire>),
+    /// Somebody signed two things of which the rules allow one.
+    Evidence(Evidence),
+}
+
+impl Wire for BankRequest {
+    const MAX: usize = BULK_FRAME;
+}
+
+/// What a broker is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// The network's name.
+    pub network: Text<64>,
+    /// The signing key.
+    pub broker: PublicKey,
+    /// The operator's name for it.
+    pub name: Text<64>,
+    /// How to reach the operator.
+    pub contact: Text<128>,
+    /// What one coin is worth, for a person ("1 cent").
+    pub denomination: Text<64>,
+    /// Whether registering needs a voucher.
+    pub voucher_needed: bool,
+}
+
+/// What became of one claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Paid into the account, finally.
+    Paid(Coins),
+    /// Kept until settlement, since the close is not certified.
+    Pending {
+        /// The coins claimed.
+        coins: Coins,
+        /// When settlement is due at the earliest.
+        until: Time,
+    },
+    /// Not paid.
+    Refused(Reject),
+}
+
+/// One line of an account's statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementLine {
+    /// Its number, rising.
+    pub number: u64,
+    /// When.
+    pub at: Time,
+    /// What, for a person.
+    pub what: Text<120>,
+    /// Coins added to the balance; negative if taken.
+    pub change: i64,
+    /// The balance after it.
+    pub balance: Coins,
+}
+
+/// What an account holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Coins' worth of money that can buy chains or be paid out.
+    pub balance: Coins,
+    /// Claims that wait for settlement.
+    pub pending: Coins,
+    /// Whether the account is frozen.
+    pub frozen: bool,
+    /// The node's membership, renewed.
+    pub membership: Unverified<Membership>,
+    /// Lines after the one asked.
+    pub lines: List<StatementLine, MAX_LINES>,
+}
+
+/// The broker's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
+pub enum BankReply {
+    /// To Info.
+    Info(Info),
+    /// To Register, PayIn and Account.
+    Account(Account),
+    /// To Buy.
+    Sold {
+        /// T.
+        touchstone: Unverified<Touchstone>,
+        /// The seed, sealed with HPKE to the sealing key; `info` is the touchstone's hash.
+        sealed_seed: Bytes<SEALED_SEED>,
+    },
+    /// To Redeem: an outcome per claim, in their order.
+    Redeemed(List<(ChainId, SegmentNo, Outcome), MAX_CLAIMS>),
+    /// To Retire and Evidence.
+    Noted,
+    /// No.
+    Reject(Reject),
+}
+
+impl Wire for BankReply {
+    const MAX: usize = BULK_FRAME;
+}

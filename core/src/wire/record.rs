@@ -1,0 +1,65 @@
+//! `/netpay/record/1`: putting and reading what the DHT keeps, with a verdict for every put, never silence.
+
+use super::BULK_FRAME;
+use crate::codec::{List, Wire};
+use crate::id::{ChainId, ObjectHash};
+use crate::keys::Signature;
+use crate::record::chain::{ChainRecord, Evidence};
+use crate::record::witness::WhyRefused;
+use serde::{Deserialize, Serialize};
+
+/// Objects one put may ask acks of.
+pub const MAX_WANTED: usize = 2 * crate::record::chain::MAX_UNCERTIFIED + 2;
+
+/// What is asked of a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
+pub enum RecordRequest {
+    /// Keep this chain's state, and ack these objects of it.
+    PutChain {
+        /// The state.
+        record: ChainRecord,
+        /// The Opens and Closes whose acks are wanted.
+        want: List<ObjectHash, MAX_WANTED>,
+    },
+    /// Show what you keep of this chain.
+    GetChain(ChainId),
+}
+
+impl Wire for RecordRequest {
+    const MAX: usize = BULK_FRAME;
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
+pub enum RecordReply {
+    /// Kept, and acked in the order wanted; what is not kept has no ack.
+    Accepted {
+        /// Object and ack.
+        acks: List<(ObjectHash, Signature), MAX_WANTED>,
+    },
+    /// A newer state is kept: here it is.
+    Stale(ChainRecord),
+    /// The buyer signed two Opens of one segment: here is the proof.
+    Conflict(Evidence),
+    /// Not kept.
+    Refused(WhyRefused),
+    /// What is kept of the chain, and the acks of the newest objects; nothing, if it is not known.
+    Chain(Option<Shown>),
+}
+
+impl Wire for RecordReply {
+    const MAX: usize = BULK_FRAME;
+}
+
+/// A chain as one witness shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The state.
+    pub record: ChainRecord,
+    /// Acks of the newest Open and its Close.
+    pub acks: List<(ObjectHash, Signature), 2>,
+    /// Evidence against the buyer.
+    pub evidence: Option<Evidence>,
+}
