@@ -12,3 +12,6 @@ pub mod keys;
 pub mod coin;
 pub mod record;
 pub mod wire;
+pub mod wallet;
+pub mod till;
+pub mod session;
