@@ -151,7 +151,7 @@ impl KeySet {
             return if same { Verdict::Accepted } else { Verdict::Stale(kept.sequence) };
         }
         self.insert(listing);
-        self.hold_bounds(now);
+        self.hold_bounds(&vendor, now);
         let kept = self.get(&vendor, &root).is_some_and(|kept| kept.hash() == hash);
         if kept { Verdict::Accepted } else { Verdict::Full }
     }
@@ -224,18 +224,19 @@ impl KeySet {
         }
     }
 
-    fn hold_bounds(&mut self, now: Time) {
-        let broken = |set: &Self| {
-            set.len > MAX_PER_PLACE || set.vendors.values().any(|stall| stall.entries.len() > MAX_PER_VENDOR)
-        };
-        if broken(self) {
+    /// Restores the bounds, which only a listing of this vendor can have broken.
+    fn hold_bounds(&mut self, vendor: &PublicKey, now: Time) {
+        let own = |set: &Self| set.vendors.get(vendor).map_or(0, |stall| stall.entries.len());
+        if own(self) > MAX_PER_VENDOR || self.len > MAX_PER_PLACE {
             self.sweep(now);
         }
-        while broken(self) {
-            // Whoever breaks the vendor's bound has the most, too.
+        if own(self) > MAX_PER_VENDOR {
+            self.evict_oldest(vendor);
+        }
+        while self.len > MAX_PER_PLACE {
             let biggest = self.vendors.iter().max_by_key(|(_, stall)| (stall.entries.len(), stall.turn));
-            let Some(vendor) = biggest.map(|(vendor, _)| *vendor) else { return };
-            self.evict_oldest(&vendor);
+            let Some(biggest) = biggest.map(|(vendor, _)| *vendor) else { return };
+            self.evict_oldest(&biggest);
         }
     }
 
@@ -431,7 +432,7 @@ mod tests {
         let of = |vendors: std::ops::Range<u16>, files: u8| -> Vec<_> {
             vendors.flat_map(|v| (0..files).map(move |f| listing(v, f, u64::from(v % 7), |_| ()))).collect()
         };
-        let (a, b, c) = (of(0..150, 18), of(100..260, 13), of(240..1500, 1));
+        let (a, b, c) = (of(0..100, 18), of(80..130, 13), of(120..400, 1));
         let merged = |order: [&Vec<Signed<Listing>>; 3]| set_of(&order.map(|part| part.clone()).concat());
         let expected = merged([&a, &b, &c]);
         assert_eq!(expected.len(), MAX_PER_PLACE);
