@@ -10,6 +10,7 @@ pub mod codec;
 pub mod id;
 pub mod keys;
 pub mod coin;
+pub mod content;
 pub mod record;
 pub mod wire;
 pub mod wallet;
