@@ -58,7 +58,7 @@ impl Certify {
                 Step::Conflict(evidence)
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
-            RecordReply::Conflict(_) | RecordReply::Refused(_) | RecordReply::Chain(_) => {
+            RecordReply::Conflict(_) | RecordReply::Refused(_) | RecordReply::Chain(_) | RecordReply::Index(_) => {
                 Step::More
             }
         }
