@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn only_public_addresses_are_told_outside_a_local_network() {
-        for private in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.1.2.3/tcp/1", "/ip4/100.64.0.1/tcp/1", "/ip6/::1/tcp/1"]
+        for private in
+            ["/ip4/127.0.0.1/tcp/1", "/ip4/10.1.2.3/tcp/1", "/ip4/100.64.0.1/tcp/1", "/ip6/::1/tcp/1"]
         {
             assert!(!worth_telling(&address(private), false), "{private}");
             assert!(worth_telling(&address(private), true), "{private}");

@@ -13,6 +13,8 @@ mod address;
 mod behaviour;
 mod driver;
 mod handle;
+mod join;
+mod listen;
 mod protocol;
 mod routing;
 mod serve;

@@ -63,8 +63,4 @@ impl Protocol {
     pub(super) const fn name(self) -> StreamProtocol {
         StreamProtocol::new(self.id())
     }
-
-    pub(super) fn from_name(name: &StreamProtocol) -> Option<Self> {
-        Self::ALL.into_iter().find(|protocol| protocol.id() == name.as_ref())
-    }
 }
