@@ -4,7 +4,7 @@ use super::routing::NodeKey;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// How many nodes the book holds; those that were configured are never dropped.
@@ -44,8 +44,16 @@ pub(super) fn worth_telling(address: &Multiaddr, local: bool) -> bool {
         }
 }
 
-/// The IP address and TCP port of an address, if that is what it starts with.
-pub(super) fn ip_and_tcp_port(address: &Multiaddr) -> Option<(IpAddr, u16)> {
+/// What an address starts with, where that is a socket of this machine or another.
+pub(super) enum Socket {
+    /// A TCP socket.
+    Tcp(SocketAddr),
+    /// A UDP socket.
+    Udp(SocketAddr),
+}
+
+/// The socket of an address.
+pub(super) fn socket(address: &Multiaddr) -> Option<Socket> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => IpAddr::V4(ip),
@@ -53,7 +61,8 @@ pub(super) fn ip_and_tcp_port(address: &Multiaddr) -> Option<(IpAddr, u16)> {
         _ => return None,
     };
     match parts.next()? {
-        Protocol::Tcp(port) => Some((ip, port)),
+        Protocol::Tcp(port) => Some(Socket::Tcp(SocketAddr::new(ip, port))),
+        Protocol::Udp(port) => Some(Socket::Udp(SocketAddr::new(ip, port))),
         _ => None,
     }
 }
@@ -92,6 +101,8 @@ pub(super) struct Book {
 #[derive(Default)]
 struct Entry {
     addresses: Vec<Multiaddr>,
+    /// What the node itself told last.
+    told: Vec<Multiaddr>,
     configured: bool,
     used: u64,
     searched: Option<Instant>,
@@ -102,6 +113,15 @@ impl Book {
     pub(super) fn configure(&mut self, node: NodeKey, addresses: &[Multiaddr]) {
         self.add(node, addresses);
         self.entry(node).configured = true;
+    }
+
+    /// Notes what a node told of itself; says whether that is news.
+    pub(super) fn tell(&mut self, node: NodeKey, addresses: &[Multiaddr]) -> bool {
+        self.add(node, addresses);
+        let entry = self.entry(node);
+        let news = !addresses.is_empty() && entry.told != addresses;
+        entry.told = addresses.to_vec();
+        news
     }
 
     /// Puts addresses in front of those known; says whether one of them is new.

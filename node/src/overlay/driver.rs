@@ -485,7 +485,7 @@ impl Driver {
             return;
         }
         let told = self.worth_keeping(&info.listen_addrs);
-        let new = self.book.add(node, &told);
+        let news = self.book.tell(node, &told);
         if info.protocols.contains(&self.names.kad) {
             for address in &told {
                 self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
@@ -496,7 +496,7 @@ impl Driver {
             known.agent = info.agent_version;
             known.addresses.clone_from(&addresses);
         }
-        if new {
+        if news {
             self.shared.tell(Event::Learned { node, addresses });
         }
     }

@@ -17,7 +17,8 @@ pub enum Event {
     Connected(NodeKey),
     /// A node has no connection any more.
     Disconnected(NodeKey),
-    /// A node told its addresses, and they are new: worth keeping for the next start.
+    /// A node told its addresses, for the first time since the start or other than before: worth keeping for
+    /// the next start.
     Learned {
         /// Who.
         node: NodeKey,
