@@ -1,1 +1,3 @@
 //! A NetPay peer.
+
+pub mod overlay;
