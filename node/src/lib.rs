@@ -3,7 +3,9 @@
 //! A module uses only those above it in this list.
 #![warn(missing_docs)]
 
+pub mod clock;
 pub mod store;
 pub mod home;
 pub mod overlay;
+pub mod witness;
 pub mod app;
