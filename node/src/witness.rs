@@ -5,7 +5,8 @@ use crate::clock;
 use crate::store::{Batch, Db, StoreError, Table};
 use netpay_core::codec::{self, List};
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
-use netpay_core::keys::{PublicKey, SecretKey, Signature};
+use netpay_core::coin::segment::Close;
+use netpay_core::keys::{PublicKey, SecretKey, Signature, Unverified};
 use netpay_core::record::chain::{self as record, Ack, ChainRecord};
 use netpay_core::record::witness::{Bench, Kept, Verdict, WhyRefused, judge};
 use netpay_core::time::Time;
@@ -51,7 +52,12 @@ impl Witness {
     ///
     /// # Errors
     /// If the store fails: nothing is acked then.
-    pub async fn put(&self, record: ChainRecord, want: &[ObjectHash]) -> Result<RecordReply, StoreError> {
+    pub async fn put(
+        &self,
+        record: ChainRecord,
+        closes: &[Unverified<Close>],
+        want: &[ObjectHash],
+    ) -> Result<RecordReply, StoreError> {
         let Ok(line) = record::verify(record, &self.network, &self.broker) else {
             return Ok(RecordReply::Refused(WhyRefused::Bad));
         };
@@ -59,8 +65,8 @@ impl Witness {
         let _one_at_a_time = self.shards[usize::from(chain.0[0]) % SHARDS].lock().await;
         let kept = self.kept(&chain)?;
         let me = self.key.public();
-        let bench = Bench { me: &me, birth: self.birth, now: clock::time() };
-        let (next, verdict) = judge(kept.as_ref(), &line, bench);
+        let bench = Bench { network: &self.network, me: &me, birth: self.birth, now: clock::time() };
+        let (next, verdict) = judge(kept.as_ref(), &line, closes, bench);
         if let Some(next) = &next
             && kept.as_ref() != Some(next)
         {

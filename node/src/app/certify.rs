@@ -12,8 +12,7 @@ use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Signed;
 use netpay_core::record::chain::{self as record, Certificate, ChainRecord, Evidence, Line};
 use netpay_core::session::certify::{Certify, Step};
-use netpay_core::session::vendor::wanted;
-use netpay_core::till::{TillChange, record_to_certify};
+use netpay_core::till::{TillChange, showing};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -131,14 +130,15 @@ async fn chain_now(node: Node, chain: ChainId) {
 /// If the store fails. Witnesses that do not answer are no error: the rest may come later.
 pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::Trouble> {
     let Some(line) = node.line_of(chain)? else { return Ok(false) };
-    let Some((record, want)) = node.till(|till| {
-        let want = wanted(&line, till);
-        Some((record_to_certify(till, &line)?, want)).filter(|(_, want)| !want.is_empty())
-    }) else {
-        return Ok(true);
+    let Some(showing) = node.till(|till| showing(till, &line)) else { return Ok(true) };
+    let Some(record) = showing.line.record() else { return Ok(false) };
+    let request = RecordRequest::PutChain {
+        record,
+        closes: List::first_of(showing.closes),
+        want: List::first_of(showing.want.iter().copied()),
     };
-    let mut certify = Certify::new(node.network(), line.touchstone.clone(), want.iter().copied());
-    let mut replies = put(node, &line.touchstone, record, &want);
+    let mut certify = Certify::new(node.network(), line.touchstone.clone(), showing.want.iter().copied());
+    let mut replies = ask(node, &line.touchstone, codec::encode(&request));
     let broker = node.broker_key();
     while let Some((seat, reply)) = replies.next().await {
         match certify.heard(seat, reply, &broker) {
@@ -200,11 +200,6 @@ fn newness(line: &Line) -> (u32, bool) {
 
 type Replies = FuturesUnordered<futures::future::BoxFuture<'static, (u8, RecordReply)>>;
 
-fn put(node: &Node, touchstone: &Signed<Touchstone>, record: ChainRecord, want: &[ObjectHash]) -> Replies {
-    let request = RecordRequest::PutChain { record, want: List::first_of(want.iter().copied()) };
-    ask(node, touchstone, codec::encode(&request))
-}
-
 /// Asks the whole committee at once; those that do not answer in time are left out.
 fn ask(node: &Node, touchstone: &Signed<Touchstone>, request: Vec<u8>) -> Replies {
     let seats = touchstone.committee.iter().enumerate();
@@ -232,11 +227,10 @@ impl Node {
 
     /// Chains of which the till holds something that lacks its certificate.
     fn uncertified_chains(&self) -> Vec<ChainId> {
-        let lacking = |held: &&netpay_core::till::Held| {
-            held.paid().0 > 0 && if held.close().is_some() { held.close_certificate().is_none() } else { !held.is_certified() }
+        let lacking = |till: &netpay_core::till::Till| {
+            till.all().filter(|held| held.lacks_certificate()).map(|held| held.open().chain).collect()
         };
-        let mut chains: Vec<ChainId> =
-            self.till(|till| till.all().filter(lacking).map(|held| held.open().chain).collect());
+        let mut chains: Vec<ChainId> = self.till(|till| lacking(till));
         chains.dedup();
         chains
     }
@@ -249,10 +243,9 @@ impl Node {
         let mut batch = Batch::new();
         self.till_rows(&changes, &mut batch);
         if let Some(mut line) = self.line_of(chain)? {
-            if let Some(record) = self.till(|till| record_to_certify(till, &line))
-                && let Ok(closed) = record::verify(record, &self.network(), &self.broker_key())
-            {
-                line = closed;
+            // With its own Closes in it, a line is certified by a certificate of one of them too.
+            if let Some(showing) = self.till(|till| showing(till, &line)) {
+                line = showing.line;
             }
             for certificate in &certificates {
                 line.certify(&self.network(), certificate.clone());
