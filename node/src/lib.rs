@@ -1,1 +1,4 @@
 //! A NetPay peer.
+
+pub mod invite;
+pub mod sealed;
