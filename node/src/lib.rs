@@ -1,4 +1,11 @@
-//! A NetPay peer.
+//! A NetPay peer: the overlay it lives in, the stores it relies on, the six things it does, and its command.
+//!
+//! A module uses only those above it in this list.
+#![warn(missing_docs)]
 
 pub mod invite;
 pub mod sealed;
+pub mod store;
+pub mod home;
+pub mod overlay;
+pub mod app;

@@ -78,6 +78,12 @@ impl Meter {
         }
     }
 
+    /// Puts a stored meter back to where it stood. The pair was verified before it was stored.
+    pub const fn restore(&mut self, index: Index, release: Release) {
+        self.index = index;
+        self.release = release;
+    }
+
     /// The index paid up to.
     #[must_use]
     pub const fn index(&self) -> Index {

@@ -139,6 +139,13 @@ impl Segment {
         self.close.as_ref().map_or(self.open.cap.as_index(), |close| close.end)
     }
 
+    /// Whether `object` is this segment's Open or Close. A witness acks a Close only after its Open, so a
+    /// certificate of either certifies the Open.
+    #[must_use]
+    pub fn is(&self, object: &ObjectHash) -> bool {
+        self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
+    }
+
     fn link(&self) -> Link {
         Link { open: self.open.wire(), close: self.close.as_ref().map(Signed::wire) }
     }
@@ -244,7 +251,7 @@ impl Line {
     /// Takes a certificate of a segment's Open (or Close): what lies below it need not be shown any more.
     /// Returns whether it held and was of use.
     pub fn certify(&mut self, network: &NetworkId, certificate: Certificate) -> bool {
-        let at = self.segments.iter().position(|segment| segment.open.hash() == certificate.object);
+        let at = self.segments.iter().position(|segment| segment.is(&certificate.object));
         let Some(at) = at.filter(|_| certificate.holds(network, &self.touchstone)) else { return false };
         let rest = self.segments.split_off(at + 1);
         if let Some(segment) = self.segments.pop() {
@@ -277,15 +284,19 @@ pub fn verify(record: ChainRecord, network: &NetworkId, broker: &PublicKey) -> R
     if let Some((link, certificate)) = record.base {
         let (open, close) = genuine(link, network, &line.touchstone)?;
         let j = open.j;
-        if certificate.object != open.hash() || !certificate.holds(network, &line.touchstone) {
-            return Err(BadRecord::Certificate(j));
-        }
         if !open.lease_is_allowed(line.touchstone.n) || open.chain != line.chain() {
             return Err(BadRecord::Lease(j));
         }
         line.base = Some((Segment { open, close: None }, certificate));
         if let Some(close) = close {
             line.close(close)?;
+        }
+        let certified = line
+            .base
+            .as_ref()
+            .is_some_and(|(segment, own)| segment.is(&own.object) && own.holds(network, &line.touchstone));
+        if !certified {
+            return Err(BadRecord::Certificate(j));
         }
     }
     for link in record.links.into_vec() {

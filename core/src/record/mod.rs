@@ -1,4 +1,6 @@
 //! What the DHT keeps: chain records and their witness rules; the file index; who is online.
 
 pub mod chain;
+pub mod index;
+pub mod presence;
 pub mod witness;

@@ -65,6 +65,12 @@ pub struct KeptSegment {
     whole: Option<Link>,
 }
 
+impl KeptSegment {
+    fn is(&self, object: &ObjectHash) -> bool {
+        self.hash == *object || self.close.is_some_and(|(hash, _)| hash == *object)
+    }
+}
+
 /// What a witness keeps of one chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
@@ -120,7 +126,7 @@ impl Kept {
     pub fn keeps(&self, object: &ObjectHash) -> bool {
         self.segments
             .values()
-            .any(|segment| segment.hash == *object || segment.close.is_some_and(|(hash, _)| hash == *object))
+            .any(|segment| segment.is(object))
     }
 
     /// The evidence against the buyer, if there is any.
@@ -145,7 +151,7 @@ impl Kept {
         let whole: Vec<(&SegmentNo, &Link)> =
             self.segments.iter().filter_map(|(j, segment)| Some((j, segment.whole.as_ref()?))).collect();
         let based = self.base.as_ref().and_then(|certificate| {
-            let at = whole.iter().position(|(j, _)| self.segments[j].hash == certificate.object)?;
+            let at = whole.iter().position(|(j, _)| self.segments[j].is(&certificate.object))?;
             Some((at, certificate))
         });
         let above = based.map_or(0, |(at, _)| at + 1);
@@ -283,7 +289,7 @@ fn trim(kept: &mut Kept) {
     let base = kept.base.as_ref().map(|certificate| certificate.object);
     let old = kept.segments.len().saturating_sub(KEPT_WHOLE);
     for segment in kept.segments.values_mut().take(old) {
-        if Some(segment.hash) != base {
+        if !base.is_some_and(|object| segment.is(&object)) {
             segment.whole = None;
         }
     }

@@ -2,8 +2,10 @@
 //! Ids end in a version; a tag is never used for something else later.
 
 pub mod bank;
+pub mod browse;
 pub mod handoff;
 pub mod hello;
+pub mod index;
 pub mod record;
 pub mod reject;
 pub mod trade;

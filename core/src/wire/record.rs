@@ -1,6 +1,7 @@
 //! `/netpay/record/1`: putting and reading what the DHT keeps, with a verdict for every put, never silence.
 
 use super::BULK_FRAME;
+use super::index::{IndexReply, IndexRequest};
 use crate::codec::{List, Wire};
 use crate::id::{ChainId, ObjectHash};
 use crate::keys::Signature;
@@ -24,10 +25,12 @@ pub enum RecordRequest {
     },
     /// Show what you keep of this chain.
     GetChain(ChainId),
+    /// The file index and presence.
+    Index(IndexRequest),
 }
 
 impl Wire for RecordRequest {
-    const MAX: usize = BULK_FRAME;
+    const MAX: usize = BULK_FRAME + 8;
 }
 
 /// The answer.
@@ -47,10 +50,12 @@ pub enum RecordReply {
     Refused(WhyRefused),
     /// What is kept of the chain, and the acks of the newest objects; nothing, if it is not known.
     Chain(Option<Shown>),
+    /// To Index.
+    Index(IndexReply),
 }
 
 impl Wire for RecordReply {
-    const MAX: usize = BULK_FRAME;
+    const MAX: usize = BULK_FRAME + 8;
 }
 
 /// A chain as one witness shows it.

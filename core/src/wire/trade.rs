@@ -7,10 +7,10 @@
 use super::CONTROL_FRAME;
 use super::hello::HolderTag;
 use super::reject::Reject;
-use crate::amount::{Coins, Index};
+use crate::amount::Coins;
 use crate::codec::{List, Wire};
 use crate::coin::payment::Pay;
-use crate::coin::segment::{Close, Handover, Open, SegmentNo};
+use crate::coin::segment::{Close, Handover};
 use crate::id::{ChainId, ContentRoot};
 use crate::keys::{PublicKey, Unverified};
 use crate::record::chain::{Certificate, ChainRecord};
@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 pub const MAX_PROOF: usize = 40;
 /// Spans of units that may wait at the vendor.
 pub const MAX_SPANS: usize = 64;
+
+/// Closes in one receipt frame.
+pub const MAX_RECEIPTS: usize = 32;
 
 /// A stretch of units: `first`, `first + 1`, … `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,25 +46,29 @@ pub struct Terms {
     pub unit_log: u8,
 }
 
+/// A buyer's running account for one download at one vendor, under a number only the two know: what was
+/// paid stays paid over breaks and crashes, and a unit already charged is sent again for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TabId(pub [u8; 16]);
+
 /// How a sale is paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
 pub enum Funding {
     /// The price is zero.
     Free,
-    /// A new segment here: the chain's state with this vendor's Open as its newest, and the first payment.
+    /// The chain's state, with at least one Open for this vendor, and a payment in one of them.
     Opened {
         /// From which the holder key follows.
         tag: HolderTag,
-        /// The chain, the new Open last.
+        /// The chain.
         record: ChainRecord,
-        /// The first payment.
+        /// The payment.
         pay: Pay,
     },
-    /// The chain is still open at another vendor: ask it to close, then say where the new segment may begin.
+    /// The chain is still open at another vendor: ask it to close, then say where the next segment may begin.
     Handover {
-        /// From which the holder key follows.
-        tag: HolderTag,
         /// The chain, the other vendor's Open last.
         record: ChainRecord,
         /// Signed by the chain key.
@@ -73,7 +80,7 @@ pub enum Funding {
     Continue {
         /// The chain.
         chain: ChainId,
-        /// The next payment in it.
+        /// The next payment in it, or the last one again.
         pay: Pay,
     },
 }
@@ -84,6 +91,8 @@ pub enum Funding {
 pub enum ToVendor {
     /// Always first.
     Order {
+        /// The running account; the same again after a break.
+        tab: TabId,
         /// What.
         terms: Terms,
         /// Which units, first of all.
@@ -94,19 +103,23 @@ pub enum ToVendor {
     /// More units.
     Want(Span),
     /// Payment for units verified, or ahead for the first.
-    Pay(Pay),
-    /// The next segment here, from where the last one ends.
-    Open(Unverified<Open>),
-    /// The new segment after a handover, and the first payment in it.
-    Opened {
-        /// The Open.
-        open: Unverified<Open>,
+    Pay {
+        /// The chain.
+        chain: ChainId,
         /// The payment.
         pay: Pay,
     },
-    /// Nothing more is wanted; close the segment, and send the receipt.
+    /// The chain's state with a new Open for this vendor: the next lease, the lease after a handover, or
+    /// the first of another chain.
+    Open {
+        /// From which the holder key follows.
+        tag: HolderTag,
+        /// The chain.
+        record: ChainRecord,
+    },
+    /// Nothing more is wanted; close the segments, and send the receipts.
     Close,
-    /// Nothing more is wanted; the segment stays open for the next purchase here.
+    /// Nothing more is wanted; the newest segment stays open for the next purchase here.
     Done,
 }
 
@@ -131,19 +144,10 @@ pub enum ToBuyer {
     Settled(Unverified<Close>),
     /// The other vendor cannot be asked (gone, silent, or it refuses): open at its cap.
     Unsettled,
-    /// Half the lease is used up: open the next.
-    NeedOpen,
-    /// How far this vendor has counted payments, after a break.
-    Counted {
-        /// The segment.
-        j: SegmentNo,
-        /// Its index here.
-        index: Index,
-    },
     /// Witnesses keep this; show it instead of what lies below it.
     Certified(Certificate),
     /// The receipts of the segments closed now.
-    Receipt(List<Unverified<Close>, 8>),
+    Receipt(List<Unverified<Close>, MAX_RECEIPTS>),
     /// No; and if an Open was shown with the order, its segment closed unused.
     Reject {
         /// Why.

@@ -1,0 +1,485 @@
+//! The buyer's side of one sale: fund it, pay what was verified, take the receipts.
+//!
+//! One machine per vendor and download. It pays exactly for units that it was told are verified, plus the
+//! first one ahead; which units to ask of whom is decided outside.
+
+use crate::amount::{Coins, Count};
+use crate::coin::segment::SegmentNo;
+use crate::id::ChainId;
+use crate::keys::{PublicKey, Unverified};
+use crate::record::chain::{Certificate, MAX_UNCERTIFIED};
+use crate::wire::hello::HolderTag;
+use crate::coin::payment::Pay;
+use crate::coin::segment::Close;
+use crate::time::Moment;
+use crate::wallet::{Seller, Wallet, WalletChange, WalletError};
+use crate::wire::reject::Reject;
+use crate::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
+
+/// What a sale is about, and what was paid on its tab in earlier attempts.
+#[derive(Clone, Debug)]
+pub struct Purchase {
+    /// The running account at this vendor.
+    pub tab: TabId,
+    /// The vendor's offer.
+    pub terms: Terms,
+    /// The first units wanted.
+    pub span: Span,
+    /// Paid on this tab so far, as made durable.
+    pub paid: Coins,
+    /// The price of the units of this tab verified so far.
+    pub owed: Coins,
+    /// The price of the first unit, which is paid ahead while nothing is verified.
+    pub ahead: Coins,
+    /// The price of everything that will be wanted here, to size the leases.
+    pub expected: Coins,
+}
+
+/// What happens to the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The stream is there.
+    Begin,
+    /// The vendor said (anything but a unit).
+    Heard(Box<ToBuyer>),
+    /// A unit's bytes arrived and were verified; this is its price.
+    Verified(Coins),
+    /// More units are wanted here.
+    More(Span),
+    /// All inputs at hand were given: pay what is due.
+    Settle,
+    /// Nothing more is wanted: ask for the receipts.
+    Finish,
+}
+
+/// What the machine wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Make these wallet rows and the tab's `paid` durable before going on.
+    Persist {
+        /// Wallet rows.
+        changes: Vec<WalletChange>,
+        /// Paid on the tab.
+        paid: Coins,
+    },
+    /// Say this to the vendor.
+    Send(Box<ToVendor>),
+    /// The sale is over; the wallet has the receipts.
+    Finished,
+    /// The vendor refused.
+    Refused(Reject),
+    /// The wallet has no coins for the rest.
+    OutOfCoins,
+}
+
+/// Where a sale stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before `Begin`.
+    New,
+    /// Waiting for the vendor that the chain is still open at.
+    HandingOver(ChainId, SegmentNo),
+    /// Units and payments flow.
+    Open,
+    /// Waiting for the receipts.
+    Closing,
+    /// Nothing more happens.
+    Over,
+}
+
+/// The buyer's machine.
+#[derive(Debug)]
+pub struct Buyer {
+    purchase: Purchase,
+    /// The vendor's node.
+    node: PublicKey,
+    /// Tags and holder keys of the vendor that no chain used yet.
+    fresh: Vec<Seller>,
+    verified: u64,
+    /// The segments paid in here, oldest first; payments go into the oldest with coins left.
+    segments: Vec<(ChainId, SegmentNo)>,
+    phase: Phase,
+}
+
+impl Buyer {
+    /// A sale that has not begun. `fresh` are the vendor's answers to tags that no chain used yet.
+    #[must_use]
+    pub const fn new(purchase: Purchase, node: PublicKey, fresh: Vec<Seller>) -> Self {
+        Self { purchase, node, fresh, verified: 0, segments: Vec::new(), phase: Phase::New }
+    }
+
+    /// Paid on the tab so far.
+    #[must_use]
+    pub const fn paid(&self) -> Coins {
+        self.purchase.paid
+    }
+
+    /// The machine's step.
+    pub fn handle(&mut self, now: Moment, input: Input, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        match (self.phase, input) {
+            (Phase::New, Input::Begin) => self.begin(now, wallet, out),
+            (Phase::Over | Phase::New, _) | (_, Input::Begin) => {}
+            (_, Input::Heard(heard)) => self.hear(now, *heard, wallet, out),
+            (_, Input::Verified(price)) => {
+                self.verified += 1;
+                self.purchase.owed = self.purchase.owed.saturating_add(price);
+            }
+            (_, Input::More(span)) => out.push(send(ToVendor::Want(span))),
+            (Phase::Open, Input::Settle) => self.settle(now, wallet, out),
+            (Phase::HandingOver(..) | Phase::Closing, Input::Settle) => {}
+            (_, Input::Finish) => self.finish(now, wallet, out),
+        }
+    }
+
+    fn begin(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        self.phase = Phase::Open;
+        if self.purchase.terms.price == Coins::ZERO {
+            out.push(self.order(Funding::Free));
+            return;
+        }
+        if self.continue_here(wallet, out) {
+            return;
+        }
+        let Some((id, handed)) = self.choose(now, wallet) else {
+            self.phase = Phase::Over;
+            out.push(Output::OutOfCoins);
+            return;
+        };
+        match handed {
+            Some((j, from)) => self.ask_for_handover(id, j, from, wallet, out),
+            None => self.open_and_order(id, now, wallet, out),
+        }
+    }
+
+    fn order(&self, funding: Funding) -> Output {
+        let Purchase { tab, terms, span, .. } = &self.purchase;
+        send(ToVendor::Order { tab: *tab, terms: terms.clone(), span: *span, funding })
+    }
+
+    /// Goes on in segments that are still open here: from an earlier sale, or from before a break. Their
+    /// last payments are sent again, in case the vendor never got them.
+    fn continue_here(&mut self, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
+        let here: Vec<(ChainId, SegmentNo)> = wallet
+            .chains()
+            .filter(|(_, chain)| !chain.is_retired())
+            .flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (*id, *j, lease)))
+            .filter(|(_, _, lease)| lease.seller.node == self.node && !lease.ended && !lease.in_use)
+            .map(|(id, j, _)| (id, j))
+            .collect();
+        let Some((id, j)) = here.last().copied() else { return false };
+        here.iter().for_each(|(id, j)| wallet.hold(id, *j));
+        self.segments = here;
+        let Some(lease) = wallet.chain(&id).and_then(|chain| chain.lease(j)) else { return false };
+        let (left, tag) = (lease.left(), lease.seller.tag);
+        let coins = Count::from_coins(self.due()).map_or(left, |due| due.min(left));
+        let Ok((pay, change)) = wallet.pay(&id, j, coins) else { return false };
+        self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
+        out.push(Output::Persist { changes: vec![change], paid: self.purchase.paid });
+        let Some(chain) = wallet.chain(&id) else { return false };
+        let funding = match chain.record().filter(|_| chain.line().segment(j).is_some()) {
+            Some(record) => Funding::Opened { tag, record, pay },
+            None => Funding::Continue { chain: id, pay },
+        };
+        out.push(self.order(funding));
+        let older = self.segments.iter().filter(|segment| **segment != (id, j));
+        let again = older.filter_map(|(id, j)| Some((*id, wallet.chain(id)?.last_pay(*j)?)));
+        out.extend(again.map(|(chain, pay)| send(ToVendor::Pay { chain, pay })));
+        true
+    }
+
+    /// The chain to pay from: one that no sale holds if there is one, the emptiest of those that suffice,
+    /// else the fullest; and where it must be handed over from.
+    fn choose(&self, now: Moment, wallet: &Wallet) -> Option<(ChainId, Option<(SegmentNo, PublicKey)>)> {
+        let wanted = self.purchase.expected.saturating_sub(self.purchase.owed).0;
+        let best = wallet
+            .chains()
+            .filter(|(_, chain)| chain.is_spendable(now.time()))
+            .filter_map(|(id, chain)| {
+                let newest = chain.newest_open();
+                let back = newest.filter(|(_, lease)| !lease.in_use).map_or(0, |(_, lease)| lease.left().0);
+                let coins = chain.spread().free + u64::from(back);
+                (coins > 0).then_some((id, chain, coins))
+            })
+            .min_by_key(|(id, chain, coins)| {
+                let busy = chain.leases().any(|(_, lease)| lease.in_use);
+                let full = chain.line().uncertified() >= MAX_UNCERTIFIED;
+                (full, busy, *coins < wanted, if *coins < wanted { u64::MAX - coins } else { *coins }, **id)
+            })?;
+        let (id, chain, _) = best;
+        let handed = chain
+            .newest_open()
+            .filter(|(_, lease)| !lease.in_use && lease.left().0 > 0)
+            .map(|(j, lease)| (j, lease.seller.node));
+        Some((*id, handed))
+    }
+
+    fn ask_for_handover(
+        &mut self,
+        id: ChainId,
+        j: SegmentNo,
+        from: PublicKey,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        let to = self.seller_for(id, wallet).map(|seller| seller.holder);
+        let handover = to.and_then(|to| wallet.hand_over(&id, j, to).ok());
+        let record = wallet.chain(&id).and_then(|chain| chain.record());
+        let (Some(handover), Some(record)) = (handover, record) else {
+            self.fail(wallet, out);
+            return;
+        };
+        wallet.hold(&id, j);
+        self.phase = Phase::HandingOver(id, j);
+        out.push(self.order(Funding::Handover { record, handover, from }));
+    }
+
+    fn open_and_order(&mut self, id: ChainId, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        let Ok((tag, change)) = self.open(id, now, wallet) else {
+            self.fail(wallet, out);
+            return;
+        };
+        let Some((_, pay, more)) = self.pay_towards(self.due(), wallet) else {
+            self.fail(wallet, out);
+            return;
+        };
+        let Some(record) = wallet.chain(&id).and_then(|chain| chain.record()) else {
+            self.fail(wallet, out);
+            return;
+        };
+        out.push(Output::Persist { changes: vec![change, more], paid: self.purchase.paid });
+        out.push(self.order(Funding::Opened { tag, record, pay }));
+        self.settle(now, wallet, out);
+    }
+
+    /// Opens the next segment of a chain here.
+    fn open(
+        &mut self,
+        id: ChainId,
+        now: Moment,
+        wallet: &mut Wallet,
+    ) -> Result<(HolderTag, WalletChange), WalletError> {
+        let seller = self.seller_for(id, wallet).ok_or(WalletError::NotSpendable)?;
+        let rest = self.purchase.expected.max(self.due_total()).saturating_sub(self.purchase.paid);
+        let needed = Count::from_coins(rest).unwrap_or(Count(crate::wallet::MAX_LEASE));
+        let (j, change) = wallet.open(&id, seller, needed, self.purchase.paid, now.time())?;
+        self.fresh.retain(|fresh| fresh.tag != seller.tag);
+        self.segments.push((id, j));
+        Ok((seller.tag, change))
+    }
+
+    /// The holder key this vendor has for a chain: the one it had before, else a fresh one.
+    fn seller_for(&self, id: ChainId, wallet: &Wallet) -> Option<Seller> {
+        let leases = wallet.chain(&id)?.leases();
+        let before = leases.map(|(_, lease)| lease.seller).find(|seller| seller.node == self.node);
+        before.or_else(|| self.fresh.first().copied())
+    }
+
+    /// What should have been paid by now: the units verified, or the first one ahead.
+    fn due_total(&self) -> Coins {
+        let Purchase { owed, ahead, .. } = self.purchase;
+        if owed == Coins::ZERO && self.verified == 0 { ahead } else { owed }
+    }
+
+    fn due(&self) -> Coins {
+        self.due_total().saturating_sub(self.purchase.paid)
+    }
+
+    /// The oldest segment here that has coins left.
+    fn paying(&self, wallet: &Wallet) -> Option<(ChainId, SegmentNo, Count)> {
+        self.segments.iter().find_map(|(id, j)| {
+            let left = wallet.chain(id)?.lease(*j)?.left();
+            (left > Count::ZERO).then_some((*id, *j, left))
+        })
+    }
+
+    /// Pays `due`, or as much of it as one segment has left.
+    fn pay_towards(&mut self, due: Coins, wallet: &mut Wallet) -> Option<(ChainId, Pay, WalletChange)> {
+        let (id, j, left) = self.paying(wallet)?;
+        let coins = Count::from_coins(due).map_or(left, |due| due.min(left));
+        let (pay, change) = wallet.pay(&id, j, coins).ok()?;
+        self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
+        Some((id, pay, change))
+    }
+
+    /// Pays what is due, opening the next lease where the last is used up.
+    fn settle(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        if self.purchase.terms.price == Coins::ZERO {
+            return;
+        }
+        let mut changes = Vec::new();
+        let mut sends = Vec::new();
+        while self.due() > Coins::ZERO {
+            if let Some((chain, pay, change)) = self.pay_towards(self.due(), wallet) {
+                changes.push(change);
+                sends.push(send(ToVendor::Pay { chain, pay }));
+                continue;
+            }
+            match self.next_lease(now, wallet) {
+                Ok((change, open)) => {
+                    changes.push(change);
+                    sends.push(open);
+                }
+                // The vendor certifies what it holds and says so; then there is room for another Open.
+                Err(WalletError::Uncertified) => break,
+                Err(_) => {
+                    sends.push(Output::OutOfCoins);
+                    break;
+                }
+            }
+        }
+        if let Some((change, open)) = self.ahead_of_need(now, wallet) {
+            changes.push(change);
+            sends.push(open);
+        }
+        if !changes.is_empty() {
+            out.push(Output::Persist { changes, paid: self.purchase.paid });
+        }
+        out.append(&mut sends);
+    }
+
+    /// Opens the next lease at half of the last one, so that the vendor can have it certified in time.
+    fn ahead_of_need(&mut self, now: Moment, wallet: &mut Wallet) -> Option<(WalletChange, Output)> {
+        let (id, j, left) = self.paying(wallet)?;
+        let is_last = self.segments.last() == Some(&(id, j));
+        let chain = wallet.chain(&id)?;
+        let half_used = left.0 * 2 <= chain.lease(j)?.open.lease().0;
+        let rest = self.purchase.expected.saturating_sub(self.purchase.paid);
+        // The last place in the record is kept for an Open that is really needed.
+        let crowded = chain.line().uncertified() + 2 > MAX_UNCERTIFIED;
+        if rest <= left.into() || !is_last || !half_used || crowded {
+            return None;
+        }
+        self.next_lease(now, wallet).ok()
+    }
+
+    fn next_lease(&mut self, now: Moment, wallet: &mut Wallet) -> Result<(WalletChange, Output), WalletError> {
+        let here = self.segments.last().map(|(id, _)| *id);
+        let id = match here.filter(|id| wallet.chain(id).is_some_and(|chain| chain.spread().free > 0)) {
+            Some(id) => id,
+            None => self.choose(now, wallet).ok_or(WalletError::Exhausted)?.0,
+        };
+        let (tag, change) = self.open(id, now, wallet)?;
+        let record = wallet.chain(&id).and_then(|chain| chain.record()).ok_or(WalletError::Uncertified)?;
+        Ok((change, send(ToVendor::Open { tag, record })))
+    }
+
+    fn hear(&mut self, now: Moment, heard: ToBuyer, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        match heard {
+            ToBuyer::Settled(close) => {
+                if let Phase::HandingOver(id, j) = self.phase {
+                    // A close that claims more than was released is no answer.
+                    let change = wallet.closed(&id, close).or_else(|_| wallet.abandon(&id, j));
+                    self.open_after_handover(id, change, now, wallet, out);
+                }
+            }
+            ToBuyer::Unsettled => {
+                if let Phase::HandingOver(id, j) = self.phase {
+                    let change = wallet.abandon(&id, j);
+                    self.open_after_handover(id, change, now, wallet, out);
+                }
+            }
+            ToBuyer::Certified(certificate) => self.certified(certificate, now, wallet, out),
+            ToBuyer::Receipt(closes) => self.receipts(closes.into_vec(), wallet, out),
+            ToBuyer::Reject { reject, close } => {
+                let changes = close.map(|close| self.take_close(close, wallet)).into_iter().flatten().collect();
+                out.push(Output::Persist { changes, paid: self.purchase.paid });
+                self.over(wallet);
+                out.push(Output::Refused(reject));
+            }
+            ToBuyer::Unit { .. } => {}
+        }
+    }
+
+    fn open_after_handover(
+        &mut self,
+        id: ChainId,
+        freed: Result<WalletChange, WalletError>,
+        now: Moment,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        self.phase = Phase::Open;
+        let opened = freed.and_then(|freed| {
+            let (tag, change) = self.open(id, now, wallet)?;
+            let record = wallet.chain(&id).and_then(|chain| chain.record()).ok_or(WalletError::Uncertified)?;
+            Ok((freed, change, ToVendor::Open { tag, record }))
+        });
+        match opened {
+            Ok((freed, change, open)) => {
+                out.push(Output::Persist { changes: vec![freed, change], paid: self.purchase.paid });
+                out.push(send(open));
+                self.settle(now, wallet, out);
+            }
+            Err(_) => self.fail(wallet, out),
+        }
+    }
+
+    fn certified(
+        &mut self,
+        certificate: Certificate,
+        now: Moment,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        let ids: std::collections::BTreeSet<ChainId> = self.segments.iter().map(|(id, _)| *id).collect();
+        let changes: Vec<WalletChange> =
+            ids.iter().filter_map(|id| wallet.certified(id, certificate.clone())).collect();
+        if !changes.is_empty() {
+            out.push(Output::Persist { changes, paid: self.purchase.paid });
+            if self.phase == Phase::Open {
+                self.settle(now, wallet, out);
+            }
+        }
+    }
+
+    fn take_close(
+        &self,
+        close: Unverified<Close>,
+        wallet: &mut Wallet,
+    ) -> Option<WalletChange> {
+        let chain = close.claim().ok()?.chain;
+        wallet.closed(&chain, close).ok()
+    }
+
+    fn receipts(
+        &mut self,
+        closes: Vec<Unverified<Close>>,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        let changes = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        out.push(Output::Persist { changes, paid: self.purchase.paid });
+        if self.phase == Phase::Closing {
+            self.over(wallet);
+            out.push(Output::Finished);
+        }
+    }
+
+    fn finish(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        if self.phase == Phase::Open {
+            self.settle(now, wallet, out);
+        }
+        if self.purchase.terms.price == Coins::ZERO {
+            out.push(send(ToVendor::Done));
+            self.over(wallet);
+            out.push(Output::Finished);
+        } else if self.phase != Phase::Closing {
+            self.phase = Phase::Closing;
+            out.push(send(ToVendor::Close));
+        }
+    }
+
+    fn fail(&mut self, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        self.over(wallet);
+        out.push(Output::OutOfCoins);
+    }
+
+    fn over(&mut self, wallet: &mut Wallet) {
+        self.phase = Phase::Over;
+        self.segments.iter().for_each(|(id, j)| wallet.release_hold(id, *j));
+    }
+}
+
+fn send(message: ToVendor) -> Output {
+    Output::Send(Box::new(message))
+}

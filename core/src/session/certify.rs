@@ -1,0 +1,87 @@
+//! Certifying: the vendor shows a chain's state to its committee and gathers acks until q distinct
+//! members have signed for each object.
+
+use crate::codec::List;
+use crate::coin::touchstone::{self, Touchstone};
+use crate::id::{NetworkId, ObjectHash};
+use crate::keys::{Signature, Signed};
+use crate::record::chain::{Ack, Certificate, ChainRecord, Evidence};
+use crate::wire::record::RecordReply;
+use std::collections::BTreeMap;
+
+/// What one witness's answer led to.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// These objects have their certificate now.
+    Certified(Vec<Certificate>),
+    /// The buyer signed two Opens of one segment.
+    Conflict(Evidence),
+    /// A newer state of the chain is kept by a witness.
+    Stale(Box<ChainRecord>),
+    /// Not enough yet.
+    More,
+}
+
+/// Gathers acks for some objects of one chain.
+#[derive(Debug)]
+pub struct Certify {
+    network: NetworkId,
+    touchstone: Signed<Touchstone>,
+    acks: BTreeMap<ObjectHash, BTreeMap<u8, Signature>>,
+    missing: usize,
+}
+
+impl Certify {
+    /// Wants a certificate of each of these objects.
+    #[must_use]
+    pub fn new(
+        network: NetworkId,
+        touchstone: Signed<Touchstone>,
+        want: impl IntoIterator<Item = ObjectHash>,
+    ) -> Self {
+        let acks: BTreeMap<_, _> = want.into_iter().map(|object| (object, BTreeMap::new())).collect();
+        let missing = acks.len();
+        Self { network, touchstone, acks, missing }
+    }
+
+    /// Whether every object has its certificate.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Takes the answer of the witness in this seat. Acks that do not hold are as good as none.
+    pub fn heard(&mut self, seat: u8, reply: RecordReply, broker: &crate::keys::PublicKey) -> Step {
+        match reply {
+            RecordReply::Accepted { acks } => self.count(seat, &acks),
+            RecordReply::Conflict(evidence) if evidence.convicts(&self.network, broker).is_some() => {
+                Step::Conflict(evidence)
+            }
+            RecordReply::Stale(record) => Step::Stale(Box::new(record)),
+            RecordReply::Conflict(_) | RecordReply::Refused(_) | RecordReply::Chain(_) | RecordReply::Index(_) => {
+                Step::More
+            }
+        }
+    }
+
+    fn count(&mut self, seat: u8, acks: &[(ObjectHash, Signature)]) -> Step {
+        let Some(witness) = self.touchstone.committee.get(usize::from(seat)) else { return Step::More };
+        let chain = touchstone::chain_id(&self.touchstone);
+        let quorum = self.touchstone.quorum();
+        let mut certified = Vec::new();
+        for (object, signature) in acks {
+            let Some(seats) = self.acks.get_mut(object) else { continue };
+            let needed = seats.len() < quorum && !seats.contains_key(&seat);
+            if !needed || !(Ack { chain, object: *object }).holds(&self.network, witness, *signature) {
+                continue;
+            }
+            seats.insert(seat, *signature);
+            if seats.len() == quorum {
+                self.missing -= 1;
+                let acks = List::first_of(seats.iter().map(|(seat, signature)| (*seat, *signature)));
+                certified.push(Certificate { object: *object, acks });
+            }
+        }
+        if certified.is_empty() { Step::More } else { Step::Certified(certified) }
+    }
+}

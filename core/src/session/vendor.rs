@@ -1,0 +1,589 @@
+//! The vendor's side of one sale: believe the chain, count the payments, send as many units as trust
+//! allows, close the segments.
+//!
+//! One machine per stream. It never sends a unit of which more than `min(64, units paid)` would stand
+//! unpaid, nor one against more uncertified coins than the vendor risks (PROTOCOL section 5).
+
+use crate::amount::Coins;
+use crate::codec::List;
+use crate::coin::segment::{Close, Handover, SegmentNo};
+use crate::content::units::Units;
+use crate::id::{ChainId, NetworkId, ObjectHash};
+use crate::keys::{PublicKey, Unverified};
+use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
+use crate::till::{Till, TillChange, TillError};
+use crate::time::Moment;
+use crate::wire::hello::HolderTag;
+use crate::wire::reject::{Reject, RejectCode};
+use crate::wire::trade::{Funding, MAX_RECEIPTS, MAX_SPANS, Span, TabId, Terms, ToBuyer, ToVendor};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Unpaid units that may be on their way at most.
+pub const MAX_UNPAID: usize = 64;
+/// Units handed to the writer at once.
+pub const BURST: usize = 8;
+
+/// What the vendor risks without a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// x0: uncertified coins of one chain.
+    pub per_chain: Coins,
+    /// X: uncertified coins of all chains.
+    pub in_all: Coins,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { per_chain: Coins(10), in_all: Coins(200) }
+    }
+}
+
+/// Whom the machine works for, and whose money it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Shop {
+    /// The network.
+    pub network: NetworkId,
+    /// The broker whose chains are taken.
+    pub broker: PublicKey,
+    /// The risk taken.
+    pub policy: Policy,
+}
+
+/// What the shelf says about the content ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// For sale at this price and size.
+    Offered {
+        /// The price.
+        price: Coins,
+        /// The size, in bytes.
+        size: u64,
+    },
+    /// Never was, or no longer is.
+    NotOffered,
+    /// Was listed, but the file on disk changed or vanished.
+    Gone,
+}
+
+/// What happens to the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The first message, with what the shelf says about it.
+    Ordered(Box<ToVendor>, Offer),
+    /// A later message.
+    Heard(Box<ToVendor>),
+    /// The answer of the vendor that was asked to hand over; `None` if it cannot be had.
+    Previous(Option<Unverified<Close>>),
+    /// Witnesses certified something.
+    Certified(ChainId, Certificate),
+    /// The buyer of this chain signed two Opens of one number.
+    Conflict(ChainId, Box<Evidence>),
+    /// Everything handed out was sent: more units may go.
+    Ready,
+}
+
+/// What the machine wants done, in order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Make these till rows durable before going on.
+    Persist(Vec<TillChange>),
+    /// Say this to the buyer.
+    Send(Box<ToBuyer>),
+    /// Send this unit.
+    SendUnit(u64),
+    /// Ask this vendor to close, within the handoff's time-out.
+    AskPrevious {
+        /// The vendor.
+        from: PublicKey,
+        /// The buyer's wish.
+        handover: Unverified<Handover>,
+    },
+    /// Have these objects of the chain certified; at once if the sale waits for it.
+    Certify {
+        /// The chain's state.
+        record: Box<Line>,
+        /// What is to be certified.
+        want: Vec<ObjectHash>,
+        /// Whether the sale waits.
+        urgent: bool,
+    },
+    /// Keep this proof against the buyer, and report it.
+    Evidence(Box<Evidence>),
+    /// The sale is over.
+    Finished,
+}
+
+#[derive(Debug)]
+struct Sale {
+    tab: TabId,
+    units: Units,
+    price: Coins,
+    spans: VecDeque<Span>,
+    /// Of the units sent and not yet paid: what had been charged in all with each.
+    unpaid: VecDeque<Coins>,
+    paid_units: usize,
+}
+
+/// The vendor's machine.
+#[derive(Debug)]
+pub struct Vendor {
+    shop: Shop,
+    sale: Option<Sale>,
+    /// The chains paid from in this sale, as their buyer showed them.
+    lines: BTreeMap<ChainId, Line>,
+    /// The segments paid in, in this sale.
+    segments: BTreeSet<(ChainId, SegmentNo)>,
+    /// The record of a chain that is being handed over, until its buyer opens here.
+    moving: Option<Line>,
+    waiting_for_certificate: bool,
+    over: bool,
+}
+
+impl Vendor {
+    /// A machine for a new stream.
+    #[must_use]
+    pub const fn new(shop: Shop) -> Self {
+        Self {
+            shop,
+            sale: None,
+            lines: BTreeMap::new(),
+            segments: BTreeSet::new(),
+            moving: None,
+            waiting_for_certificate: false,
+            over: false,
+        }
+    }
+
+    /// The sale's tab, once ordered.
+    #[must_use]
+    pub fn tab(&self) -> Option<TabId> {
+        self.sale.as_ref().map(|sale| sale.tab)
+    }
+
+    /// The chains paid from.
+    pub fn chains(&self) -> impl Iterator<Item = &ChainId> {
+        self.lines.keys()
+    }
+
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The machine's step.
+    pub fn handle(&mut self, now: Moment, input: Input, till: &mut Till, out: &mut Vec<Output>) {
+        if self.over {
+            return;
+        }
+        let done = match input {
+            Input::Ordered(first, offer) => self.ordered(now, *first, offer, till, out),
+            Input::Heard(heard) => self.heard(now, *heard, till, out),
+            Input::Previous(close) => self.previous(close, out),
+            Input::Certified(chain, certificate) => self.certified(&chain, certificate, till, out),
+            Input::Conflict(chain, evidence) => self.conflict(&chain, evidence),
+            Input::Ready => {
+                self.send_units(now, till, out);
+                Ok(())
+            }
+        };
+        if let Err(refusal) = done {
+            self.refuse(refusal, till, out);
+        }
+    }
+
+    fn ordered(
+        &mut self,
+        now: Moment,
+        first: ToVendor,
+        offer: Offer,
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let ToVendor::Order { tab, terms, span, funding } = first else {
+            return Err(Refusal::new(RejectCode::Malformed, "a sale begins with an order"));
+        };
+        let units = agreed(&terms, offer).map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
+        let mut sale = Sale {
+            tab,
+            units,
+            price: terms.price,
+            spans: VecDeque::new(),
+            unpaid: VecDeque::new(),
+            paid_units: 0,
+        };
+        sale.resume(till);
+        sale.want(span)?;
+        self.sale = Some(sale);
+        match funding {
+            Funding::Free if terms.price == Coins::ZERO => Ok(()),
+            Funding::Free => Err(Refusal::new(RejectCode::BadPayment, "this is not free")),
+            Funding::Opened { tag, record, pay } => {
+                let chain = self.take(now, tag, record, till, out)?;
+                self.pay(now, &chain, &pay, till, out)
+            }
+            Funding::Continue { chain, pay } => self.pay(now, &chain, &pay, till, out),
+            Funding::Handover { record, handover, from } => {
+                self.moving = Some(self.believe(record)?);
+                out.push(Output::AskPrevious { from, handover });
+                Ok(())
+            }
+        }
+    }
+
+    fn heard(
+        &mut self,
+        now: Moment,
+        heard: ToVendor,
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        match heard {
+            ToVendor::Order { .. } => Err(Refusal::new(RejectCode::Malformed, "one order per stream")),
+            ToVendor::Want(span) => {
+                let sale = self.sale.as_mut();
+                sale.ok_or_else(|| Refusal::new(RejectCode::Malformed, "order first"))?.want(span)
+            }
+            ToVendor::Pay { chain, pay } => self.pay(now, &chain, &pay, till, out),
+            ToVendor::Open { tag, record } => self.take(now, tag, record, till, out).map(drop),
+            ToVendor::Close => self.close(till, out, false),
+            ToVendor::Done => self.close(till, out, true),
+        }
+    }
+
+    fn believe(&self, record: ChainRecord) -> Result<Line, Refusal> {
+        record::verify(record, &self.shop.network, &self.shop.broker).map_err(|why| refuse_record(&why))
+    }
+
+    /// Takes the segments for this vendor of the chain shown.
+    fn take(
+        &mut self,
+        now: Moment,
+        tag: HolderTag,
+        record: ChainRecord,
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<ChainId, Refusal> {
+        let line = self.believe(record)?;
+        let chain = line.chain();
+        self.moving = None;
+        let changes = match till.take(&line, tag, now.time()) {
+            Ok(changes) => changes,
+            Err(TillError::DoubleSpend(opens)) => {
+                let (one, other) = *opens;
+                let evidence = Evidence::TwoOpens { touchstone: line.touchstone.wire(), one, other };
+                out.push(Output::Evidence(Box::new(evidence)));
+                return Err(Refusal::new(RejectCode::DoubleSpend, "two segments of one number were signed"));
+            }
+            Err(why) => return Err(refuse_till(&why)),
+        };
+        let holder = till.holder(&tag);
+        let ours = line.all().filter(|segment| segment.open.holder == holder).map(|segment| segment.open.j);
+        self.segments.extend(ours.map(|j| (chain, j)));
+        self.lines.insert(chain, line);
+        if !changes.is_empty() {
+            out.push(Output::Persist(changes));
+            self.certify(&chain, till, out, false);
+        }
+        Ok(chain)
+    }
+
+    fn pay(
+        &mut self,
+        now: Moment,
+        chain: &ChainId,
+        pay: &crate::coin::payment::Pay,
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let Some(sale) = &mut self.sale else {
+            return Err(Refusal::new(RejectCode::Malformed, "order first"));
+        };
+        let (_, changes) = till.pay(chain, pay, sale.tab, now.time()).map_err(|why| refuse_till(&why))?;
+        self.segments.insert((*chain, pay.j));
+        if !changes.is_empty() {
+            sale.cover(till);
+            out.push(Output::Persist(changes));
+        }
+        Ok(())
+    }
+
+    fn send_units(&mut self, now: Moment, till: &mut Till, out: &mut Vec<Output>) {
+        for _ in 0..BURST {
+            let Some(sale) = &mut self.sale else { return };
+            let Some(unit) = sale.spans.front().map(|span| span.first) else { return };
+            if sale.price > Coins::ZERO {
+                if !sale.may_send(unit, till) {
+                    return;
+                }
+                if self.is_at_risk(till) {
+                    self.wait_for_certificate(till, out);
+                    return;
+                }
+            }
+            let Some(sale) = &mut self.sale else { return };
+            sale.charge(unit, now, till);
+            out.push(Output::SendUnit(unit));
+        }
+    }
+
+    fn is_at_risk(&self, till: &Till) -> bool {
+        let Policy { per_chain, in_all } = self.shop.policy;
+        let chains: BTreeSet<&ChainId> = self.segments.iter().map(|(chain, _)| chain).collect();
+        till.uncertified() > in_all || chains.iter().any(|chain| till.uncertified_of(chain) > per_chain)
+    }
+
+    fn wait_for_certificate(&mut self, till: &Till, out: &mut Vec<Output>) {
+        if self.waiting_for_certificate {
+            return;
+        }
+        self.waiting_for_certificate = true;
+        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
+        chains.iter().for_each(|chain| self.certify(chain, till, out, true));
+    }
+
+    fn certify(&self, chain: &ChainId, till: &Till, out: &mut Vec<Output>, urgent: bool) {
+        let Some(line) = self.lines.get(chain) else { return };
+        let want = wanted(line, till);
+        if !want.is_empty() {
+            out.push(Output::Certify { record: Box::new(line.clone()), want, urgent });
+        }
+    }
+
+    fn previous(&mut self, close: Option<Unverified<Close>>, out: &mut Vec<Output>) -> Result<(), Refusal> {
+        let Some(line) = &mut self.moving else { return Ok(()) };
+        let holder = line.newest().map(|segment| segment.open.holder);
+        let settled = close.zip(holder).and_then(|(close, holder)| {
+            let close = close.verify(&self.shop.network, &holder).ok()?;
+            line.close(close.clone()).ok().map(|()| close)
+        });
+        let answer = settled.map_or(ToBuyer::Unsettled, |close| ToBuyer::Settled(close.wire()));
+        out.push(send(answer));
+        Ok(())
+    }
+
+    fn certified(
+        &mut self,
+        chain: &ChainId,
+        certificate: Certificate,
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        if let Some(line) = self.lines.get_mut(chain)
+            && line.certify(&self.shop.network, certificate.clone())
+        {
+            out.push(send(ToBuyer::Certified(certificate)));
+        }
+        if !self.is_at_risk(till) {
+            self.waiting_for_certificate = false;
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, chain: &ChainId, _evidence: Box<Evidence>) -> Result<(), Refusal> {
+        if self.lines.contains_key(chain) {
+            return Err(Refusal::new(RejectCode::DoubleSpend, "witnesses keep another segment of this number"));
+        }
+        Ok(())
+    }
+
+    /// Closes the segments of this sale; with `keep` the newest stays open if it has coins left.
+    fn close(&mut self, till: &mut Till, out: &mut Vec<Output>, keep: bool) -> Result<(), Refusal> {
+        let newest = self.segments.last().copied();
+        let kept = newest.filter(|(chain, j)| keep && till.held(chain, *j).is_some_and(|held| held.left().0 > 0));
+        let mut changes = Vec::new();
+        let mut closes = Vec::new();
+        for (chain, j) in self.segments.iter().filter(|segment| Some(**segment) != kept) {
+            // A segment that was redeemed or handed over meanwhile needs no receipt from here.
+            if let Ok((close, changed)) = till.close(chain, *j) {
+                changes.extend(changed);
+                closes.push(close.wire());
+            }
+        }
+        out.push(Output::Persist(changes));
+        if !keep || !closes.is_empty() {
+            for some in closes.chunks(MAX_RECEIPTS) {
+                out.push(send(ToBuyer::Receipt(List::first_of(some.iter().cloned()))));
+            }
+            if closes.is_empty() {
+                out.push(send(ToBuyer::Receipt(List::new())));
+            }
+        }
+        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
+        chains.iter().for_each(|chain| self.certify(chain, till, out, false));
+        self.over = true;
+        out.push(Output::Finished);
+        Ok(())
+    }
+
+    /// Says no. If an Open was shown, its segment is closed at what was paid in it, so that the buyer need
+    /// not lock it.
+    fn refuse(&mut self, refusal: Refusal, till: &mut Till, out: &mut Vec<Output>) {
+        self.over = true;
+        let newest = self.segments.last().and_then(|(chain, j)| till.close(chain, *j).ok());
+        if let Some((_, changes)) = &newest {
+            out.push(Output::Persist(changes.clone()));
+        }
+        let close = newest.map(|(close, _)| close.wire()).or_else(|| refusal.close.map(|close| *close));
+        out.push(send(ToBuyer::Reject { reject: refusal.reject, close }));
+        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
+        chains.iter().for_each(|chain| self.certify(chain, till, out, false));
+        out.push(Output::Finished);
+    }
+
+    /// Takes the Open that came with an order that will be refused, so that it can be closed.
+    fn with_shown(&mut self, refusal: Refusal, funding: &Funding, now: Moment, till: &mut Till) -> Refusal {
+        if let Funding::Opened { tag, record, .. } = funding {
+            let mut unsaid = Vec::new();
+            // What it would have said, it says when the segment is closed.
+            let _ = self.take(now, *tag, record.clone(), till, &mut unsaid);
+        }
+        refusal
+    }
+}
+
+impl Sale {
+    /// Takes up a tab where an earlier stream left it.
+    fn resume(&mut self, till: &Till) {
+        let Some(tab) = till.tab(&self.tab) else { return };
+        let units: u64 = tab.spans.iter().map(|span| span.count).sum();
+        let units = usize::try_from(units).unwrap_or(usize::MAX);
+        if tab.charged > tab.paid {
+            self.unpaid.push_back(tab.charged);
+            self.paid_units = units.saturating_sub(MAX_UNPAID);
+        } else {
+            self.paid_units = units;
+        }
+    }
+
+    fn want(&mut self, span: Span) -> Result<(), Refusal> {
+        let end = span.first.checked_add(span.count);
+        if span.count == 0 || end.is_none_or(|end| end > self.units.count()) {
+            return Err(Refusal::new(RejectCode::Range, "no such units"));
+        }
+        if self.spans.len() >= MAX_SPANS {
+            return Err(Refusal::new(RejectCode::Busy, "too many stretches of units are wanted at once"));
+        }
+        self.spans.push_back(span);
+        Ok(())
+    }
+
+    /// Notes which of the units sent are paid now.
+    fn cover(&mut self, till: &Till) {
+        let paid = till.tab(&self.tab).map_or(Coins::ZERO, |tab| tab.paid);
+        while self.unpaid.front().is_some_and(|charged| *charged <= paid) {
+            self.unpaid.pop_front();
+            self.paid_units += 1;
+        }
+    }
+
+    /// What a unit wanted costs; `want` has seen to it that there is such a unit.
+    fn cost(&self, unit: u64) -> Coins {
+        self.units.price_of(self.price, unit).unwrap_or(self.price)
+    }
+
+    fn may_send(&self, unit: u64, till: &Till) -> bool {
+        let Some(tab) = till.tab(&self.tab) else { return false };
+        let after = tab.charged.saturating_add(self.cost(unit));
+        tab.has(unit) || after <= tab.paid || self.unpaid.len() < self.paid_units.min(MAX_UNPAID)
+    }
+
+    fn charge(&mut self, unit: u64, now: Moment, till: &mut Till) {
+        if let Some(span) = self.spans.front_mut() {
+            span.first += 1;
+            span.count -= 1;
+            if span.count == 0 {
+                self.spans.pop_front();
+            }
+        }
+        if self.price == Coins::ZERO {
+            return;
+        }
+        let cost = self.cost(unit);
+        let tab = till.tab_mut(self.tab, now.time());
+        if tab.charge(unit, cost) {
+            if tab.charged <= tab.paid {
+                self.paid_units += 1;
+            } else {
+                self.unpaid.push_back(tab.charged);
+            }
+        }
+    }
+}
+
+/// Opens without, and Closes without their certificate: an ack of a Close is one of its Open too.
+fn wanted(line: &Line, till: &Till) -> Vec<ObjectHash> {
+    line.all()
+        .filter_map(|segment| {
+            let held = till.held(&segment.open.chain, segment.open.j)?;
+            match held.close() {
+                Some(_) if held.close_certificate().is_some() => None,
+                Some(close) => Some(close.hash()),
+                None if held.is_certified() => None,
+                None => Some(held.open().hash()),
+            }
+        })
+        .collect()
+}
+
+#[derive(Debug)]
+struct Refusal {
+    reject: Reject,
+    close: Option<Box<Unverified<Close>>>,
+}
+
+impl Refusal {
+    fn new(code: RejectCode, why: &str) -> Self {
+        Self { reject: Reject::new(code, why), close: None }
+    }
+}
+
+fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
+    let (price, size) = match offer {
+        Offer::Offered { price, size } => (price, size),
+        Offer::NotOffered => return Err(Refusal::new(RejectCode::NotOffered, "this is not offered here")),
+        Offer::Gone => return Err(Refusal::new(RejectCode::Gone, "the file has changed since it was listed")),
+    };
+    if terms.price != price || terms.size != size {
+        let why = format!("it is offered here for {price}, {size} bytes");
+        return Err(Refusal::new(RejectCode::NotOffered, &why));
+    }
+    Units::new(size, terms.unit_log)
+        .ok_or_else(|| Refusal::new(RejectCode::Range, "units are 16 to 256 KiB"))
+}
+
+fn refuse_record(why: &BadRecord) -> Refusal {
+    let code = match why {
+        BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Network(_)) => RejectCode::WrongNetwork,
+        BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Broker(_)) => RejectCode::UntrustedBroker,
+        BadRecord::Touchstone(_) | BadRecord::Signature(..) | BadRecord::Certificate(_) => RejectCode::Forged,
+        BadRecord::Broken(_) | BadRecord::Overlap(_) | BadRecord::Close(_) => RejectCode::StaleChain,
+        BadRecord::Lease(_) => RejectCode::BadLease,
+    };
+    Refusal::new(code, &why.to_string())
+}
+
+fn refuse_till(why: &TillError) -> Refusal {
+    let code = match why {
+        TillError::Expired => RejectCode::Expired,
+        TillError::NotForUs | TillError::TagReused => RejectCode::BadLease,
+        TillError::DoubleSpend(_) => RejectCode::DoubleSpend,
+        TillError::Blocked => RejectCode::Blocked,
+        TillError::BadPay(_) => RejectCode::BadPayment,
+        TillError::NotOpen(Some(_)) => RejectCode::StaleChain,
+        TillError::NotOpen(None) => RejectCode::UnknownChain,
+        TillError::Record(_) => RejectCode::StaleChain,
+        TillError::Forged(_) => RejectCode::Forged,
+        TillError::Full => RejectCode::Busy,
+    };
+    let mut refusal = Refusal::new(code, &why.to_string());
+    if let TillError::NotOpen(Some(close)) = why {
+        refusal.close = Some(close.clone());
+    }
+    refusal
+}
+
+fn send(message: ToBuyer) -> Output {
+    Output::Send(Box::new(message))
+}
+

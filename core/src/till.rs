@@ -1,0 +1,536 @@
+//! The till: what a vendor was paid and has not yet redeemed, segment by segment, and the running
+//! accounts (tabs) of its sales. The only place that counts payments and signs Closes.
+//!
+//! Every method that changes something says which rows changed ([`TillChange`]); the caller makes them
+//! durable before it sends what the method returned.
+
+use crate::amount::{Coins, Count, Index};
+use crate::codec::{List, Wire};
+use crate::coin::chain::Coin;
+use crate::coin::payment::{BadPay, Meter, Pay};
+use crate::coin::segment::{Close, Handover, Open, Release, SegmentNo, pay_to};
+use crate::coin::touchstone::Touchstone;
+use crate::id::{ChainId, NetworkId, ObjectHash};
+use crate::keys::{BadSignature, PublicKey, Signed, Unverified};
+use crate::record::chain::{BadRecord, Certificate, ChainRecord, Line, MAX_UNCERTIFIED};
+use crate::time::{MINUTE, Time};
+use crate::wallet::SPEND_MARGIN;
+use crate::wire::hello::HolderTag;
+use crate::wire::trade::{Span, TabId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A chain is blocked here for so long after a payment that did not hold, in seconds.
+pub const BLOCK_FOR: u64 = MINUTE;
+/// The most segments held in memory: those still open or not yet certified.
+pub const MAX_HELD: usize = 16_384;
+/// The most stretches of units one tab remembers.
+pub const MAX_TAB_SPANS: usize = 256;
+
+/// A row that must become durable before what goes with it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TillChange {
+    /// One segment.
+    Segment(ChainId, SegmentNo),
+    /// One tab.
+    Tab(TabId),
+}
+
+/// Why the till does not take something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TillError {
+    /// The chain can no longer be spent, or for less than ten minutes.
+    #[error("the chain can no longer be spent")]
+    Expired,
+    /// No Open in the record is for the holder key of this tag.
+    #[error("no segment of the record is for this vendor")]
+    NotForUs,
+    /// The buyer showed another Open of the same number before.
+    #[error("the buyer signed two segments of the same number")]
+    DoubleSpend(Box<(Unverified<Open>, Unverified<Open>)>),
+    /// The chain is blocked for a minute.
+    #[error("the chain is blocked here after a payment that did not hold")]
+    Blocked,
+    /// The payment does not hold.
+    #[error("the payment does not hold: {0}")]
+    BadPay(#[from] BadPay),
+    /// No such segment here, or it is closed.
+    #[error("this segment is not open here")]
+    NotOpen(Option<Box<Unverified<Close>>>),
+    /// The record does not hold.
+    #[error(transparent)]
+    Record(#[from] BadRecord),
+    /// A signature does not hold.
+    #[error(transparent)]
+    Forged(#[from] BadSignature),
+    /// Too many segments are held.
+    #[error("too many segments are held here")]
+    Full,
+    /// The same tag in a second chain.
+    #[error("the holder tag was used in another chain")]
+    TagReused,
+}
+
+/// One segment in the till.
+#[derive(Clone, Debug)]
+pub struct Held {
+    touchstone: Signed<Touchstone>,
+    open: Signed<Open>,
+    tag: HolderTag,
+    meter: Meter,
+    close: Option<Signed<Close>>,
+    /// A certificate of the Open.
+    open_certificate: Option<Certificate>,
+    /// A certificate of the Close: the claim is final at once.
+    close_certificate: Option<Certificate>,
+}
+
+/// A segment as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SegmentRow {
+    /// T.
+    pub touchstone: Unverified<Touchstone>,
+    /// O_j.
+    pub open: Unverified<Open>,
+    /// Whence the holder key.
+    pub tag: HolderTag,
+    /// The highest verified coin and the index it is of.
+    pub anchor: (Index, Coin),
+    /// Paid up to here.
+    pub index: Index,
+    /// The release that proves it.
+    pub release: Release,
+    /// C_j.
+    pub close: Option<Unverified<Close>>,
+    /// Of O_j.
+    pub open_certificate: Option<Certificate>,
+    /// Of C_j.
+    pub close_certificate: Option<Certificate>,
+}
+
+impl Wire for SegmentRow {
+    const MAX: usize = 8 * 1024;
+}
+
+/// A running account as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tab {
+    /// Coins counted on it.
+    pub paid: Coins,
+    /// Coins' worth of units charged on it.
+    pub charged: Coins,
+    /// The units charged, in ascending stretches.
+    pub spans: List<Span, MAX_TAB_SPANS>,
+    /// When it was last used.
+    pub used: Time,
+}
+
+impl Wire for Tab {
+    const MAX: usize = 8 * 1024;
+}
+
+impl Tab {
+    fn new(now: Time) -> Self {
+        Self { paid: Coins::ZERO, charged: Coins::ZERO, spans: List::new(), used: now }
+    }
+
+    /// Whether this unit was charged already.
+    #[must_use]
+    pub fn has(&self, unit: u64) -> bool {
+        self.spans.iter().any(|span| span.first <= unit && unit - span.first < span.count)
+    }
+
+    /// Charges a unit, once. Returns whether it was new.
+    pub fn charge(&mut self, unit: u64, price: Coins) -> bool {
+        if self.has(unit) {
+            return false;
+        }
+        self.charged = self.charged.saturating_add(price);
+        let mut spans = std::mem::take(&mut self.spans).into_vec();
+        let at = spans.partition_point(|span| span.first <= unit);
+        spans.insert(at, Span { first: unit, count: 1 });
+        spans.dedup_by(|next, span| {
+            let touches = span.first + span.count == next.first;
+            if touches {
+                span.count += next.count;
+            }
+            touches
+        });
+        // Beyond the bound the oldest stretch is forgotten: its units would be charged again, never given away.
+        if spans.len() > MAX_TAB_SPANS {
+            spans.remove(0);
+        }
+        self.spans = List::first_of(spans);
+        true
+    }
+}
+
+/// A vendor's till.
+#[derive(Debug)]
+pub struct Till {
+    network: NetworkId,
+    /// Holder keys and salts follow from it.
+    secret: [u8; 32],
+    /// Who is paid at the broker.
+    account: PublicKey,
+    held: BTreeMap<(ChainId, SegmentNo), Held>,
+    tabs: BTreeMap<TabId, Tab>,
+    blocked: BTreeMap<ChainId, Time>,
+}
+
+impl Till {
+    /// An empty till.
+    #[must_use]
+    pub const fn new(network: NetworkId, secret: [u8; 32], account: PublicKey) -> Self {
+        Self {
+            network,
+            secret,
+            account,
+            held: BTreeMap::new(),
+            tabs: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+        }
+    }
+
+    /// The holder key of a tag.
+    #[must_use]
+    pub fn holder(&self, tag: &HolderTag) -> PublicKey {
+        tag.holder(&self.secret).public()
+    }
+
+    /// The salt of a tag's `pay_to`.
+    #[must_use]
+    pub fn salt(&self, tag: &HolderTag) -> [u8; 32] {
+        let mut label = *b"netpay/pay-to-salt______________";
+        label[16..].copy_from_slice(&tag.0);
+        *blake3::keyed_hash(&self.secret, &label).as_bytes()
+    }
+
+    /// Takes a segment from its stored row.
+    ///
+    /// # Errors
+    /// If the row does not hold.
+    pub fn load(&mut self, row: SegmentRow) -> Result<(), TillError> {
+        let touchstone = row.touchstone.verify_own(&self.network)?;
+        let open = row.open.verify(&self.network, &touchstone.chain_key)?;
+        let close = match row.close {
+            None => None,
+            Some(close) => Some(close.verify(&self.network, &open.holder)?),
+        };
+        let mut meter = Meter::new(&open, row.anchor);
+        meter.restore(row.index, row.release);
+        let key = (open.chain, open.j);
+        let (open_certificate, close_certificate) = (row.open_certificate, row.close_certificate);
+        let held = Held { touchstone, open, tag: row.tag, meter, close, open_certificate, close_certificate };
+        self.held.insert(key, held);
+        Ok(())
+    }
+
+    /// Takes a tab from its stored row.
+    pub fn load_tab(&mut self, id: TabId, tab: Tab) {
+        self.tabs.insert(id, tab);
+    }
+
+    /// A segment's row as it is now.
+    #[must_use]
+    pub fn row(&self, chain: &ChainId, j: SegmentNo) -> Option<SegmentRow> {
+        let held = self.held.get(&(*chain, j))?;
+        Some(SegmentRow {
+            touchstone: held.touchstone.wire(),
+            open: held.open.wire(),
+            tag: held.tag,
+            anchor: held.meter.anchor(),
+            index: held.meter.index(),
+            release: held.meter.release(),
+            close: held.close.as_ref().map(Signed::wire),
+            open_certificate: held.open_certificate.clone(),
+            close_certificate: held.close_certificate.clone(),
+        })
+    }
+
+    /// A tab as it is now.
+    #[must_use]
+    pub fn tab(&self, id: &TabId) -> Option<&Tab> {
+        self.tabs.get(id)
+    }
+
+    /// The tab of this number, new if there is none.
+    pub fn tab_mut(&mut self, id: TabId, now: Time) -> &mut Tab {
+        let tab = self.tabs.entry(id).or_insert_with(|| Tab::new(now));
+        tab.used = now;
+        tab
+    }
+
+    /// Forgets tabs not used since `before`; returns which.
+    pub fn forget_tabs(&mut self, before: Time) -> Vec<TabId> {
+        let old: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.used < before).map(|(id, _)| *id).collect();
+        old.iter().for_each(|id| drop(self.tabs.remove(id)));
+        old
+    }
+
+    /// Takes the segments of a believed line that are for the holder key of `tag`. Those held already are
+    /// left as they are. How long a lease is, is the buyer's risk and not checked here.
+    ///
+    /// # Errors
+    /// Says why the newest of them is not taken; nothing is then changed.
+    pub fn take(
+        &mut self,
+        line: &Line,
+        tag: HolderTag,
+        now: Time,
+    ) -> Result<Vec<TillChange>, TillError> {
+        let chain = line.chain();
+        if self.blocked.get(&chain).is_some_and(|until| now < *until) {
+            return Err(TillError::Blocked);
+        }
+        if line.touchstone.spend_by <= now.plus(SPEND_MARGIN) {
+            return Err(TillError::Expired);
+        }
+        if let Some((mine, theirs)) = self.contradiction(line) {
+            return Err(TillError::DoubleSpend(Box::new((mine, theirs))));
+        }
+        let holder = self.holder(&tag);
+        let ours: Vec<_> = line.all().filter(|segment| segment.open.holder == holder).collect();
+        if ours.is_empty() {
+            return Err(TillError::NotForUs);
+        }
+        if self.held.values().any(|held| held.tag == tag && held.open.chain != chain) {
+            return Err(TillError::TagReused);
+        }
+        let new = ours.into_iter().filter(|s| !self.held.contains_key(&(chain, s.open.j)) && s.close.is_none());
+        let new: Vec<Signed<Open>> = new.map(|segment| segment.open.clone()).collect();
+        if self.held.len() + new.len() > MAX_HELD {
+            return Err(TillError::Full);
+        }
+        Ok(new.into_iter().map(|open| self.hold(line, open, tag)).collect())
+    }
+
+    fn hold(&mut self, line: &Line, open: Signed<Open>, tag: HolderTag) -> TillChange {
+        let (chain, j) = (open.chain, open.j);
+        let meter = Meter::new(&open, self.anchor(&chain, open.start, line.touchstone.root));
+        let touchstone = line.touchstone.clone();
+        let held =
+            Held { touchstone, open, tag, meter, close: None, open_certificate: None, close_certificate: None };
+        self.held.insert((chain, j), held);
+        TillChange::Segment(chain, j)
+    }
+
+    /// Two Opens of one number by the same buyer: one held here, one shown.
+    fn contradiction(&self, line: &Line) -> Option<(Unverified<Open>, Unverified<Open>)> {
+        line.all().find_map(|segment| {
+            let held = self.held.get(&(segment.open.chain, segment.open.j))?;
+            (held.open.hash() != segment.open.hash()).then(|| (held.open.wire(), segment.open.wire()))
+        })
+    }
+
+    /// The highest verified coin of the chain at or below `start`.
+    fn anchor(&self, chain: &ChainId, start: Index, root: Coin) -> (Index, Coin) {
+        self.held
+            .range((*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX)))
+            .map(|(_, held)| held.meter.anchor())
+            .filter(|(index, _)| *index <= start)
+            .max_by_key(|(index, _)| *index)
+            .unwrap_or((Index::ZERO, root))
+    }
+
+    /// Counts a payment onto a tab. The same payment again counts nothing.
+    ///
+    /// # Errors
+    /// If the segment is not open here, or the payment does not hold: the chain is then blocked for a minute.
+    pub fn pay(
+        &mut self,
+        chain: &ChainId,
+        pay: &Pay,
+        tab: TabId,
+        now: Time,
+    ) -> Result<(Count, Vec<TillChange>), TillError> {
+        if self.blocked.get(chain).is_some_and(|until| now < *until) {
+            return Err(TillError::Blocked);
+        }
+        let held = self.held.get_mut(&(*chain, pay.j)).ok_or(TillError::NotOpen(None))?;
+        if let Some(close) = &held.close {
+            // A payment that was counted before the close is no mistake; a later one is too late.
+            return if pay.index <= held.meter.index() {
+                Ok((Count::ZERO, Vec::new()))
+            } else {
+                Err(TillError::NotOpen(Some(Box::new(close.wire()))))
+            };
+        }
+        if pay.index < held.meter.index() && pay.index > held.open.start {
+            return Ok((Count::ZERO, Vec::new()));
+        }
+        let gained = held.meter.accept(pay).inspect_err(|_| {
+            self.blocked.retain(|_, until| now < *until);
+            self.blocked.insert(*chain, now.plus(BLOCK_FOR));
+        })?;
+        let row = self.tab_mut(tab, now);
+        row.paid = row.paid.saturating_add(gained.into());
+        Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
+    }
+
+    /// Closes a segment at what was paid in it; a closed one gives the same Close again.
+    ///
+    /// # Errors
+    /// If there is no such segment here.
+    pub fn close(&mut self, chain: &ChainId, j: SegmentNo) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
+        let tag = self.held.get(&(*chain, j)).ok_or(TillError::NotOpen(None))?.tag;
+        let pay_to = pay_to(&self.salt(&tag), &self.account);
+        let holder = tag.holder(&self.secret);
+        let network = self.network;
+        let anchor = self.anchor_of(chain, j).ok_or(TillError::NotOpen(None))?;
+        let held = self.held.get_mut(&(*chain, j)).ok_or(TillError::NotOpen(None))?;
+        if let Some(close) = &held.close {
+            return Ok((close.clone(), Vec::new()));
+        }
+        let close = Close {
+            chain: *chain,
+            j,
+            open: held.open.hash(),
+            end: held.meter.index(),
+            coin: anchor,
+            release: held.meter.release(),
+            pay_to,
+        };
+        let close = holder.sign(&network, close);
+        held.close = Some(close.clone());
+        Ok((close, vec![TillChange::Segment(*chain, j)]))
+    }
+
+    /// W_e of a segment. One that was never paid may not know it: the root then stands in, and pays nothing.
+    fn anchor_of(&self, chain: &ChainId, j: SegmentNo) -> Option<Coin> {
+        Some(self.held.get(&(*chain, j))?.meter.anchor().1)
+    }
+
+    /// Closes the segment that a buyer's signed wish names (the papers' relocation).
+    ///
+    /// # Errors
+    /// If it is not open here, or the chain key did not sign the wish.
+    pub fn hand_over(
+        &mut self,
+        handover: Unverified<Handover>,
+    ) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
+        let claim = handover.claim().map_err(BadSignature::Body)?;
+        let held = self.held.get(&(claim.chain, claim.j)).ok_or(TillError::NotOpen(None))?;
+        let handover = handover.verify(&self.network, &held.touchstone.chain_key)?;
+        self.close(&handover.chain, handover.j)
+    }
+
+    /// Takes a certificate of the segment's Open or Close. `None` if it was of no use.
+    pub fn certified(&mut self, chain: &ChainId, certificate: &Certificate) -> Option<TillChange> {
+        let network = self.network;
+        let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
+        let (key, held) = self.held.range_mut(range).find(|(_, held)| held.is(&certificate.object))?;
+        if !certificate.holds(&network, &held.touchstone) {
+            return None;
+        }
+        if held.open.hash() == certificate.object {
+            held.open_certificate = Some(certificate.clone());
+        } else {
+            held.close_certificate = Some(certificate.clone());
+        }
+        Some(TillChange::Segment(key.0, key.1))
+    }
+
+    /// One segment.
+    #[must_use]
+    pub fn held(&self, chain: &ChainId, j: SegmentNo) -> Option<&Held> {
+        self.held.get(&(*chain, j))
+    }
+
+    /// Every segment in memory.
+    pub fn all(&self) -> impl Iterator<Item = &Held> {
+        self.held.values()
+    }
+
+    /// Takes a segment out of memory: it is closed, certified and stored, or redeemed.
+    pub fn release(&mut self, chain: &ChainId, j: SegmentNo) {
+        self.held.remove(&(*chain, j));
+    }
+
+    /// Coins of this chain that no certificate protects yet.
+    #[must_use]
+    pub fn uncertified_of(&self, chain: &ChainId) -> Coins {
+        let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
+        sum_at_risk(self.held.range(range).map(|(_, held)| held))
+    }
+
+    /// Coins of all chains that no certificate protects yet.
+    #[must_use]
+    pub fn uncertified(&self) -> Coins {
+        sum_at_risk(self.held.values())
+    }
+}
+
+fn sum_at_risk<'a>(held: impl Iterator<Item = &'a Held>) -> Coins {
+    Coins(held.filter(|held| !held.is_certified()).map(|held| u64::from(held.meter.paid().0)).sum())
+}
+
+impl Held {
+    /// T.
+    #[must_use]
+    pub const fn touchstone(&self) -> &Signed<Touchstone> {
+        &self.touchstone
+    }
+
+    /// O_j.
+    #[must_use]
+    pub const fn open(&self) -> &Signed<Open> {
+        &self.open
+    }
+
+    /// C_j.
+    #[must_use]
+    pub const fn close(&self) -> Option<&Signed<Close>> {
+        self.close.as_ref()
+    }
+
+    /// The tag its holder key follows from.
+    #[must_use]
+    pub const fn tag(&self) -> HolderTag {
+        self.tag
+    }
+
+    /// Coins paid in it.
+    #[must_use]
+    pub fn paid(&self) -> Count {
+        self.meter.paid()
+    }
+
+    /// Coins of the lease not yet paid, none once closed.
+    #[must_use]
+    pub fn left(&self) -> Count {
+        if self.close.is_some() { Count::ZERO } else { self.meter.left() }
+    }
+
+    /// Whether no other Open of this number can be certified any more.
+    #[must_use]
+    pub const fn is_certified(&self) -> bool {
+        self.open_certificate.is_some() || self.close_certificate.is_some()
+    }
+
+    /// The certificate that makes its claim final at once.
+    #[must_use]
+    pub const fn close_certificate(&self) -> Option<&Certificate> {
+        self.close_certificate.as_ref()
+    }
+
+    fn is(&self, object: &ObjectHash) -> bool {
+        self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
+    }
+}
+
+/// The record by which a vendor certifies its segments: the line it was shown, with its own Closes.
+#[must_use]
+pub fn record_to_certify(till: &Till, line: &Line) -> Option<ChainRecord> {
+    let mut line = line.clone();
+    let known: Vec<Signed<Close>> = line
+        .all()
+        .filter(|segment| segment.close.is_none())
+        .filter_map(|segment| till.held(&segment.open.chain, segment.open.j)?.close().cloned())
+        .collect();
+    for close in known {
+        line.close(close).ok()?;
+    }
+    debug_assert!(line.uncertified() <= MAX_UNCERTIFIED, "a believed line fits a record");
+    line.record()
+}

@@ -1,0 +1,226 @@
+//! A town in memory: a broker's key, a buyer with a wallet, vendors with tills, and sales driven by hand.
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
+use netpay_core::amount::{Cap, Coins};
+use netpay_core::codec::List;
+use netpay_core::coin::chain::{Chain, Seed};
+use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::content::units::Units;
+use netpay_core::id::{ChainId, ContentRoot, NetworkId};
+use netpay_core::keys::{PublicKey, SecretKey};
+use netpay_core::session::buyer::{self, Buyer, Purchase};
+use netpay_core::session::vendor::{self, Offer, Policy, Shop, Vendor};
+use netpay_core::till::Till;
+use netpay_core::time::{DAY, Moment, Time};
+use netpay_core::wallet::{Seller, Wallet};
+use netpay_core::wire::hello::HolderTag;
+use netpay_core::wire::reject::RejectCode;
+use netpay_core::wire::trade::{Span, TabId, Terms, ToBuyer, ToVendor};
+use std::collections::VecDeque;
+
+pub const NOW: Moment = Moment(1_800_000_000_000);
+
+pub fn key(n: u8) -> SecretKey {
+    SecretKey::from_seed(&[n; 32])
+}
+
+pub struct Town {
+    pub network: NetworkId,
+    pub broker: SecretKey,
+    pub witnesses: Vec<SecretKey>,
+    pub minted: u8,
+}
+
+impl Town {
+    pub fn new() -> Self {
+        let broker = key(1);
+        let network = NetworkId::of("town", &broker.public());
+        Self { network, broker, witnesses: (100..104).map(key).collect(), minted: 0 }
+    }
+
+    pub fn wallet(&self) -> Wallet {
+        Wallet::new(self.network, self.broker.public(), [9; 32])
+    }
+
+    pub fn shop(&self) -> Shop {
+        Shop { network: self.network, broker: self.broker.public(), policy: Policy::default() }
+    }
+
+    pub fn mint(&mut self, wallet: &mut Wallet, n: u32) -> ChainId {
+        self.minted += 1;
+        let seed = Seed([self.minted; 16]);
+        let chain_key = key(200 + self.minted);
+        let issued = NOW.time();
+        let touchstone = Touchstone {
+            network: self.network,
+            broker: self.broker.public(),
+            chain_key: chain_key.public(),
+            n: Cap(n),
+            root: Chain::root_of(&seed, Cap(n)),
+            nonce: [self.minted; 16],
+            committee: List::first_of(self.witnesses.iter().map(SecretKey::public)),
+            issued,
+            spend_by: issued.plus(14 * DAY),
+            redeem_by: issued.plus(21 * DAY),
+        };
+        let touchstone = self.broker.sign(&self.network, touchstone);
+        wallet.add(touchstone.wire(), seed, chain_key).expect("the chain is good").0
+    }
+}
+
+pub struct Stall {
+    pub node: PublicKey,
+    pub till: Till,
+}
+
+impl Stall {
+    pub fn new(town: &Town, n: u8) -> Self {
+        Self { node: key(n).public(), till: Till::new(town.network, [n; 32], key(n + 1).public()) }
+    }
+
+    pub fn seller(&self, tag: u8) -> Seller {
+        let tag = HolderTag([tag; 16]);
+        Seller { node: self.node, tag, holder: self.till.holder(&tag) }
+    }
+}
+
+/// What a sale came to.
+#[derive(Debug, Default)]
+pub struct Sold {
+    pub units: Vec<u64>,
+    pub paid: Coins,
+    pub finished: bool,
+    pub refused: Option<RejectCode>,
+    pub out_of_coins: bool,
+    pub round_trips: usize,
+    pub conflict: bool,
+}
+
+pub struct Deal {
+    pub size: u64,
+    pub price: u64,
+    pub unit_log: u8,
+    pub tab: u8,
+    pub tag: u8,
+    pub paid: Coins,
+    pub have: Vec<u64>,
+    /// Stop after so many units, as if the line broke.
+    pub break_after: Option<usize>,
+}
+
+pub fn deal(size: u64, price: u64) -> Deal {
+    Deal { size, price, unit_log: 0, tab: 1, tag: 1, paid: Coins::ZERO, have: vec![], break_after: None }
+}
+
+/// Drives one sale to its end. `others` answer handovers; `certify` grants every certificate asked for.
+pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&mut Stall], deal: &Deal) -> Sold {
+    let units = Units::new(deal.size, deal.unit_log).expect("a possible geometry");
+    let price_of = |unit| units.price_of(Coins(deal.price), unit).expect("a unit");
+    let first = (0..units.count()).find(|unit| !deal.have.contains(unit)).unwrap_or(0);
+    let owed = Coins(deal.have.iter().map(|unit| price_of(*unit).0).sum());
+    let purchase = Purchase {
+        tab: TabId([deal.tab; 16]),
+        terms: Terms {
+            root: ContentRoot([1; 32]),
+            size: deal.size,
+            price: Coins(deal.price),
+            unit_log: deal.unit_log,
+        },
+        span: Span { first, count: units.count() - first },
+        paid: deal.paid,
+        owed,
+        ahead: price_of(first),
+        expected: Coins(deal.price),
+    };
+    let fresh = (0..8).map(|i| stall.seller(deal.tag * 10 + i)).collect();
+    let mut buyer = Buyer::new(purchase, stall.node, fresh);
+    let mut vendor = Vendor::new(town.shop());
+    let mut sold = Sold::default();
+    let mut to_buyer: VecDeque<buyer::Input> = VecDeque::from([buyer::Input::Begin]);
+    let mut to_vendor: VecDeque<ToVendor> = VecDeque::new();
+    let mut ordered = false;
+    for _ in 0..100_000 {
+        let mut out = Vec::new();
+        while let Some(input) = to_buyer.pop_front() {
+            buyer.handle(NOW, input, wallet, &mut out);
+        }
+        buyer.handle(NOW, buyer::Input::Settle, wallet, &mut out);
+        if sold.units.len() as u64 == units.count() - first && !sold.finished {
+            buyer.handle(NOW, buyer::Input::Finish, wallet, &mut out);
+        }
+        for output in out {
+            match output {
+                buyer::Output::Persist { paid, .. } => sold.paid = paid,
+                buyer::Output::Send(message) => to_vendor.push_back(*message),
+                buyer::Output::Finished => sold.finished = true,
+                buyer::Output::Refused(reject) => sold.refused = Some(reject.code),
+                buyer::Output::OutOfCoins => sold.out_of_coins = true,
+            }
+        }
+        let broken = deal.break_after.is_some_and(|after| sold.units.len() >= after);
+        if sold.finished || sold.refused.is_some() || broken || sold.out_of_coins {
+            return sold;
+        }
+        let mut out = Vec::new();
+        while let Some(message) = to_vendor.pop_front() {
+            let input = if ordered {
+                vendor::Input::Heard(Box::new(message))
+            } else {
+                let offer = Offer::Offered { price: Coins(deal.price), size: deal.size };
+                vendor::Input::Ordered(Box::new(message), offer)
+            };
+            ordered = true;
+            vendor.handle(NOW, input, &mut stall.till, &mut out);
+        }
+        vendor.handle(NOW, vendor::Input::Ready, &mut stall.till, &mut out);
+        let mut outs = VecDeque::from(out);
+        while let Some(output) = outs.pop_front() {
+            let mut more = Vec::new();
+            match output {
+                vendor::Output::Persist(_) | vendor::Output::Finished => {}
+                vendor::Output::Evidence(_) => sold.conflict = true,
+                vendor::Output::Send(message) => to_buyer.push_back(buyer::Input::Heard(message)),
+                vendor::Output::SendUnit(unit) => {
+                    if deal.break_after.is_none_or(|after| sold.units.len() < after) {
+                        sold.units.push(unit);
+                        to_buyer.push_back(buyer::Input::Verified(price_of(unit)));
+                    }
+                }
+                vendor::Output::AskPrevious { from, handover } => {
+                    let previous = others.iter_mut().find(|other| other.node == from);
+                    let close = previous
+                        .and_then(|other| other.till.hand_over(handover).ok())
+                        .map(|(close, _)| close.wire());
+                    sold.round_trips += 1;
+                    vendor.handle(NOW, vendor::Input::Previous(close), &mut stall.till, &mut more);
+                }
+                vendor::Output::Certify { record, want, .. } => {
+                    for object in want {
+                        let certificate = certify(town, record.chain(), object);
+                        stall.till.certified(&record.chain(), &certificate).expect("it is held");
+                        let input = vendor::Input::Certified(record.chain(), certificate);
+                        vendor.handle(NOW, input, &mut stall.till, &mut more);
+                    }
+                }
+            }
+            more.into_iter().rev().for_each(|output| outs.push_front(output));
+        }
+    }
+    panic!("the sale does not end: {sold:?}");
+}
+
+pub fn certify(
+    town: &Town,
+    chain: ChainId,
+    object: netpay_core::id::ObjectHash,
+) -> netpay_core::record::chain::Certificate {
+    use netpay_core::record::chain::{Ack, Certificate};
+    let acks = town.witnesses.iter().enumerate().take(3).map(|(seat, witness)| {
+        (u8::try_from(seat).expect("a seat"), Ack { chain, object }.sign(&town.network, witness))
+    });
+    Certificate { object, acks: List::first_of(acks) }
+}
+
+pub const fn time() -> Time {
+    Time(NOW.0 / 1000)
+}

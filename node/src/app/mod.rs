@@ -1,0 +1,3 @@
+//! What a peer does; [`view`] is how it shows it.
+
+pub mod view;

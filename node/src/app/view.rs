@@ -1,0 +1,349 @@
+//! What the peer shows of itself: plain data, the same for the command line and the HTTP API.
+//!
+//! Amounts are whole coins, sizes bytes, times Unix seconds, ids lower-case hexadecimal.
+
+use serde::{Deserialize, Serialize};
+
+/// The peer at a glance.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// What the peer calls itself.
+    pub name: String,
+    /// Its node key.
+    pub node: String,
+    /// Its libp2p peer id.
+    pub peer_id: String,
+    /// The network's name, once a broker is known.
+    pub network: Option<String>,
+    /// Addresses others can dial, with the peer id.
+    pub addresses: Vec<String>,
+    /// Peers connected now.
+    pub peers: usize,
+    /// The broker.
+    pub broker: Option<BrokerView>,
+    /// The wallet in short; `None` while it is locked.
+    pub wallet: Option<WalletView>,
+    /// Files shared.
+    pub shared: usize,
+    /// Downloads not yet finished.
+    pub downloads: usize,
+    /// The software's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime: u64,
+}
+
+/// The broker as this peer knows it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BrokerView {
+    /// Its signing key.
+    pub key: String,
+    /// Its node key.
+    pub node: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Whether there is a connection to it now.
+    pub connected: bool,
+    /// Whether this peer has an account there.
+    pub registered: bool,
+    /// The operator's name for it, once it answered.
+    pub name: Option<String>,
+    /// How to reach the operator.
+    pub contact: Option<String>,
+    /// What a coin is worth, for a person.
+    pub denomination: Option<String>,
+}
+
+/// The wallet in short.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WalletView {
+    /// Coins that can be opened now.
+    pub spendable: u64,
+    /// Coins in leases of running sales or open at vendors.
+    pub leased: u64,
+    /// Coins in retired or expired chains and in leases given up: refunded at settlement.
+    pub locked: u64,
+    /// Earned and not yet redeemed.
+    pub earned: u64,
+    /// The account's balance at the broker as last heard; `None` if never.
+    pub at_broker: Option<u64>,
+    /// Claims waiting for settlement, as last heard.
+    pub pending: u64,
+}
+
+/// One chain of the wallet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ChainView {
+    /// The chain.
+    pub id: String,
+    /// Coins as bought.
+    pub total: u64,
+    /// Released to vendors.
+    pub spent: u64,
+    /// In leases.
+    pub leased: u64,
+    /// Free.
+    pub free: u64,
+    /// Last moment vendors take it.
+    pub spend_by: u64,
+    /// Whether it was given up.
+    pub retired: bool,
+    /// Its witnesses.
+    pub committee: usize,
+    /// Segments opened so far.
+    pub segments: u32,
+}
+
+/// A shared file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SharedFile {
+    /// The content root.
+    pub id: String,
+    /// The file's name.
+    pub name: String,
+    /// Where it is.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Coins for the whole.
+    pub price: u64,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// How often it was sold.
+    pub sold: u64,
+    /// Coins it earned.
+    pub earned: u64,
+    /// Whether the file on disk is still the one listed.
+    pub present: bool,
+}
+
+/// Options of a search.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SearchOptions {
+    /// Words, any order; all must match.
+    pub words: String,
+    /// Nothing dearer.
+    pub max_price: Option<u64>,
+    /// Only names with this extension.
+    pub extension: Option<String>,
+    /// `price`, `name` or `size`; best match first without it.
+    pub sort: Option<String>,
+}
+
+/// One offer found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// The content root.
+    pub id: String,
+    /// The name its vendor gives it. From another peer: escape before showing.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Coins for the whole.
+    pub price: u64,
+    /// Media type.
+    pub media: String,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// The vendor's node key.
+    pub vendor: String,
+    /// What the vendor calls itself, if known.
+    pub vendor_name: Option<String>,
+    /// Whether the vendor is connected now.
+    pub online: bool,
+    /// A link to the content.
+    pub link: String,
+}
+
+/// Another peer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its node key.
+    pub node: String,
+    /// What it calls itself.
+    pub name: Option<String>,
+    /// Files it shares, by its card.
+    pub files: Option<u32>,
+    /// Addresses.
+    pub addresses: Vec<String>,
+    /// Whether there is a connection now.
+    pub connected: bool,
+    /// Whether it is a member, by its hello.
+    pub member: bool,
+}
+
+/// What to buy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GetRequest {
+    /// A content root or a `netpay:` link.
+    pub what: String,
+    /// Where to put it: a file, or a directory; the download directory without it. Absolute.
+    pub output: Option<String>,
+    /// Nothing dearer, in coins.
+    pub max_price: Option<u64>,
+    /// Only from this vendor.
+    pub from: Option<String>,
+    /// Only say what it would cost.
+    pub dry_run: bool,
+}
+
+/// What a purchase would cost.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Quote {
+    /// The content root.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Coins for the whole, from the cheapest vendor.
+    pub price: u64,
+    /// Vendors that have it, cheapest first.
+    pub vendors: Vec<Found>,
+    /// Coins spendable before.
+    pub spendable: u64,
+}
+
+/// Where a download stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DownloadState {
+    /// Looking for vendors, or waiting to try again.
+    #[default]
+    Waiting,
+    /// Bytes and coins flow.
+    Running,
+    /// Stopped by the user.
+    Paused,
+    /// Complete, verified, in its place.
+    Done,
+    /// Given up after an error; `retry` goes on where it stopped.
+    Failed,
+    /// Called off by the user.
+    Cancelled,
+}
+
+/// A download.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DownloadView {
+    /// Its number.
+    pub id: u64,
+    /// The content root.
+    pub root: String,
+    /// The name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes verified.
+    pub have: u64,
+    /// The price agreed, in coins.
+    pub price: u64,
+    /// Coins paid.
+    pub paid: u64,
+    /// Where it stands.
+    pub state: DownloadState,
+    /// What went wrong last.
+    pub error: Option<ErrorView>,
+    /// Where the file is, or will be.
+    pub path: String,
+    /// Vendors it came from so far.
+    pub vendors: Vec<String>,
+    /// What happened, oldest first.
+    pub timeline: Vec<TimelineEntry>,
+    /// Bytes per second lately.
+    pub rate: u64,
+    /// When it began.
+    pub began: u64,
+}
+
+/// One thing that happened to a download.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// What: `quoted`, `ordered`, `handoff`, `paid`, `verified`, `receipt`, `done`, `failed`, …
+    pub what: String,
+    /// More about it.
+    pub detail: String,
+}
+
+/// An error, as a person or a program sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// The code, such as `NP-WALLET-001`.
+    pub code: String,
+    /// What is wrong.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub fix: String,
+    /// The exit code of a command that ends with it.
+    pub exit: u8,
+    /// The HTTP status of a request that ends with it.
+    pub status: u16,
+}
+
+/// One sale.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SaleView {
+    /// When, in Unix seconds.
+    pub at: u64,
+    /// The content root.
+    pub root: String,
+    /// The file's name here.
+    pub name: String,
+    /// The buyer's node key.
+    pub buyer: String,
+    /// Coins earned.
+    pub coins: u64,
+    /// Units sent.
+    pub units: u64,
+}
+
+/// One segment of the till.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TillView {
+    /// The chain.
+    pub chain: String,
+    /// The segment.
+    pub segment: u32,
+    /// Coins earned.
+    pub coins: u64,
+    /// `open`, `closed`, `certified`, `pending`, `paid` or `refused`.
+    pub state: String,
+}
+
+/// What a redemption came to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RedeemView {
+    /// Coins paid into the account now, finally.
+    pub paid: u64,
+    /// Coins that wait for settlement.
+    pub pending: u64,
+    /// Coins refused, with reasons.
+    pub refused: Vec<String>,
+    /// Segments claimed.
+    pub segments: usize,
+    /// Segments still waiting for their certificate, not claimed yet.
+    pub uncertified: usize,
+    /// The balance after it.
+    pub balance: Option<u64>,
+}
+
+/// One line of the account's statement or of the wallet's history.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HistoryLine {
+    /// Its number.
+    pub number: u64,
+    /// When.
+    pub at: u64,
+    /// What.
+    pub what: String,
+    /// Coins added; negative if taken.
+    pub change: i64,
+    /// The balance after it.
+    pub balance: u64,
+}
