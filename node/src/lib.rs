@@ -4,6 +4,8 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod invite;
+pub mod sealed;
 pub mod store;
 pub mod home;
 pub mod overlay;

@@ -1,0 +1,131 @@
+//! What the bank keeps of a customer: the balance, the nodes, and the lines of the statement.
+
+use netpay_core::amount::{Coins, Count};
+use netpay_core::codec::{List, Text};
+use netpay_core::id::ChainId;
+use netpay_core::keys::PublicKey;
+use netpay_core::time::Time;
+use netpay_core::wire::bank::{MAX_LINES, StatementLine};
+use std::collections::VecDeque;
+
+/// The newest lines of a statement that are kept at hand; older ones are in the journal.
+pub const MAX_KEPT_LINES: usize = 1000;
+/// The most nodes of one account.
+pub const MAX_NODES: usize = 8;
+
+/// A customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Customer {
+    /// What it calls itself.
+    pub name: Text<64>,
+    /// Its nodes, the newest last.
+    pub nodes: Vec<PublicKey>,
+    /// Since when.
+    pub since: Time,
+    /// Money that can buy chains or be paid out.
+    pub balance: Coins,
+    /// Claims that wait for settlement.
+    pub pending: Coins,
+    /// Why it may neither buy nor have money paid out, if so.
+    pub frozen: Option<Text<80>>,
+    lines: VecDeque<Line>,
+    last_line: u64,
+}
+
+/// One line of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, rising from 1.
+    pub number: u64,
+    /// When.
+    pub at: Time,
+    /// What.
+    pub what: What,
+    /// Added to the balance; negative if taken.
+    pub change: i64,
+    /// The balance after it.
+    pub balance: Coins,
+}
+
+/// What a line is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A voucher was paid in.
+    Voucher,
+    /// The operator credited something.
+    Credit(Text<80>),
+    /// A chain was bought.
+    Bought(ChainId, Count),
+    /// Certified claims were paid.
+    Redeemed(usize),
+    /// Claims of a chain were paid at its settlement.
+    Settled(ChainId),
+    /// The unspent coins of a chain came back.
+    Refunded(ChainId),
+    /// Money was asked to be paid out.
+    PayoutAsked(Text<80>),
+}
+
+impl What {
+    fn words(&self) -> Text<120> {
+        Text::cut(&match self {
+            Self::Voucher => "voucher paid in".to_owned(),
+            Self::Credit(note) => format!("credit: {}", &**note),
+            Self::Bought(chain, n) => format!("bought {} as chain {chain:.12}", Coins::from(*n)),
+            Self::Redeemed(1) => "redeemed 1 claim".to_owned(),
+            Self::Redeemed(claims) => format!("redeemed {claims} claims"),
+            Self::Settled(chain) => format!("settlement of claims on chain {chain:.12}"),
+            Self::Refunded(chain) => format!("unspent coins of chain {chain:.12}"),
+            Self::PayoutAsked(to) => format!("payout to {}", &**to),
+        })
+    }
+}
+
+/// What an account's owner is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// See [`Customer::balance`].
+    pub balance: Coins,
+    /// See [`Customer::pending`].
+    pub pending: Coins,
+    /// Whether it is frozen.
+    pub frozen: bool,
+    /// Its nodes, the newest last.
+    pub nodes: Vec<PublicKey>,
+    /// Lines after the one asked.
+    pub lines: List<StatementLine, MAX_LINES>,
+}
+
+impl Customer {
+    /// The account as its owner is shown it, with the lines after number `after`.
+    #[must_use]
+    pub fn view(&self, after: u64) -> AccountView {
+        AccountView {
+            balance: self.balance,
+            pending: self.pending,
+            frozen: self.frozen.is_some(),
+            nodes: self.nodes.clone(),
+            lines: List::first_of(self.lines_after(after).map(|line| StatementLine {
+                number: line.number,
+                at: line.at,
+                what: line.what.words(),
+                change: line.change,
+                balance: line.balance,
+            })),
+        }
+    }
+
+    /// The lines kept that come after number `after`, oldest first.
+    pub fn lines_after(&self, after: u64) -> impl Iterator<Item = &Line> {
+        let from = self.lines.partition_point(|line| line.number <= after);
+        self.lines.range(from..)
+    }
+
+    pub(super) fn write(&mut self, at: Time, what: What, change: i64) {
+        self.last_line += 1;
+        if self.lines.len() >= MAX_KEPT_LINES {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(Line { number: self.last_line, at, what, change, balance: self.balance });
+    }
+}

@@ -1,0 +1,303 @@
+//! Folding a record into the state. It is the same when a command was just decided and when the journal is read again,
+//! so it trusts nothing: a step whose entries do not sum to zero, or that pays an index twice, is not folded in.
+
+use super::chain::{ChainBook, ClaimBook, ClaimState, Facts};
+use super::command::{Event, PayoutId, Record, SettledClaim, TakenClaim, VoucherId};
+use super::entry::{Book, Entry};
+use super::intervals::Range;
+use super::redeeming::total;
+use super::{Conviction, Customer, Ledger, Payout, Voucher, What};
+use netpay_core::amount::{Coins, Count, Index};
+use netpay_core::codec::{Bytes, Text};
+use netpay_core::id::{ChainId, ObjectHash};
+use netpay_core::keys::{PublicKey, Unverified};
+use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::time::Time;
+use netpay_core::wire::bank::SEALED_SEED;
+use std::sync::Arc;
+
+/// A record that does not fit the books: the journal is damaged, or this software is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} does not fit the books: {why}")]
+pub struct Broken {
+    /// The record.
+    pub seq: u64,
+    /// What does not fit.
+    pub why: &'static str,
+}
+
+type Folded = Result<Vec<Entry>, &'static str>;
+
+impl Ledger {
+    /// Folds a record into the state and returns the entries it made.
+    ///
+    /// # Errors
+    /// If it does not fit. The state may then be half changed: throw it away.
+    pub fn apply(&mut self, record: &Record) -> Result<Vec<Entry>, Broken> {
+        let broken = |why| Broken { seq: record.seq, why };
+        if record.seq != self.seq + 1 {
+            return Err(broken("it is not the next one"));
+        }
+        let entries = self.fold(record).map_err(broken)?;
+        if entries.iter().map(|entry| i128::from(entry.change)).sum::<i128>() != 0 {
+            return Err(broken("its entries do not sum to zero"));
+        }
+        for entry in &entries {
+            self.books.post(entry);
+        }
+        if !self.books.are_sound() {
+            return Err(broken("a book is on the wrong side after it"));
+        }
+        self.seq = record.seq;
+        Ok(entries)
+    }
+
+    fn fold(&mut self, record: &Record) -> Folded {
+        let at = record.at;
+        match &record.event {
+            Event::VouchersIssued(vouchers) => self.fold_vouchers(vouchers),
+            Event::Registered { account, node, name, voucher } => self.fold_register(at, *account, *node, name, *voucher),
+            Event::PaidIn { account, voucher } => self.fold_pay_in(at, account, *voucher),
+            Event::Credited { id, account, coins, note } => {
+                if self.credits.insert(*id, (*account, *coins)).is_some() {
+                    return Err("the credit was made before");
+                }
+                self.add(at, account, *coins, What::Credit(note.clone()))?;
+                Ok(Entry::moved(*coins, Book::Cash, Book::Balance(*account)).to_vec())
+            }
+            Event::Sold { account, request, touchstone, sealed } => {
+                self.fold_sold(at, *account, *request, touchstone, sealed)
+            }
+            Event::Redeemed { account, claims } => self.fold_redeemed(record, account, claims),
+            Event::Retired { chains, .. } => {
+                for chain in chains {
+                    self.chains.get_mut(chain).ok_or("it retires an unknown chain")?.retired = true;
+                }
+                Ok(Vec::new())
+            }
+            Event::Frozen { account, why } => {
+                self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.frozen = Some(why.clone());
+                Ok(Vec::new())
+            }
+            Event::Unfrozen { account } => {
+                self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.frozen = None;
+                Ok(Vec::new())
+            }
+            Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
+            Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
+            Event::EvidenceNoted { chain, witness, .. } => {
+                let convictions = chain.map(Conviction::Buyer).into_iter().chain(witness.map(Conviction::Witness));
+                self.convicted.extend(convictions.map(|conviction| (conviction, at)));
+                Ok(Vec::new())
+            }
+            Event::Resumed { settle_from } => {
+                self.settle_from = self.settle_from.max(*settle_from);
+                Ok(Vec::new())
+            }
+            Event::Settled { chain, claims, refund } => self.fold_settled(at, *chain, claims, *refund),
+        }
+    }
+
+    fn fold_vouchers(&mut self, vouchers: &[(VoucherId, Coins)]) -> Folded {
+        let mut entries = Vec::new();
+        for (id, value) in vouchers {
+            if self.vouchers.insert(*id, Voucher { value: *value, used_by: None }).is_some() {
+                return Err("a voucher was issued before");
+            }
+            entries.extend(Entry::moved(*value, Book::Cash, Book::Vouchers));
+        }
+        Ok(entries)
+    }
+
+    fn fold_register(
+        &mut self,
+        at: Time,
+        account: PublicKey,
+        node: PublicKey,
+        name: &Text<64>,
+        voucher: Option<VoucherId>,
+    ) -> Folded {
+        // A node belongs to one account: the last that registered it.
+        let before = self.nodes.insert(node, account).filter(|before| *before != account);
+        if let Some(customer) = before.and_then(|before| self.customers.get_mut(&before)) {
+            customer.nodes.retain(|known| *known != node);
+        }
+        let customer = self.customers.entry(account).or_insert_with(|| Customer { since: at, ..Customer::default() });
+        customer.name = name.clone();
+        if !customer.nodes.contains(&node) {
+            customer.nodes.push(node);
+        }
+        voucher.map_or_else(|| Ok(Vec::new()), |voucher| self.fold_pay_in(at, &account, voucher))
+    }
+
+    fn fold_pay_in(&mut self, at: Time, account: &PublicKey, voucher: VoucherId) -> Folded {
+        let voucher = self.vouchers.get_mut(&voucher).filter(|voucher| voucher.used_by.is_none());
+        let voucher = voucher.ok_or("the voucher is unknown or was paid in before")?;
+        voucher.used_by = Some(*account);
+        let value = voucher.value;
+        self.add(at, account, value, What::Voucher)?;
+        Ok(Entry::moved(value, Book::Vouchers, Book::Balance(*account)).to_vec())
+    }
+
+    fn fold_sold(
+        &mut self,
+        at: Time,
+        account: PublicKey,
+        request: ObjectHash,
+        touchstone: &Unverified<Touchstone>,
+        sealed: &Bytes<SEALED_SEED>,
+    ) -> Folded {
+        let facts = Facts::new(touchstone.clone(), &self.network).map_err(|_| "the touchstone is malformed")?;
+        let (id, chain_key) = (facts.id, facts.touchstone.chain_key);
+        let (n, redeem_by) = (Count(facts.touchstone.n.0), facts.touchstone.redeem_by);
+        self.take_off(at, &account, n.into(), What::Bought(id, n))?;
+        let chain = ChainBook {
+            anchor: (Index::ZERO, facts.touchstone.root),
+            facts: Arc::new(facts),
+            buyer: account,
+            request,
+            sealed: sealed.clone(),
+            paid: super::Intervals::default(),
+            claims: std::collections::BTreeMap::new(),
+            refunded: Count::ZERO,
+            retired: false,
+            settled: None,
+        };
+        let known = self.by_chain_key.insert(chain_key, id).is_some() | self.chains.insert(id, chain).is_some();
+        if known {
+            return Err("the chain was sold before");
+        }
+        self.unsettled.insert((redeem_by, id));
+        self.books.issued += u64::from(n.0);
+        Ok(Entry::moved(n.into(), Book::Balance(account), Book::Coins).to_vec())
+    }
+
+    fn fold_redeemed(&mut self, record: &Record, account: &PublicKey, claims: &[TakenClaim]) -> Folded {
+        let (mut coins, mut final_claims) = (0, 0);
+        for taken in claims {
+            let chain = self.chains.get_mut(&taken.chain).ok_or("a claim is on an unknown chain")?;
+            let count = match &taken.paid {
+                Some(ranges) => {
+                    final_claims += 1;
+                    pay_once(chain, taken.range, ranges)?
+                }
+                None => Count::ZERO,
+            };
+            let state = if taken.paid.is_some() { ClaimState::Paid(count) } else { ClaimState::Pending };
+            if taken.range.end > chain.anchor.0 {
+                chain.anchor = (taken.range.end, taken.coin);
+            }
+            let claim = ClaimBook {
+                account: *account,
+                open: taken.open,
+                close: taken.close,
+                range: taken.range,
+                arrived: record.seq,
+                state,
+            };
+            let before = chain.claims.insert(taken.j, claim);
+            if before.is_some_and(|before| before.is_final()) {
+                return Err("a claim replaces one that is final");
+            }
+            if let Some(before) = before {
+                self.wait(&before.account, before.range.count(), false)?;
+            }
+            if state == ClaimState::Pending {
+                self.wait(account, taken.range.count(), true)?;
+            }
+            coins += u64::from(count.0);
+        }
+        if final_claims > 0 {
+            self.add(record.at, account, Coins(coins), What::Redeemed(final_claims))?;
+        }
+        self.books.redeemed += coins;
+        Ok(Entry::moved(Coins(coins), Book::Coins, Book::Balance(*account)).to_vec())
+    }
+
+    fn fold_payout_asked(&mut self, at: Time, id: PayoutId, coins: Coins, to: &Text<80>) -> Folded {
+        self.take_off(at, &id.0, coins, What::PayoutAsked(to.clone()))?;
+        let payout = Payout { account: id.0, coins, to: to.clone(), asked: at, paid: None };
+        if self.payouts.insert(id, payout).is_some() {
+            return Err("the payout was asked for before");
+        }
+        Ok(Entry::moved(coins, Book::Balance(id.0), Book::Payouts).to_vec())
+    }
+
+    fn fold_paid_out(&mut self, at: Time, id: &PayoutId, reference: &Text<80>) -> Folded {
+        let payout = self.payouts.get_mut(id).filter(|payout| payout.paid.is_none());
+        let payout = payout.ok_or("the payout is unknown or was made before")?;
+        payout.paid = Some((at, reference.clone()));
+        Ok(Entry::moved(payout.coins, Book::Payouts, Book::Cash).to_vec())
+    }
+
+    fn fold_settled(&mut self, at: Time, id: ChainId, claims: &[SettledClaim], refund: Count) -> Folded {
+        let mut entries = Vec::new();
+        for settled in claims {
+            let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
+            let claim = chain.claims.get(&settled.j).copied().filter(|claim| !claim.is_final());
+            let mut claim = claim.ok_or("a claim that does not wait is settled")?;
+            let count = pay_once(chain, claim.range, &settled.paid)?;
+            claim.state = ClaimState::Paid(count);
+            chain.claims.insert(settled.j, claim);
+            self.wait(&claim.account, claim.range.count(), false)?;
+            self.add(at, &claim.account, count.into(), What::Settled(id))?;
+            self.books.redeemed += u64::from(count.0);
+            entries.extend(Entry::moved(count.into(), Book::Coins, Book::Balance(claim.account)));
+        }
+        let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
+        let whole = chain.settled.is_none()
+            && refund == chain.outstanding()
+            && chain.claims.values().all(ClaimBook::is_final);
+        if !whole {
+            return Err("it does not settle the whole chain");
+        }
+        chain.refunded = refund;
+        chain.settled = Some(at);
+        let (buyer, redeem_by) = (chain.buyer, chain.facts.touchstone.redeem_by);
+        self.unsettled.remove(&(redeem_by, id));
+        if refund > Count::ZERO {
+            self.add(at, &buyer, refund.into(), What::Refunded(id))?;
+        }
+        self.books.refunded += u64::from(refund.0);
+        entries.extend(Entry::moved(refund.into(), Book::Coins, Book::Balance(buyer)));
+        Ok(entries)
+    }
+
+    fn add(&mut self, at: Time, account: &PublicKey, coins: Coins, what: What) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+        customer.balance = customer.balance.checked_add(coins).ok_or("a balance is too large")?;
+        customer.write(at, what, super::entry::signed(coins));
+        Ok(())
+    }
+
+    fn take_off(&mut self, at: Time, account: &PublicKey, coins: Coins, what: What) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+        customer.balance = customer.balance.checked_sub(coins).ok_or("a balance is negative")?;
+        customer.write(at, what, -super::entry::signed(coins));
+        Ok(())
+    }
+
+    /// A claim begins or ends to wait.
+    fn wait(&mut self, account: &PublicKey, count: Count, begins: bool) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+        let pending = if begins { customer.pending.checked_add(count.into()) } else { customer.pending.checked_sub(count.into()) };
+        customer.pending = pending.ok_or("more claims end to wait than began to")?;
+        Ok(())
+    }
+}
+
+const NO_ACCOUNT: &str = "an account is unknown";
+const NO_CHAIN: &str = "the chain is unknown";
+
+fn pay_once(chain: &mut ChainBook, within: Range, ranges: &[Range]) -> Result<Count, &'static str> {
+    let n = chain.facts.touchstone.n.as_index();
+    for range in ranges {
+        if range.start < within.start || range.end > within.end || range.end > n {
+            return Err("coins are paid outside a claim or a chain");
+        }
+        if !chain.paid.take(*range) {
+            return Err("a coin is paid twice");
+        }
+    }
+    Ok(total(ranges))
+}

@@ -1,0 +1,201 @@
+//! The books, pure: double entry without clock, disk or keys. [`Ledger::decide`] turns a checked command into an event that
+//! holds everything random or chosen, or into a numbered refusal; [`Ledger::apply`] folds an event into the state,
+//! the same way today and when the journal is read again.
+//!
+//! The rooms, from the bottom up: `intervals` (which coins of a chain are paid), `entry` (books and steps), `account` and
+//! `chain` (what is kept of a customer and of a chain), `command` (what goes in, what is journaled, what comes out),
+//! `rules` and `redeeming` (decide), `fold` (apply), `audit` (prove it).
+
+mod account;
+mod audit;
+mod chain;
+mod command;
+mod entry;
+mod fold;
+mod intervals;
+mod redeeming;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
+pub use audit::{Audit, Auditor, audit};
+pub use chain::{ChainBook, ClaimBook, ClaimState, Facts};
+pub use command::{
+    Answer, CheckedClaim, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId, Record, SettledClaim, TakenClaim,
+    VoucherId,
+};
+pub use entry::{Book, Books, Entry, MAX_MONEY};
+pub use fold::Broken;
+pub use intervals::{Intervals, Range};
+pub use redeeming::{MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
+
+use netpay_core::amount::Coins;
+use netpay_core::codec::Text;
+use netpay_core::id::{ChainId, NetworkId};
+use netpay_core::keys::PublicKey;
+use netpay_core::record::chain::Culprit;
+use netpay_core::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The bank's whole state: the fold of its journal.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    network: NetworkId,
+    seq: u64,
+    books: Books,
+    customers: BTreeMap<PublicKey, Customer>,
+    /// Which account a node belongs to.
+    nodes: BTreeMap<PublicKey, PublicKey>,
+    vouchers: BTreeMap<VoucherId, Voucher>,
+    credits: BTreeMap<[u8; 16], (PublicKey, Coins)>,
+    chains: BTreeMap<ChainId, ChainBook>,
+    by_chain_key: BTreeMap<PublicKey, ChainId>,
+    /// Chains that wait for settlement, by `redeem_by`.
+    unsettled: BTreeSet<(Time, ChainId)>,
+    payouts: BTreeMap<PayoutId, Payout>,
+    convicted: BTreeMap<Conviction, Time>,
+    /// No settlement before this: the bank was away, and claims could not be brought.
+    settle_from: Time,
+}
+
+/// A voucher that was sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voucher {
+    /// What it is worth.
+    pub value: Coins,
+    /// Who paid it in.
+    pub used_by: Option<PublicKey>,
+}
+
+/// Money on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payout {
+    /// Whose money.
+    pub account: PublicKey,
+    /// How much.
+    pub coins: Coins,
+    /// Where it goes, in the customer's words.
+    pub to: Text<80>,
+    /// When it was asked for.
+    pub asked: Time,
+    /// When the operator paid it, and under which reference.
+    pub paid: Option<(Time, Text<80>)>,
+}
+
+/// Whom evidence was noted against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conviction {
+    /// The buyer of this chain.
+    Buyer(ChainId),
+    /// This witness.
+    Witness(PublicKey),
+}
+
+impl From<Culprit> for Conviction {
+    fn from(culprit: Culprit) -> Self {
+        match culprit {
+            Culprit::Buyer(chain) => Self::Buyer(chain),
+            Culprit::Witness(node) => Self::Witness(node),
+        }
+    }
+}
+
+impl Ledger {
+    /// Empty books.
+    #[must_use]
+    pub fn new(network: NetworkId) -> Self {
+        Self {
+            network,
+            seq: 0,
+            books: Books::default(),
+            customers: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            vouchers: BTreeMap::new(),
+            credits: BTreeMap::new(),
+            chains: BTreeMap::new(),
+            by_chain_key: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            payouts: BTreeMap::new(),
+            convicted: BTreeMap::new(),
+            settle_from: Time(0),
+        }
+    }
+
+    /// The number of the last record folded in.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The totals.
+    #[must_use]
+    pub const fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// What is kept of an account.
+    #[must_use]
+    pub fn customer(&self, account: &PublicKey) -> Option<&Customer> {
+        self.customers.get(account)
+    }
+
+    /// Every account, in the order of their keys.
+    pub fn customers(&self) -> impl Iterator<Item = (&PublicKey, &Customer)> {
+        self.customers.iter()
+    }
+
+    /// Every member's node and the account it belongs to.
+    pub fn nodes(&self) -> impl Iterator<Item = (&PublicKey, &PublicKey)> {
+        self.nodes.iter()
+    }
+
+    /// What is kept of a chain.
+    #[must_use]
+    pub fn chain(&self, chain: &ChainId) -> Option<&ChainBook> {
+        self.chains.get(chain)
+    }
+
+    /// The chain that was sold under a chain key.
+    #[must_use]
+    pub fn chain_of_key(&self, chain_key: &PublicKey) -> Option<&ChainBook> {
+        self.chains.get(self.by_chain_key.get(chain_key)?)
+    }
+
+    /// Every chain, in the order of their ids.
+    pub fn chains(&self) -> impl Iterator<Item = (&ChainId, &ChainBook)> {
+        self.chains.iter()
+    }
+
+    /// Every payout asked for.
+    pub fn payouts(&self) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        self.payouts.iter()
+    }
+
+    /// How many vouchers were sold, and how many of them paid in.
+    #[must_use]
+    pub fn vouchers(&self) -> (usize, usize) {
+        (self.vouchers.len(), self.vouchers.values().filter(|voucher| voucher.used_by.is_some()).count())
+    }
+
+    /// Whom evidence was noted against, and when.
+    pub fn convicted(&self) -> impl Iterator<Item = (&Conviction, &Time)> {
+        self.convicted.iter()
+    }
+
+    /// When a chain may be settled: `redeem_by`, or later if the bank was away.
+    #[must_use]
+    pub fn settlement_of(&self, chain: &ChainBook) -> Time {
+        chain.facts().touchstone.redeem_by.max(self.settle_from)
+    }
+
+    /// Chains whose settlement is due, the oldest first, at most `limit`.
+    #[must_use]
+    pub fn due(&self, now: Time, limit: usize) -> Vec<ChainId> {
+        if now < self.settle_from {
+            return Vec::new();
+        }
+        let due = self.unsettled.iter().take_while(|(redeem_by, _)| *redeem_by <= now);
+        due.take(limit).map(|(_, chain)| *chain).collect()
+    }
+}
