@@ -7,3 +7,4 @@ pub mod store;
 pub mod home;
 pub mod overlay;
 pub mod app;
+pub mod errors;
