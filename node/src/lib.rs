@@ -3,8 +3,10 @@
 //! A module uses only those above it in this list.
 #![warn(missing_docs)]
 
+pub mod clock;
 pub mod store;
 pub mod home;
 pub mod overlay;
+pub mod witness;
 pub mod app;
 pub mod errors;
