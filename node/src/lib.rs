@@ -11,3 +11,4 @@ pub mod home;
 pub mod overlay;
 pub mod witness;
 pub mod app;
+pub mod errors;
