@@ -254,10 +254,12 @@ impl Wallet {
         self.chains.remove(id);
     }
 
-    /// Coins that could be opened now, over all chains.
+    /// Coins that could be opened now, over all chains: free ones, and those left in a newest segment that no
+    /// sale is paying in, which its vendor would hand over.
     #[must_use]
     pub fn spendable(&self, now: Time) -> Coins {
-        Coins(self.chains.values().filter(|chain| chain.is_spendable(now)).map(|chain| chain.spread().free).sum())
+        let chains = self.chains.values().filter(|chain| chain.is_spendable(now));
+        Coins(chains.map(|chain| chain.spread().free + u64::from(chain.idle().0)).sum())
     }
 
     /// Opens the next segment for `seller`: as many coins as are needed, at least the shortest lease and at
@@ -483,6 +485,12 @@ impl WalletChain {
     pub fn newest_open(&self) -> Option<(SegmentNo, &Lease)> {
         let newest = self.line.newest()?.open.j;
         self.leases.get(&newest).filter(|lease| !lease.ended).map(|lease| (newest, lease))
+    }
+
+    /// Coins left in the newest segment, if no sale is paying in it.
+    #[must_use]
+    pub fn idle(&self) -> Count {
+        self.newest_open().filter(|(_, lease)| !lease.in_use).map_or(Count::ZERO, |(_, lease)| lease.left())
     }
 
     /// The next Open's number, predecessor and start: never below what was released in the newest segment.

@@ -44,12 +44,15 @@ pub enum Input {
     Heard(Box<ToBuyer>),
     /// A unit's bytes arrived and were verified; this is its price.
     Verified(Coins),
-    /// More units are wanted here.
-    More(Span),
+    /// More units are wanted here; they cost this much.
+    More(Span, Coins),
     /// All inputs at hand were given: pay what is due.
     Settle,
-    /// Nothing more is wanted: ask for the receipts.
-    Finish,
+    /// Nothing more is wanted: ask for the receipts, or leave the newest segment open for the next purchase.
+    Finish {
+        /// Whether it stays open.
+        keep_open: bool,
+    },
 }
 
 /// What the machine wants done, in order.
@@ -114,6 +117,17 @@ impl Buyer {
         self.purchase.paid
     }
 
+    /// The content bought.
+    #[must_use]
+    pub const fn root(&self) -> crate::id::ContentRoot {
+        self.purchase.terms.root
+    }
+
+    /// Frees what the sale holds of the wallet, when its stream is gone.
+    pub fn let_go(&mut self, wallet: &mut Wallet) {
+        self.over(wallet);
+    }
+
     /// The machine's step.
     pub fn handle(&mut self, now: Moment, input: Input, wallet: &mut Wallet, out: &mut Vec<Output>) {
         match (self.phase, input) {
@@ -124,10 +138,13 @@ impl Buyer {
                 self.verified += 1;
                 self.purchase.owed = self.purchase.owed.saturating_add(price);
             }
-            (_, Input::More(span)) => out.push(send(ToVendor::Want(span))),
+            (_, Input::More(span, price)) => {
+                self.purchase.expected = self.purchase.expected.saturating_add(price);
+                out.push(send(ToVendor::Want(span)));
+            }
             (Phase::Open, Input::Settle) => self.settle(now, wallet, out),
             (Phase::HandingOver(..) | Phase::Closing, Input::Settle) => {}
-            (_, Input::Finish) => self.finish(now, wallet, out),
+            (_, Input::Finish { keep_open }) => self.finish(now, keep_open, wallet, out),
         }
     }
 
@@ -195,9 +212,7 @@ impl Buyer {
             .chains()
             .filter(|(_, chain)| chain.is_spendable(now.time()))
             .filter_map(|(id, chain)| {
-                let newest = chain.newest_open();
-                let back = newest.filter(|(_, lease)| !lease.in_use).map_or(0, |(_, lease)| lease.left().0);
-                let coins = chain.spread().free + u64::from(back);
+                let coins = chain.spread().free + u64::from(chain.idle().0);
                 (coins > 0).then_some((id, chain, coins))
             })
             .min_by_key(|(id, chain, coins)| {
@@ -447,15 +462,16 @@ impl Buyer {
         wallet: &mut Wallet,
         out: &mut Vec<Output>,
     ) {
+        let is_last = closes.len() < crate::wire::trade::MAX_RECEIPTS;
         let changes = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
         out.push(Output::Persist { changes, paid: self.purchase.paid });
-        if self.phase == Phase::Closing {
+        if self.phase == Phase::Closing && is_last {
             self.over(wallet);
             out.push(Output::Finished);
         }
     }
 
-    fn finish(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+    fn finish(&mut self, now: Moment, keep_open: bool, wallet: &mut Wallet, out: &mut Vec<Output>) {
         if self.phase == Phase::Open {
             self.settle(now, wallet, out);
         }
@@ -465,7 +481,7 @@ impl Buyer {
             out.push(Output::Finished);
         } else if self.phase != Phase::Closing {
             self.phase = Phase::Closing;
-            out.push(send(ToVendor::Close));
+            out.push(send(if keep_open { ToVendor::Done } else { ToVendor::Close }));
         }
     }
 
@@ -475,6 +491,9 @@ impl Buyer {
     }
 
     fn over(&mut self, wallet: &mut Wallet) {
+        if let Phase::HandingOver(id, j) = self.phase {
+            wallet.release_hold(&id, j);
+        }
         self.phase = Phase::Over;
         self.segments.iter().for_each(|(id, j)| wallet.release_hold(id, *j));
     }

@@ -9,7 +9,8 @@ use crate::codec::List;
 use crate::coin::segment::{Close, Handover, SegmentNo};
 use crate::content::units::Units;
 use crate::id::{ChainId, NetworkId};
-use crate::keys::{PublicKey, Unverified};
+use crate::coin::touchstone::Touchstone;
+use crate::keys::{PublicKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
 use crate::till::{Till, TillChange, TillError};
 use crate::time::Moment;
@@ -97,6 +98,8 @@ pub enum Output {
         from: PublicKey,
         /// The buyer's wish.
         handover: Unverified<Handover>,
+        /// Of the chain, whose record may tell where the vendor does not answer.
+        touchstone: Box<Signed<Touchstone>>,
     },
     /// Have what the till holds of this chain certified; at once if the sale waits for it.
     Certify {
@@ -222,8 +225,10 @@ impl Vendor {
             }
             Funding::Continue { chain, pay } => self.pay(now, &chain, &pay, till, out),
             Funding::Handover { record, handover, from } => {
-                self.moving = Some(self.believe(record)?);
-                out.push(Output::AskPrevious { from, handover });
+                let line = self.believe(record)?;
+                let touchstone = Box::new(line.touchstone.clone());
+                self.moving = Some(line);
+                out.push(Output::AskPrevious { from, handover, touchstone });
                 Ok(())
             }
         }
@@ -399,13 +404,10 @@ impl Vendor {
             }
         }
         out.push(Output::Persist(changes));
-        if !keep || !closes.is_empty() {
-            for some in closes.chunks(MAX_RECEIPTS) {
-                out.push(send(ToBuyer::Receipt(List::first_of(some.iter().cloned()))));
-            }
-            if closes.is_empty() {
-                out.push(send(ToBuyer::Receipt(List::new())));
-            }
+        // The last frame is shorter than a full one, which tells the buyer that it is the last.
+        let full = closes.len() / MAX_RECEIPTS * MAX_RECEIPTS;
+        for some in closes[..full].chunks(MAX_RECEIPTS).chain([&closes[full..]]) {
+            out.push(send(ToBuyer::Receipt(List::first_of(some.iter().cloned()))));
         }
         let chains: Vec<ChainId> = self.lines.keys().copied().collect();
         chains.iter().for_each(|chain| self.certify(chain, till, out, false));

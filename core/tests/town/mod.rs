@@ -146,7 +146,7 @@ pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&
         }
         buyer.handle(NOW, buyer::Input::Settle, wallet, &mut out);
         if sold.units.len() as u64 == units.count() - first && !sold.finished {
-            buyer.handle(NOW, buyer::Input::Finish, wallet, &mut out);
+            buyer.handle(NOW, buyer::Input::Finish { keep_open: false }, wallet, &mut out);
         }
         for output in out {
             match output {
@@ -186,7 +186,7 @@ pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&
                         to_buyer.push_back(buyer::Input::Verified(price_of(unit)));
                     }
                 }
-                vendor::Output::AskPrevious { from, handover } => {
+                vendor::Output::AskPrevious { from, handover, .. } => {
                     let previous = others.iter_mut().find(|other| other.node == from);
                     let close = previous
                         .and_then(|other| other.till.hand_over(handover).ok())

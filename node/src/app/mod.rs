@@ -6,6 +6,7 @@ pub mod buy;
 pub mod certify;
 pub mod discover;
 pub mod fund;
+mod pipe;
 pub mod publish;
 pub mod sell;
 pub mod settle;
@@ -83,7 +84,7 @@ struct Inner {
     till: Mutex<Till>,
     purse: Mutex<Option<Purse>>,
     membership: Mutex<Option<Unverified<Membership>>>,
-    shelf: shelf::Shelf<publish::Rows>,
+    shelf: Arc<shelf::Shelf<publish::Rows>>,
     index: publish::Replicas,
     contacts: discover::Contacts,
     downloads: buy::Downloads,

@@ -187,6 +187,8 @@ pub struct GetRequest {
     pub from: Option<String>,
     /// Only say what it would cost.
     pub dry_run: bool,
+    /// Leave the segment open at the vendor for the next purchase there.
+    pub keep_open: bool,
 }
 
 /// What a purchase would cost.

@@ -1,0 +1,268 @@
+//! One download: which units are still wanted, who is asked for them, and the file they go into.
+
+use super::rows::{self, TabRow};
+use super::{Control, Node, Vendor, units_of};
+use crate::app::view::DownloadState;
+use crate::app::{Trouble, lock};
+use crate::clock::random;
+use netpay_core::amount::Coins;
+use netpay_core::content::listing::Listing;
+use netpay_core::content::units::Units;
+use netpay_core::keys::Signed;
+use netpay_core::wire::trade::{Span, TabId};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Vendors one download buys from at once.
+const MAX_VENDORS: usize = 4;
+/// Units given to one of several vendors at a time.
+const CHUNK: u64 = 64;
+/// How often a download that gets nowhere looks for vendors again, and how long it waits before each time.
+const PATIENCE: [u64; 6] = [50, 250, 1_000, 3_000, 6_000, 10_000];
+
+/// What the sales of one download share.
+pub(super) struct Job {
+    pub node: Node,
+    pub id: u64,
+    pub units: Units,
+    pub file: Arc<File>,
+    pub control: watch::Receiver<Control>,
+    pub state: Mutex<State>,
+    /// Told when the last unit has come, and when units come back to be given out again.
+    pub changed: tokio::sync::Notify,
+}
+
+/// The units, by where they are.
+pub(super) struct State {
+    /// Wanted, and with nobody.
+    pub wanted: VecDeque<Span>,
+    /// Verified and written, with the tab they were paid on.
+    pub have: BTreeMap<u64, usize>,
+    pub have_bytes: u64,
+    pub alone: bool,
+}
+
+impl Job {
+    /// Takes units to ask one vendor for.
+    pub fn take(&self) -> Option<Span> {
+        let mut state = lock(&self.state);
+        let alone = state.alone;
+        let span = state.wanted.front_mut()?;
+        if alone || span.count <= CHUNK {
+            return state.wanted.pop_front();
+        }
+        let taken = Span { first: span.first, count: CHUNK };
+        span.first += CHUNK;
+        span.count -= CHUNK;
+        Some(taken)
+    }
+
+    /// Gives units back that a vendor did not deliver.
+    pub fn give_back(&self, units: impl IntoIterator<Item = u64>) {
+        let mut state = lock(&self.state);
+        for unit in units {
+            match state.wanted.back_mut() {
+                Some(span) if span.first + span.count == unit => span.count += 1,
+                _ => state.wanted.push_back(Span { first: unit, count: 1 }),
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Whether every unit is there.
+    pub fn is_complete(&self) -> bool {
+        lock(&self.state).have.len() as u64 == self.units.count()
+    }
+
+    /// Whether the last unit is there, which proves the size.
+    pub fn has_last(&self) -> bool {
+        lock(&self.state).have.contains_key(&(self.units.count() - 1))
+    }
+
+    fn stops(&self) -> bool {
+        *self.control.borrow() != Control::Go
+    }
+}
+
+impl Node {
+    /// Runs a download in the background.
+    pub(super) fn spawn_job(&self, id: u64, listings: Vec<Signed<Listing>>) {
+        let node = self.clone();
+        tokio::spawn(async move {
+            let ended = node.run_job(id, listings).await;
+            if let Err(trouble) = ended
+                && node.download(id).is_ok_and(|view| view.state == DownloadState::Running || view.state == DownloadState::Waiting)
+                && !node.is_stopping()
+            {
+                node.happened(id, "failed", &trouble.to_string());
+                let _ = node.set_state(id, DownloadState::Failed, Some(trouble.into())).await;
+            }
+        });
+    }
+
+    async fn run_job(&self, id: u64, mut listings: Vec<Signed<Listing>>) -> Result<(), Trouble> {
+        let job = Arc::new(self.open_job(id)?);
+        let mut last = Trouble::NoVendor;
+        let mut patience = PATIENCE.iter();
+        loop {
+            if job.is_complete() {
+                return self.complete(&job).await;
+            }
+            let before = lock(&job.state).have.len();
+            let row = self.row_of(id)?;
+            if listings.is_empty() {
+                listings = self.find_vendors(&row.root).await.unwrap_or_default();
+            }
+            listings.retain(|listing| {
+                listing.price <= row.ceiling
+                    && listing.size == row.size
+                    && row.from.is_none_or(|from| from == listing.vendor)
+            });
+            listings.truncate(MAX_VENDORS);
+            if !listings.is_empty() {
+                self.set_state(id, DownloadState::Running, None).await?;
+                if let Err(trouble) = self.buy_from(&job, std::mem::take(&mut listings)).await {
+                    self.happened(id, "broke off", &trouble.to_string());
+                    last = trouble;
+                }
+            }
+            if job.stops() || self.is_stopping() {
+                return Ok(());
+            }
+            if job.is_complete() {
+                continue;
+            }
+            if lock(&job.state).have.len() > before {
+                patience = PATIENCE.iter();
+            }
+            if matches!(last, Trouble::NotEnough { .. } | Trouble::Locked | Trouble::File { .. }) {
+                return Err(last);
+            }
+            let Some(wait) = patience.next() else { return Err(last) };
+            let mut control = job.control.clone();
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
+                _ = control.changed() => {}
+                () = self.stopped() => return Ok(()),
+            }
+        }
+    }
+
+    /// Buys from these vendors at once until all is there or none of them delivers any more.
+    async fn buy_from(&self, job: &Arc<Job>, listings: Vec<Signed<Listing>>) -> Result<(), Trouble> {
+        let wanted: u64 = lock(&job.state).wanted.iter().map(|span| span.count).sum();
+        let enough = usize::try_from(wanted / CHUNK).unwrap_or(usize::MAX).clamp(1, MAX_VENDORS);
+        lock(&job.state).alone = enough == 1 || listings.len() == 1;
+        let mut sales = JoinSet::new();
+        let mut waiting = listings.into_iter();
+        let mut first_trouble = None;
+        loop {
+            // Until the last unit has proved the size, one vendor is trusted with one unit.
+            let useful = if job.has_last() { enough } else { 1 };
+            let changed = job.changed.notified();
+            while sales.len() < useful {
+                let Some(listing) = waiting.next() else { break };
+                sales.spawn(super::sale::run(Arc::clone(job), listing));
+            }
+            let ended = tokio::select! {
+                ended = sales.join_next() => ended,
+                () = changed => continue,
+            };
+            let Some(ended) = ended else { break };
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(trouble)) => first_trouble = first_trouble.or(Some(trouble)),
+                Err(_) => first_trouble = first_trouble.or(Some(Trouble::Stopping)),
+            }
+            if job.stops() || job.is_complete() && sales.is_empty() {
+                break;
+            }
+        }
+        first_trouble.map_or(Ok(()), Err)
+    }
+
+    fn open_job(&self, id: u64) -> Result<Job, Trouble> {
+        let row = self.row_of(id)?;
+        let units = units_of(&row)?;
+        let path = self.partial(id);
+        std::fs::create_dir_all(self.home().partial()).map_err(|e| Trouble::file(self.home().partial(), e))?;
+        let mut have = rows::units(self.db(), id)?;
+        if !path.exists() {
+            have.clear();
+        }
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(|e| Trouble::file(&path, e))?;
+        file.set_len(row.size).map_err(|e| Trouble::file(&path, e))?;
+        // The last unit comes first: only it proves the size, and with it that the rest is worth paying for.
+        let last = units.count() - 1;
+        let mut wanted = VecDeque::<Span>::new();
+        if last > 0 && !have.contains_key(&last) {
+            wanted.push_back(Span { first: last, count: 1 });
+        }
+        for unit in (0..units.count()).filter(|unit| !have.contains_key(unit) && (*unit < last || last == 0)) {
+            match wanted.back_mut() {
+                Some(span) if span.first + span.count == unit && unit != last => span.count += 1,
+                _ => wanted.push_back(Span { first: unit, count: 1 }),
+            }
+        }
+        let have_bytes = have.keys().filter_map(|unit| units.len_of(*unit)).map(|len| len as u64).sum();
+        let control = lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe());
+        let control = control.ok_or_else(|| super::no_download(id))?;
+        let state = Mutex::new(State { wanted, have, have_bytes, alone: true });
+        let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
+        Ok(Job { node, id, units, file, control, state, changed })
+    }
+
+    /// Puts the finished file in its place, durably.
+    async fn complete(&self, job: &Job) -> Result<(), Trouble> {
+        let row = self.row_of(job.id)?;
+        let (partial, file) = (self.partial(job.id), Arc::clone(&job.file));
+        let target = super::unused(std::path::Path::new(&*row.output));
+        let moved = target.clone();
+        let placed = tokio::task::spawn_blocking(move || place(&file, &partial, &moved)).await;
+        placed.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file(&target, e))?;
+        self.show(job.id, |view| view.path = target.to_string_lossy().into_owned());
+        self.happened(job.id, "done", &target.to_string_lossy());
+        self.set_state(job.id, DownloadState::Done, None).await?;
+        self.forget_units(job.id).await
+    }
+
+    /// The tab of a vendor in a download, opened durably before anything is paid on it.
+    pub(super) async fn tab_of(&self, id: u64, vendor: Vendor, price: Coins) -> Result<(usize, TabRow), Trouble> {
+        let (at, tab, row) = {
+            let mut all = lock(&self.0.downloads.all);
+            let download = all.get_mut(&id).ok_or_else(|| super::no_download(id))?;
+            let tabs = &mut download.row.tabs;
+            if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
+                return Ok((at, tabs[at].clone()));
+            }
+            let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
+            tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
+            (tabs.len() - 1, tab, download.row.clone())
+        };
+        let mut batch = crate::store::Batch::new();
+        row.put(&mut batch);
+        self.db().commit(batch).await?;
+        Ok((at, tab))
+    }
+}
+
+fn place(file: &File, partial: &std::path::Path, target: &std::path::Path) -> std::io::Result<()> {
+    file.sync_all()?;
+    match std::fs::rename(partial, target) {
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+            std::fs::copy(partial, target)?;
+            File::open(target)?.sync_all()?;
+            std::fs::remove_file(partial)?;
+        }
+        other => other?,
+    }
+    match target.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,370 @@
+//! Buy: downloads, each from one or several vendors, paid unit by unit as the bytes are verified.
+//!
+//! A download's row, its tabs and the units it has are in the database; which unit came from whom is
+//! written together with the payment for it, so that after a crash nothing is paid twice.
+
+mod job;
+mod rows;
+mod sale;
+
+use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
+use super::{Node, Trouble, lock};
+use crate::clock;
+use crate::store::Batch;
+use netpay_core::amount::Coins;
+use netpay_core::codec::{List, Text};
+use netpay_core::content::link::Link;
+use netpay_core::content::listing::Listing;
+use netpay_core::content::name::safe_file_name;
+use netpay_core::content::units::{Units, unit_for};
+use netpay_core::id::ContentRoot;
+use netpay_core::keys::{PublicKey, Signed};
+pub(super) use rows::DownloadRow;
+use rows::DOWNLOADS;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// Downloads remembered at most, finished ones included; the oldest finished one gives way.
+const MAX_DOWNLOADS: usize = 10_000;
+/// What happened to one download, remembered at most.
+const MAX_TIMELINE: usize = 64;
+
+/// What the user wants of a running download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Go,
+    Pause,
+    Cancel,
+}
+
+/// One download in memory.
+struct Download {
+    view: watch::Sender<DownloadView>,
+    control: watch::Sender<Control>,
+    row: DownloadRow,
+}
+
+/// All downloads.
+#[derive(Default)]
+pub struct Downloads {
+    all: Mutex<BTreeMap<u64, Download>>,
+}
+
+impl Node {
+    /// What a purchase would cost, and who offers it.
+    ///
+    /// # Errors
+    /// If the id is not well-formed, or nobody who can be reached offers it.
+    pub async fn quote(&self, request: &GetRequest) -> Result<Quote, Trouble> {
+        let (_, listings) = self.offers(request).await?;
+        let best = listings.first().ok_or(Trouble::NoVendor)?;
+        let vendors = listings.iter().map(|listing| self.found(listing)).collect::<Vec<Found>>();
+        Ok(Quote {
+            id: best.root.to_string(),
+            name: best.name.to_string(),
+            size: best.size,
+            price: best.price.0,
+            vendors,
+            spendable: self.wallet(|wallet| wallet.spendable(clock::time())).map_or(0, |coins| coins.0),
+        })
+    }
+
+    /// The content asked for, and its offers, cheapest first.
+    async fn offers(&self, request: &GetRequest) -> Result<(ContentRoot, Vec<Signed<Listing>>), Trouble> {
+        let root = match request.what.parse::<ContentRoot>() {
+            Ok(root) => root,
+            Err(_) => request.what.parse::<Link>().map_err(|e| Trouble::bad("id or link", &request.what, e))?.root,
+        };
+        let from = match &request.from {
+            None => None,
+            Some(peer) => Some(self.peer_named(peer)?),
+        };
+        let mut listings = self.find_vendors(&root).await?;
+        listings.retain(|listing| from.is_none_or(|from| listing.vendor == from));
+        if listings.is_empty() { Err(Trouble::NoVendor) } else { Ok((root, listings)) }
+    }
+
+    /// Starts a download.
+    ///
+    /// # Errors
+    /// If nobody offers it, it is too dear, or there are not enough coins: nothing is begun then.
+    pub async fn get(&self, request: GetRequest) -> Result<DownloadView, Trouble> {
+        let (root, listings) = self.offers(&request).await?;
+        if let Some(running) = self.running(&root) {
+            return Ok(running);
+        }
+        let best = listings.first().ok_or(Trouble::NoVendor)?;
+        let (name, price) = (best.name.to_string(), best.price);
+        let limit = request.max_price.map(Coins);
+        if let Some(limit) = limit.filter(|limit| price > *limit) {
+            return Err(Trouble::OverLimit { name, price, limit });
+        }
+        let ceiling = limit.unwrap_or(price);
+        let p0 = self.settings().unit_price;
+        let units = unit_for(ceiling, best.size, p0).or_else(|| unit_for(price, best.size, p0));
+        let units = units.ok_or(Trouble::TooDear(p0))?;
+        self.can_afford(&name, price)?;
+        let id = self.next_download();
+        let row = DownloadRow {
+            id,
+            root,
+            name: Text::cut(&safe_file_name(&name)),
+            size: best.size,
+            price,
+            ceiling,
+            unit_log: units.log(),
+            output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
+            from: request.from.as_ref().and_then(|peer| self.peer_named(peer).ok()),
+            keep_open: request.keep_open,
+            state: DownloadState::Waiting,
+            began: clock::time(),
+            tabs: List::new(),
+        };
+        self.store_download(&row).await?;
+        let view = row.view();
+        let download = Download {
+            view: watch::channel(view.clone()).0,
+            control: watch::channel(Control::Go).0,
+            row,
+        };
+        lock(&self.0.downloads.all).insert(id, download);
+        self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
+        self.spawn_job(id, listings);
+        Ok(view)
+    }
+
+    /// Whether the wallet can pay for it now.
+    fn can_afford(&self, name: &str, price: Coins) -> Result<(), Trouble> {
+        if price == Coins::ZERO {
+            return Ok(());
+        }
+        let (have, held) = self.wallet(|wallet| {
+            let leases = wallet.chains().flat_map(|(_, chain)| chain.leases());
+            let held = leases.filter(|(_, lease)| lease.in_use).map(|(_, lease)| u64::from(lease.left().0)).sum();
+            (wallet.spendable(clock::time()), Coins(held))
+        })?;
+        if have < price {
+            return Err(Trouble::NotEnough { name: name.to_owned(), needed: price, have, held });
+        }
+        Ok(())
+    }
+
+    /// Where the file goes: into the directory named, or to the path named, never over another file.
+    fn destination(&self, output: Option<&str>, name: &str) -> Result<PathBuf, Trouble> {
+        let name = safe_file_name(name);
+        let path = match output.map(PathBuf::from) {
+            None => self.settings().downloads.join(name),
+            Some(path) if path.is_dir() => path.join(name),
+            Some(path) => path,
+        };
+        let parent = path.parent().ok_or_else(|| Trouble::file(&path, "it is no file in a directory"))?;
+        std::fs::create_dir_all(parent).map_err(|e| Trouble::file(parent, e))?;
+        Ok(unused(&path))
+    }
+
+    fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
+        let all = lock(&self.0.downloads.all);
+        let active = |state| matches!(state, DownloadState::Waiting | DownloadState::Running | DownloadState::Paused);
+        let found = all.values().find(|download| download.row.root == *root && active(download.row.state));
+        found.map(|download| download.view.borrow().clone())
+    }
+
+    fn next_download(&self) -> u64 {
+        lock(&self.0.downloads.all).keys().next_back().map_or(1, |last| last + 1)
+    }
+
+    /// All downloads, newest first.
+    #[must_use]
+    pub fn downloads(&self) -> Vec<DownloadView> {
+        let all = lock(&self.0.downloads.all);
+        all.values().rev().map(|download| download.view.borrow().clone()).collect()
+    }
+
+    /// One download.
+    ///
+    /// # Errors
+    /// If there is none of this number.
+    pub fn download(&self, id: u64) -> Result<DownloadView, Trouble> {
+        Ok(self.watch_download(id)?.borrow().clone())
+    }
+
+    /// One download as it goes on.
+    ///
+    /// # Errors
+    /// If there is none of this number.
+    pub fn watch_download(&self, id: u64) -> Result<watch::Receiver<DownloadView>, Trouble> {
+        let all = lock(&self.0.downloads.all);
+        all.get(&id).map(|download| download.view.subscribe()).ok_or_else(|| no_download(id))
+    }
+
+    /// Stops a download for now; what was paid stays paid.
+    ///
+    /// # Errors
+    /// If there is none of this number, or the store fails.
+    pub async fn pause_download(&self, id: u64) -> Result<DownloadView, Trouble> {
+        self.control(id, Control::Pause, DownloadState::Paused).await
+    }
+
+    /// Calls a download off; what was paid for is lost with the partial file.
+    ///
+    /// # Errors
+    /// If there is none of this number, or the store fails.
+    pub async fn cancel_download(&self, id: u64) -> Result<DownloadView, Trouble> {
+        let view = self.control(id, Control::Cancel, DownloadState::Cancelled).await?;
+        let _ = std::fs::remove_file(self.partial(id));
+        self.forget_units(id).await?;
+        Ok(view)
+    }
+
+    /// Goes on with a paused or failed download, where it stopped.
+    ///
+    /// # Errors
+    /// If there is none of this number, or the store fails.
+    pub async fn resume_download(&self, id: u64) -> Result<DownloadView, Trouble> {
+        let view = self.download(id)?;
+        if matches!(view.state, DownloadState::Paused | DownloadState::Failed) {
+            self.set_state(id, DownloadState::Waiting, None).await?;
+            if let Some(download) = lock(&self.0.downloads.all).get(&id) {
+                download.control.send_replace(Control::Go);
+            }
+            self.spawn_job(id, Vec::new());
+        }
+        self.download(id)
+    }
+
+    /// Goes on with a download of the last run.
+    pub(super) fn resume_at_start(&self, id: u64) {
+        self.spawn_job(id, Vec::new());
+    }
+
+    async fn control(&self, id: u64, control: Control, state: DownloadState) -> Result<DownloadView, Trouble> {
+        let view = self.download(id)?;
+        if matches!(view.state, DownloadState::Done | DownloadState::Cancelled) {
+            return Ok(view);
+        }
+        if let Some(download) = lock(&self.0.downloads.all).get(&id) {
+            download.control.send_replace(control);
+        }
+        self.set_state(id, state, None).await?;
+        self.download(id)
+    }
+
+    /// Takes up the downloads of the last run.
+    pub(super) fn load_downloads(&self) -> Result<Vec<u64>, Trouble> {
+        let mut open = Vec::new();
+        let mut all = lock(&self.0.downloads.all);
+        for row in rows::load(self.db())? {
+            let mut view = row.view();
+            view.have = rows::have_bytes(self.db(), &row)?;
+            view.paid = row.tabs.iter().map(|tab| tab.paid.0).sum();
+            let id = row.id;
+            if matches!(row.state, DownloadState::Waiting | DownloadState::Running) {
+                open.push(id);
+            }
+            let download =
+                Download { view: watch::channel(view).0, control: watch::channel(Control::Go).0, row };
+            all.insert(id, download);
+        }
+        Ok(open)
+    }
+
+    async fn store_download(&self, row: &DownloadRow) -> Result<(), Trouble> {
+        let mut batch = Batch::new();
+        row.put(&mut batch);
+        let surplus = {
+            let mut all = lock(&self.0.downloads.all);
+            let over = all.len() >= MAX_DOWNLOADS;
+            let finished = |download: &Download| {
+                matches!(download.row.state, DownloadState::Done | DownloadState::Cancelled | DownloadState::Failed)
+            };
+            let oldest = all.iter().find(|(_, download)| finished(download)).map(|(id, _)| *id);
+            oldest.filter(|_| over).inspect(|id| drop(all.remove(id)))
+        };
+        if let Some(id) = surplus {
+            batch.delete(DOWNLOADS, id.to_be_bytes());
+        }
+        Ok(self.db().commit(batch).await?)
+    }
+
+    /// Changes where a download stands, durably, and tells whoever watches.
+    async fn set_state(&self, id: u64, state: DownloadState, error: Option<ErrorView>) -> Result<(), Trouble> {
+        let row = {
+            let mut all = lock(&self.0.downloads.all);
+            let download = all.get_mut(&id).ok_or_else(|| no_download(id))?;
+            download.row.state = state;
+            download.row.clone()
+        };
+        let mut batch = Batch::new();
+        row.put(&mut batch);
+        self.db().commit(batch).await?;
+        self.show(id, |view| {
+            view.state = state;
+            view.error = error;
+            view.rate = 0;
+        });
+        Ok(())
+    }
+
+    /// Changes what watchers see.
+    fn show(&self, id: u64, change: impl FnOnce(&mut DownloadView)) {
+        if let Some(download) = lock(&self.0.downloads.all).get(&id) {
+            download.view.send_modify(change);
+        }
+    }
+
+    /// Notes something in a download's timeline.
+    fn happened(&self, id: u64, what: &str, detail: &str) {
+        tracing::debug!(download = id, what, detail);
+        let entry =
+            TimelineEntry { at: clock::now().0, what: what.to_owned(), detail: detail.to_owned() };
+        self.show(id, |view| {
+            if view.timeline.len() < MAX_TIMELINE {
+                view.timeline.push(entry);
+            }
+        });
+    }
+
+    fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
+        lock(&self.0.downloads.all).get(&id).map(|download| download.row.clone()).ok_or_else(|| no_download(id))
+    }
+
+    fn partial(&self, id: u64) -> PathBuf {
+        self.home().partial().join(format!("{id}.part"))
+    }
+
+    /// Forgets which units a finished or cancelled download has.
+    async fn forget_units(&self, id: u64) -> Result<(), Trouble> {
+        loop {
+            let batch = rows::forget(self.db(), id)?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.db().commit(batch).await?;
+        }
+    }
+}
+
+fn no_download(id: u64) -> Trouble {
+    Trouble::NotFound { what: "download", id: id.to_string() }
+}
+
+/// The path, or with a number in its name where there is such a file already.
+fn unused(path: &Path) -> PathBuf {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    let numbered = |n: u32| path.with_file_name(format!("{stem} ({n}){extension}"));
+    std::iter::once(path.to_owned())
+        .chain((1..10_000).map(numbered))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| path.to_owned())
+}
+
+/// The geometry of a download.
+fn units_of(row: &DownloadRow) -> Result<Units, Trouble> {
+    Units::new(row.size, row.unit_log).ok_or(Trouble::WrongBytes)
+}
+
+/// Who sells one download, as far as it was bought already.
+type Vendor = PublicKey;

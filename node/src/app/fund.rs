@@ -1,0 +1,312 @@
+//! Fund: an account at the broker, coins bought for it.
+//!
+//! A purchase is remembered before it is asked for, under the chain's own key, and forgotten only when the
+//! chain is in the wallet: after a crash the same request is sent again and gets the same chain.
+
+use super::{FACTS, Node, Trouble, lock};
+use crate::clock::{self, random};
+use crate::overlay::Protocol;
+use crate::sealed::SealingKey;
+use crate::store::{Batch, Table};
+use netpay_core::amount::{Cap, Coins, MAX_CHAIN};
+use netpay_core::codec::{self, Text, Wire};
+use netpay_core::id::ChainId;
+use netpay_core::keys::{PublicKey, SecretKey, Unverified};
+use netpay_core::wire::bank::{
+    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Purchases of chains not yet in the wallet.
+const PURCHASES: Table = Table::new("purchases");
+const ACCOUNT: &[u8] = b"account";
+const MEMBERSHIP: &[u8] = b"membership";
+/// How long the broker is waited for.
+const BANK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an account is asked for anew, which also renews the membership.
+const REFRESH: Duration = Duration::from_secs(6 * 3600);
+
+/// What the broker last said.
+#[derive(Default)]
+pub struct Books {
+    /// Who it is.
+    pub info: Mutex<Option<Info>>,
+    /// What the account holds.
+    pub account: Mutex<Option<Account>>,
+}
+
+/// A purchase under way: everything needed to ask again.
+#[derive(Clone, Serialize, Deserialize)]
+struct Purchase {
+    chain_seed: [u8; 32],
+    sealing_seed: [u8; 32],
+    n: Cap,
+}
+
+impl Wire for Purchase {
+    const MAX: usize = 128;
+}
+
+impl Node {
+    /// Asks the broker something.
+    ///
+    /// # Errors
+    /// If it cannot be reached, or refuses.
+    pub async fn bank(&self, request: &BankRequest) -> Result<BankReply, Trouble> {
+        let to = self.broker_node();
+        let sent = self.overlay().request(to, Protocol::Bank, codec::encode(request), BANK_TIMEOUT).await;
+        let frame = sent.map_err(Trouble::BrokerUnreachable)?;
+        match codec::decode(&frame) {
+            Ok(BankReply::Reject(reject)) => Err(Trouble::Refused(reject)),
+            Ok(reply) => Ok(reply),
+            Err(_) => Err(Trouble::BrokerNonsense("it does not decode")),
+        }
+    }
+
+    /// The broker's node.
+    #[must_use]
+    pub fn broker_node(&self) -> PublicKey {
+        self.0.bank.node(&self.0.settings.invite).unwrap_or_else(|| self.broker_key())
+    }
+
+    /// Opens an account, or does nothing new if there is one.
+    ///
+    /// # Errors
+    /// If the wallet is locked, the broker cannot be reached, or refuses.
+    pub async fn register(&self, voucher: Option<VoucherCode>) -> Result<Account, Trouble> {
+        let register = self.purse(|purse| {
+            let name = Text::cut(&self.settings().name);
+            let register = Register { account: purse.account.public(), node: self.me(), name, voucher };
+            purse.account.sign(&self.network(), register).wire()
+        })?;
+        self.take_account(self.bank(&BankRequest::Register(register)).await?).await
+    }
+
+    /// Pays a voucher in.
+    ///
+    /// # Errors
+    /// As for [`Node::register`].
+    pub async fn pay_in(&self, voucher: VoucherCode) -> Result<Account, Trouble> {
+        let pay_in = self.purse(|purse| {
+            let pay_in = PayIn { account: purse.account.public(), voucher };
+            purse.account.sign(&self.network(), pay_in).wire()
+        })?;
+        self.take_account(self.bank(&BankRequest::PayIn(pay_in)).await?).await
+    }
+
+    /// Asks what the account holds, with the statement's lines after `after`.
+    ///
+    /// # Errors
+    /// As for [`Node::register`].
+    pub async fn account(&self, after: u64) -> Result<Account, Trouble> {
+        let query = self.purse(|purse| {
+            let query = Query { account: purse.account.public(), at: clock::time(), after };
+            purse.account.sign(&self.network(), query).wire()
+        })?;
+        self.take_account(self.bank(&BankRequest::Account(query)).await?).await
+    }
+
+    /// The whole statement, oldest line first.
+    ///
+    /// # Errors
+    /// As for [`Node::register`].
+    pub async fn statement(&self) -> Result<Vec<StatementLine>, Trouble> {
+        let mut lines = Vec::new();
+        loop {
+            let after = lines.last().map_or(0, |line: &StatementLine| line.number);
+            let page = self.account(after).await?.lines.into_vec();
+            if page.is_empty() {
+                return Ok(lines);
+            }
+            lines.extend(page);
+        }
+    }
+
+    async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {
+        let BankReply::Account(account) = reply else {
+            return Err(Trouble::BrokerNonsense("an account was asked for"));
+        };
+        let membership = account.membership.clone().verify(&self.network(), &self.broker_key());
+        if membership.is_ok_and(|membership| membership.node == self.me()) {
+            let mut batch = Batch::new();
+            batch.put(FACTS, MEMBERSHIP, codec::encode(&Member(account.membership.clone())));
+            batch.put(FACTS, ACCOUNT, self.purse(|purse| purse.account.public())?.0);
+            self.db().commit(batch).await?;
+            *lock(&self.0.membership) = Some(account.membership.clone());
+        }
+        *lock(&self.0.bank.account) = Some(account.clone());
+        Ok(account)
+    }
+
+    /// Buys `coins` coins, as one chain or, beyond the longest, as several.
+    ///
+    /// # Errors
+    /// If the wallet is locked, the broker cannot be reached, or refuses. What was asked for is asked for
+    /// again later.
+    pub async fn buy_coins(&self, coins: Coins) -> Result<Vec<ChainId>, Trouble> {
+        if coins == Coins::ZERO || coins.0 > 64 * u64::from(MAX_CHAIN) {
+            return Err(Trouble::bad("number of coins", coins.0.to_string(), "1 to 1048576 can be bought at once"));
+        }
+        let mut chains = Vec::new();
+        let mut rest = coins.0;
+        while rest > 0 {
+            let n = u32::try_from(rest.min(u64::from(MAX_CHAIN))).unwrap_or(MAX_CHAIN);
+            let purchase = Purchase { chain_seed: random(), sealing_seed: random(), n: Cap(n) };
+            let mut batch = Batch::new();
+            batch.put(PURCHASES, purchase.key().public().0, codec::encode(&purchase));
+            self.db().commit(batch).await?;
+            chains.push(self.complete(&purchase).await?);
+            rest -= u64::from(n);
+        }
+        Ok(chains)
+    }
+
+    /// Asks for the chain of a purchase, for the first time or again, and takes it into the wallet.
+    async fn complete(&self, purchase: &Purchase) -> Result<ChainId, Trouble> {
+        let key = purchase.key();
+        let sealing = SealingKey::from_seed(&purchase.sealing_seed);
+        let (chain_key, n) = (key.public(), purchase.n);
+        let (buy, by_chain) = self.purse(|purse| {
+            let account = purse.account.public();
+            let buy = Buy { account, chain_key, n, sealing_key: sealing.public() };
+            let by_chain = key.sign(&self.network(), buy.clone()).signature();
+            (purse.account.sign(&self.network(), buy).wire(), by_chain)
+        })?;
+        let reply = match self.bank(&BankRequest::Buy { buy, by_chain }).await {
+            Err(Trouble::Refused(reject)) => {
+                // A clear no will be no again: there is nothing to remember.
+                self.forget(&chain_key).await?;
+                return Err(Trouble::Refused(reject));
+            }
+            other => other?,
+        };
+        let BankReply::Sold { touchstone, sealed_seed } = reply else {
+            return Err(Trouble::BrokerNonsense("a chain was asked for"));
+        };
+        let hash = touchstone.hash(&self.network());
+        let seed =
+            sealing.open(&sealed_seed, hash).map_err(|_| Trouble::BrokerNonsense("the seed does not open"))?;
+        let mut batch = Batch::new();
+        batch.delete(PURCHASES, chain_key.0);
+        let (id, commit) = self.purse(|purse| {
+            let (id, change) = purse.wallet.add(touchstone, seed, key).map_err(super::vault::VaultError::from)?;
+            purse.rows(&[change], &mut batch);
+            Ok::<_, Trouble>((id, self.db().commit(batch)))
+        })??;
+        commit.await?;
+        Ok(id)
+    }
+
+    async fn forget(&self, chain_key: &PublicKey) -> Result<(), Trouble> {
+        let mut batch = Batch::new();
+        batch.delete(PURCHASES, chain_key.0);
+        Ok(self.db().commit(batch).await?)
+    }
+
+    /// Gives chains up: they are refunded at settlement.
+    ///
+    /// # Errors
+    /// If the wallet is locked or the store fails. Where the broker cannot be reached it is told later.
+    pub async fn retire_chains(&self, chains: Vec<ChainId>) -> Result<(), Trouble> {
+        self.change_wallet(|wallet| {
+            let changes = chains.iter().filter_map(|chain| wallet.retire(chain)).collect();
+            ((), changes)
+        })
+        .await?;
+        for some in chains.chunks(netpay_core::wire::bank::MAX_CHAINS) {
+            let retire = self.purse(|purse| {
+                let chains = codec::List::first_of(some.iter().copied());
+                let retire = Retire { account: purse.account.public(), chains };
+                purse.account.sign(&self.network(), retire).wire()
+            })?;
+            if let Err(trouble) = self.bank(&BankRequest::Retire(retire)).await {
+                tracing::info!(%trouble, "the broker learns of retired chains at settlement");
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes purchases that a crash or a dead broker left open.
+    async fn finish_purchases(&self) {
+        let Ok(page) = self.db().scan(PURCHASES, &[], None, 64) else { return };
+        for (_, row) in page {
+            if let Ok(purchase) = codec::decode::<Purchase>(&row)
+                && let Err(trouble) = self.complete(&purchase).await
+            {
+                tracing::info!(%trouble, "a purchase of coins is still open");
+            }
+        }
+    }
+}
+
+impl Purchase {
+    fn key(&self) -> SecretKey {
+        SecretKey::from_seed(&self.chain_seed)
+    }
+}
+
+/// A membership as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Member(Unverified<netpay_core::wire::hello::Membership>);
+
+impl Wire for Member {
+    const MAX: usize = 512;
+}
+
+/// The membership of the last run.
+pub(super) fn stored_membership(
+    db: &crate::store::Db,
+) -> Result<Option<Unverified<netpay_core::wire::hello::Membership>>, Trouble> {
+    Ok(db.get(FACTS, MEMBERSHIP)?.and_then(|row| codec::decode::<Member>(&row).ok()).map(|member| member.0))
+}
+
+/// The account of the last run: payments go to it while the wallet is locked, too.
+pub(super) fn stored_account(db: &crate::store::Db) -> Result<Option<PublicKey>, Trouble> {
+    Ok(db.get(FACTS, ACCOUNT)?.and_then(|row| row.try_into().ok()).map(PublicKey))
+}
+
+/// Remembers the account.
+pub(super) async fn store_account(db: &crate::store::Db, account: PublicKey) -> Result<(), Trouble> {
+    let mut batch = Batch::new();
+    batch.put(FACTS, ACCOUNT, account.0);
+    Ok(db.commit(batch).await?)
+}
+
+impl Books {
+    fn node(&self, invite: &crate::invite::Invite) -> Option<PublicKey> {
+        let last = invite.address.iter().last()?;
+        match last {
+            libp2p::multiaddr::Protocol::P2p(peer) => crate::overlay::node_key(&peer),
+            _ => None,
+        }
+    }
+}
+
+/// Keeps in touch with the broker: who it is, what the account holds, purchases left open.
+pub async fn run(node: Node) {
+    let mut events = node.overlay().events();
+    let mut refresh = tokio::time::interval(REFRESH);
+    loop {
+        tokio::select! {
+            _ = refresh.tick() => {}
+            event = events.recv() => match event {
+                Ok(crate::overlay::Event::Connected(peer)) if peer == node.broker_node() => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Ok(_) | Err(_) => continue,
+            },
+            () = node.stopped() => return,
+        }
+        if let Ok(BankReply::Info(info)) = node.bank(&BankRequest::Info).await {
+            *lock(&node.0.bank.info) = Some(info);
+        }
+        if node.membership().is_some() {
+            if let Err(trouble) = node.account(u64::MAX).await {
+                tracing::debug!(%trouble, "the account was not asked for");
+            }
+            node.finish_purchases().await;
+        }
+    }
+}

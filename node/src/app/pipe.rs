@@ -1,0 +1,73 @@
+//! The two ends of a trade stream: frames in, and steps out in order, durable before said.
+
+use crate::overlay::Stream;
+use crate::store::{Batch, Db};
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+
+/// What the writer carries out, in order.
+pub(super) enum Step {
+    /// Make this durable.
+    Commit(Batch),
+    /// Send this message.
+    Say(Vec<u8>),
+    /// Send these, framed already.
+    Units(Vec<Vec<u8>>),
+}
+
+/// A length-prefixed header, and raw bytes behind it.
+pub(super) fn framed(header: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(4 + header.len() + bytes.len());
+    frame.extend_from_slice(&u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
+    frame.extend_from_slice(header);
+    frame.extend_from_slice(bytes);
+    frame
+}
+
+/// Reads one frame of at most `max` bytes.
+///
+/// # Errors
+/// If it is larger, or the stream ends.
+pub(super) async fn read_frame(reader: &mut ReadHalf<Stream>, max: usize) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    reader.read_exact(&mut length).await?;
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too large"));
+    }
+    let mut frame = vec![0; length];
+    reader.read_exact(&mut frame).await?;
+    Ok(frame)
+}
+
+/// Carries steps out in order: nothing behind a commit happens before it is durable.
+pub(super) async fn write(db: Db, mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiver<Step>) {
+    while let Some(step) = steps.recv().await {
+        let done = match step {
+            Step::Commit(batch) => match db.commit(batch).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    tracing::error!(%error, "a sale ends: its payments cannot be made durable");
+                    return;
+                }
+            },
+            Step::Say(message) => writer.write_all(&framed(&message, &[])).await,
+            Step::Units(frames) => {
+                let mut done = Ok(());
+                for frame in frames {
+                    if done.is_ok() {
+                        done = writer.write_all(&frame).await;
+                    }
+                }
+                done
+            }
+        };
+        let flushed = if steps.is_empty() { writer.flush().await } else { Ok(()) };
+        if done.and(flushed).is_err() {
+            return;
+        }
+    }
+    let _ = writer.shutdown().await;
+}
+

@@ -1,0 +1,355 @@
+//! Sell: the vendor's end of `/netpay/trade/1` and `/netpay/handoff/1`.
+//!
+//! The machine decides ([`netpay_core::session::vendor`]); here its outputs are carried out in order by one
+//! writer task per sale: what is to be durable is committed before anything behind it is sent.
+
+use super::certify::{News, line_row, read_chain};
+use super::view::SaleView;
+use super::pipe::{self, Step, framed};
+use super::{Node, Trouble, lock, till_rows};
+use crate::clock;
+use crate::overlay::{NodeKey, Protocol, Stream};
+use crate::store::{Batch, Table};
+use netpay_core::amount::Coins;
+use netpay_core::codec::{self, Wire};
+use netpay_core::coin::segment::{Close, Handover};
+use netpay_core::content::units::Units;
+use netpay_core::id::{ChainId, ContentRoot};
+use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::keys::{PublicKey, Signed, Unverified};
+use netpay_core::session::vendor::{Input, Output, Vendor};
+use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
+use netpay_core::wire::reject::{Reject, RejectCode};
+use netpay_core::wire::trade::{ToBuyer, ToVendor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::io::ReadHalf;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+
+/// What was sold, one row per sale.
+const SALES: Table = Table::new("sales");
+/// Sales served at once.
+const MAX_SALES: usize = 256;
+/// A sale in which nothing happens for so long is over.
+const IDLE: Duration = Duration::from_secs(60);
+/// Messages of one buyer waiting to be handled.
+const INBOX: usize = 64;
+/// Steps waiting to be carried out; each is at most one burst of units.
+const OUTBOX: usize = 2;
+
+/// The sales that run now.
+#[derive(Default)]
+pub struct Sales {
+    running: Mutex<BTreeMap<u64, BTreeSet<ChainId>>>,
+    next: std::sync::atomic::AtomicU64,
+}
+
+impl Sales {
+    /// The chains that a running sale is paid from.
+    pub fn busy(&self) -> BTreeSet<ChainId> {
+        lock(&self.running).values().flatten().copied().collect()
+    }
+}
+
+/// One sale as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SaleRow {
+    pub(super) root: ContentRoot,
+    pub(super) buyer: PublicKey,
+    pub(super) coins: Coins,
+    pub(super) units: u64,
+}
+
+impl Wire for SaleRow {
+    const MAX: usize = 128;
+}
+
+/// Accepts trade streams until the node stops.
+pub async fn run(node: Node, mut streams: mpsc::Receiver<(NodeKey, Stream)>) {
+    let places = Arc::new(Semaphore::new(MAX_SALES));
+    loop {
+        let (buyer, stream) = tokio::select! {
+            stream = streams.recv() => match stream {
+                Some(stream) => stream,
+                None => return,
+            },
+            () = node.stopped() => return,
+        };
+        // Without a place the stream is dropped, which the buyer sees at once.
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            let node = node.clone();
+            tokio::spawn(async move {
+                Sale::new(node, buyer, stream).run().await;
+                drop(place);
+            });
+        }
+    }
+}
+
+struct Sale {
+    node: Node,
+    buyer: PublicKey,
+    number: u64,
+    vendor: Vendor,
+    inbox: mpsc::Receiver<ToVendor>,
+    outbox: mpsc::Sender<Step>,
+    news: broadcast::Receiver<News>,
+    goods: Option<(ContentRoot, Units)>,
+    lines: BTreeMap<ChainId, usize>,
+    units: u64,
+    paid_before: Coins,
+}
+
+impl Sale {
+    fn new(node: Node, buyer: PublicKey, stream: Stream) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        let (to_inbox, inbox) = mpsc::channel(INBOX);
+        let (outbox, steps) = mpsc::channel(OUTBOX);
+        tokio::spawn(read(reader, to_inbox));
+        tokio::spawn(pipe::write(node.db().clone(), writer, steps));
+        let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let vendor = Vendor::new(node.shop());
+        let news = node.certifier().news();
+        let (goods, lines) = (None, BTreeMap::new());
+        Self { node, buyer, number, vendor, inbox, outbox, news, goods, lines, units: 0, paid_before: Coins::ZERO }
+    }
+
+    async fn run(mut self) {
+        let sales = self.node.clone();
+        lock(&sales.0.sales.running).insert(self.number, BTreeSet::new());
+        if let Err(trouble) = self.serve().await {
+            tracing::debug!(buyer = %self.buyer, %trouble, "a sale broke off");
+        }
+        lock(&sales.0.sales.running).remove(&self.number);
+        if let Err(trouble) = self.note().await {
+            tracing::warn!(%trouble, "a sale was not noted");
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), Trouble> {
+        let Ok(Some(first)) = tokio::time::timeout(IDLE, self.inbox.recv()).await else { return Ok(()) };
+        let ToVendor::Order { tab, terms, .. } = &first else { return Ok(()) };
+        let offer = self.node.offer(&terms.root);
+        self.goods = Units::new(terms.size, terms.unit_log).map(|units| (terms.root, units));
+        self.paid_before = self.node.till(|till| till.tab(tab).map_or(Coins::ZERO, |tab| tab.paid));
+        self.step(vec![Input::Ordered(Box::new(first), offer)]).await?;
+        while !self.vendor.is_over() {
+            let mut inputs = self.wait().await?;
+            while let Ok(more) = self.inbox.try_recv() {
+                inputs.push(Input::Heard(Box::new(more)));
+            }
+            self.step(inputs).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next thing that happens.
+    async fn wait(&mut self) -> Result<Vec<Input>, Trouble> {
+        let stopped = self.node.clone();
+        tokio::select! {
+            heard = self.inbox.recv() => heard.map(|heard| vec![Input::Heard(Box::new(heard))]).ok_or(Trouble::Stopping),
+            news = self.news.recv() => Ok(match news {
+                Ok(News::Certified(chain, certificate)) => vec![Input::Certified(chain, certificate)],
+                Ok(News::Conflict(chain, evidence)) => vec![Input::Conflict(chain, evidence)],
+                Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
+                Err(broadcast::error::RecvError::Closed) => return Err(Trouble::Stopping),
+            }),
+            () = tokio::time::sleep(IDLE) => Err(Trouble::TimedOut),
+            () = stopped.stopped() => Err(Trouble::Stopping),
+        }
+    }
+
+    /// Gives the machine its inputs, then as many chances to send units as it takes.
+    async fn step(&mut self, inputs: Vec<Input>) -> Result<(), Trouble> {
+        let mut inputs = inputs;
+        loop {
+            let now = clock::now();
+            let mut out = Vec::new();
+            let mut batch = Batch::new();
+            let till_node = self.node.clone();
+            till_node.till(|till| {
+                for input in inputs.drain(..) {
+                    self.vendor.handle(now, input, till, &mut out);
+                }
+                self.vendor.handle(now, Input::Ready, till, &mut out);
+                for output in &out {
+                    if let Output::Persist(changes) = output {
+                        till_rows(till, changes, &mut batch);
+                    }
+                }
+            });
+            let mut more = Vec::new();
+            let sent = self.carry_out(out, batch, &mut more).await?;
+            while let Ok(heard) = self.inbox.try_recv() {
+                more.push(Input::Heard(Box::new(heard)));
+            }
+            if more.is_empty() && !sent {
+                return Ok(());
+            }
+            inputs = more;
+        }
+    }
+
+    /// Carries outputs out. Everything to be durable goes first: a step's rows are never older than what is
+    /// said in it. Returns whether units went out.
+    async fn carry_out(
+        &mut self,
+        out: Vec<Output>,
+        mut batch: Batch,
+        more: &mut Vec<Input>,
+    ) -> Result<bool, Trouble> {
+        let chains: BTreeSet<ChainId> = self.vendor.chains().copied().collect();
+        for output in &out {
+            if let Output::Certify { line, .. } = output {
+                let shown = line.all().count() + line.all().filter(|segment| segment.close.is_some()).count();
+                if self.lines.insert(line.chain(), shown) != Some(shown) {
+                    line_row(&mut batch, line);
+                }
+            }
+        }
+        if !batch.is_empty() {
+            self.send(Step::Commit(batch)).await?;
+        }
+        lock(&self.node.0.sales.running).insert(self.number, chains);
+        let mut units = Vec::new();
+        for output in out {
+            match output {
+                Output::Persist(_) | Output::Finished => {}
+                Output::Send(message) => self.send(Step::Say(codec::encode(&*message))).await?,
+                Output::SendUnit(unit) => units.push(unit),
+                Output::AskPrevious { from, handover, touchstone } => {
+                    let close = ask_previous(&self.node, from, handover, &touchstone).await;
+                    more.push(Input::Previous(close));
+                }
+                Output::Certify { line, urgent } => self.node.certifier().want(line.chain(), urgent),
+                Output::Evidence(evidence) => self.node.report(&evidence),
+            }
+        }
+        let sent = !units.is_empty();
+        if sent {
+            self.units += units.len() as u64;
+            let frames = self.read_units(units).await?;
+            self.send(Step::Units(frames)).await?;
+        }
+        Ok(sent)
+    }
+
+    async fn read_units(&self, numbers: Vec<u64>) -> Result<Vec<Vec<u8>>, Trouble> {
+        let Some((root, units)) = self.goods else { return Err(Trouble::Stopping) };
+        let node = self.node.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let one = |unit| {
+                let (bytes, proof) =
+                    node.0.shelf.read_unit(&root, units, unit).map_err(|e| Trouble::file(root.to_string(), e))?;
+                let len = u32::try_from(bytes.len()).map_err(|_| Trouble::WrongBytes)?;
+                let header = codec::encode(&ToBuyer::Unit { unit, len, proof });
+                Ok(framed(&header, &bytes))
+            };
+            numbers.into_iter().map(one).collect()
+        });
+        read.await.map_err(|_| Trouble::Stopping)?
+    }
+
+    async fn send(&self, step: Step) -> Result<(), Trouble> {
+        self.outbox.send(step).await.map_err(|_| Trouble::Stopping)
+    }
+
+    /// Notes what the sale came to.
+    async fn note(&mut self) -> Result<(), Trouble> {
+        let Some((root, _)) = self.goods else { return Ok(()) };
+        let tab = self.vendor.tab();
+        let paid = tab.and_then(|tab| self.node.till(|till| till.tab(&tab).map(|tab| tab.paid)));
+        let coins = paid.unwrap_or_default().saturating_sub(self.paid_before);
+        if self.units == 0 {
+            return Ok(());
+        }
+        let row = SaleRow { root, buyer: self.buyer, coins, units: self.units };
+        let mut key = clock::now().0.to_be_bytes().to_vec();
+        key.extend_from_slice(&self.number.to_be_bytes());
+        let mut batch = Batch::new();
+        batch.put(SALES, key, codec::encode(&row));
+        Ok(self.node.db().commit(batch).await?)
+    }
+}
+
+/// Reads a buyer's messages. One that is no message ends the sale.
+async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
+    loop {
+        let Ok(frame) = pipe::read_frame(&mut reader, ToVendor::MAX).await else { return };
+        let Ok(message) = codec::decode(&frame) else { return };
+        if inbox.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks the last vendor to close; where it cannot, the chain's record may have its Close: it puts it there
+/// when it stops.
+async fn ask_previous(
+    node: &Node,
+    from: PublicKey,
+    handover: Unverified<Handover>,
+    touchstone: &Signed<Touchstone>,
+) -> Option<Unverified<Close>> {
+    let wish = handover.claim().ok()?;
+    let request = codec::encode(&HandoffRequest { handover });
+    let timeout = Duration::from_millis(HANDOFF_TIMEOUT_MS);
+    let answer = node.overlay().request(from, Protocol::Handoff, request, timeout).await;
+    if let Ok(HandoffReply::Closed(close)) = answer.map_err(drop).and_then(|frame| codec::decode(&frame).map_err(drop)) {
+        return Some(close);
+    }
+    let (line, _) = read_chain(node, touchstone).await?;
+    line.segment(wish.j)?.close.as_ref().map(Signed::wire)
+}
+
+impl Node {
+    /// Answers `/netpay/handoff/1`: closes the segment that the buyer's wish names.
+    pub(super) async fn handoff_service(&self, request: HandoffRequest) -> HandoffReply {
+        let mut batch = Batch::new();
+        let closed = self.till(|till| {
+            let (close, changes) = till.hand_over(request.handover)?;
+            till_rows(till, &changes, &mut batch);
+            Ok::<_, netpay_core::till::TillError>(close)
+        });
+        let close = match closed {
+            Ok(close) => close,
+            Err(why) => return HandoffReply::Reject(Reject::new(RejectCode::UnknownChain, &why.to_string())),
+        };
+        if !batch.is_empty()
+            && let Err(error) = self.db().commit(batch).await
+        {
+            return HandoffReply::Reject(Reject::new(RejectCode::Storage, &error.to_string()));
+        }
+        self.certifier().want(close.chain, false);
+        HandoffReply::Closed(close.wire())
+    }
+
+    /// The sales, newest first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn sales(&self) -> Result<Vec<SaleView>, Trouble> {
+        let mut sales = Vec::new();
+        for (key, row) in self.sale_rows()? {
+            let at = key.get(..8).and_then(|at| at.try_into().ok()).map_or(0, u64::from_be_bytes) / 1000;
+            let name = self.0.shelf.row(&row.root).map(|shelf| shelf.name.to_string()).unwrap_or_default();
+            let (root, buyer) = (row.root.to_string(), row.buyer.to_string());
+            sales.push(SaleView { at, root, name, buyer, coins: row.coins.0, units: row.units });
+        }
+        sales.reverse();
+        Ok(sales)
+    }
+
+    pub(super) fn sale_rows(&self) -> Result<Vec<(Vec<u8>, SaleRow)>, Trouble> {
+        let (mut rows, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let page = self.db().scan(SALES, &[], after.as_deref(), 4096)?;
+            let Some((last, _)) = page.last() else { return Ok(rows) };
+            after = Some(last.clone());
+            rows.extend(page.into_iter().filter_map(|(key, row)| Some((key, codec::decode(&row).ok()?))));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Settle: the till's segments are closed, certified, and redeemed at the broker.
+
+use super::certify::certify_chain;
+use super::view::{RedeemView, TillView};
+use super::{Node, SEGMENTS, Trouble};
+use crate::clock;
+use crate::store::{Batch, Table};
+use netpay_core::amount::Coins;
+use netpay_core::codec::{self, List, Wire};
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::id::ChainId;
+use netpay_core::session::redeem;
+use netpay_core::till::{SegmentRow, TillChange};
+use netpay_core::wire::bank::{BankReply, MAX_CLAIMS, Outcome};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What became of segments that were claimed.
+const CLAIMS: Table = Table::new("claims");
+/// How often earnings are redeemed by themselves.
+const DAILY: Duration = Duration::from_secs(24 * 3600);
+
+/// What became of one segment at the broker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct ClaimRow {
+    coins: Coins,
+    outcome: Outcome,
+    at: netpay_core::time::Time,
+}
+
+impl Wire for ClaimRow {
+    const MAX: usize = 512;
+}
+
+/// The row key of a segment.
+pub(super) fn segment_key(chain: &ChainId, j: SegmentNo) -> [u8; 36] {
+    let mut key = [0; 36];
+    key[..32].copy_from_slice(&chain.0);
+    key[32..].copy_from_slice(&j.0.to_be_bytes());
+    key
+}
+
+impl Node {
+    /// Redeems everything earned: closes what lies open and no sale is paying in, has it certified, claims it.
+    ///
+    /// # Errors
+    /// If the wallet is locked, the broker cannot be reached, or the store fails. Claims already answered
+    /// stay answered.
+    pub async fn redeem(&self) -> Result<RedeemView, Trouble> {
+        self.purse(|_| ())?;
+        self.close_idle().await?;
+        self.certify_all().await?;
+        let mut view = RedeemView::default();
+        let mut claimed = std::collections::BTreeSet::new();
+        loop {
+            let rows = self.claimable(&claimed)?;
+            if rows.is_empty() {
+                break;
+            }
+            let request =
+                self.purse(|purse| redeem::request(&self.network(), &purse.account, &rows))?;
+            let Some((request, segments)) = request else { break };
+            let BankReply::Redeemed(outcomes) = self.bank(&request).await? else {
+                return Err(Trouble::BrokerNonsense("a redemption was asked for"));
+            };
+            claimed.extend(segments.iter().copied());
+            view.segments += segments.len();
+            self.take_outcomes(&rows, &outcomes, &mut view).await?;
+        }
+        view.uncertified = self.till(|till| till.all().filter(|held| held.lacks_certificate()).count());
+        view.balance = self.account(u64::MAX).await.ok().map(|account| account.balance.0);
+        Ok(view)
+    }
+
+    /// Closed segments with coins in them, certified or already certified elsewhere, oldest chain first.
+    fn claimable(
+        &self,
+        claimed: &std::collections::BTreeSet<(ChainId, SegmentNo)>,
+    ) -> Result<Vec<(SegmentRow, [u8; 32])>, Trouble> {
+        let mut rows = Vec::new();
+        self.till(|till| {
+            for held in till.all() {
+                let key = (held.open().chain, held.open().j);
+                let ready = held.close().is_some() && held.close_certificate().is_some();
+                if ready && held.paid().0 > 0 && !claimed.contains(&key) {
+                    rows.extend(till.row(&key.0, key.1).map(|row| (row, till.salt(&held.tag()))));
+                }
+                if rows.len() == MAX_CLAIMS {
+                    break;
+                }
+            }
+        });
+        Ok(rows)
+    }
+
+    async fn take_outcomes(
+        &self,
+        rows: &[(SegmentRow, [u8; 32])],
+        outcomes: &List<(ChainId, SegmentNo, Outcome), MAX_CLAIMS>,
+        view: &mut RedeemView,
+    ) -> Result<(), Trouble> {
+        let mut batch = Batch::new();
+        let mut done = Vec::new();
+        for (chain, j, outcome) in outcomes {
+            let close = rows.iter().filter_map(|(row, _)| Some((row, row.close.as_ref()?.claim().ok()?)));
+            let coins = close
+                .filter(|(_, close)| close.chain == *chain && close.j == *j)
+                .find_map(|(row, close)| close.end.since(row.open.claim().ok()?.start))
+                .map_or(Coins::ZERO, Coins::from);
+            match outcome {
+                Outcome::Paid(paid) => {
+                    view.paid += paid.0;
+                    batch.delete(SEGMENTS, segment_key(chain, *j));
+                    done.push((*chain, *j));
+                }
+                Outcome::Pending { coins, .. } => view.pending += coins.0,
+                Outcome::Refused(reject) => view.refused.push(format!("{chain:.8}/{j}: {reject}")),
+            }
+            let row = ClaimRow { coins, outcome: outcome.clone(), at: clock::time() };
+            batch.put(CLAIMS, segment_key(chain, *j), codec::encode(&row));
+        }
+        self.db().commit(batch).await?;
+        self.till(|till| done.iter().for_each(|(chain, j)| till.release(chain, *j)));
+        Ok(())
+    }
+
+    /// Closes segments that no sale is paying in.
+    async fn close_idle(&self) -> Result<(), Trouble> {
+        let busy = self.0.sales.busy();
+        let open: Vec<(ChainId, SegmentNo)> = self.till(|till| {
+            let open = till.all().filter(|held| held.close().is_none());
+            open.map(|held| (held.open().chain, held.open().j)).filter(|(chain, _)| !busy.contains(chain)).collect()
+        });
+        self.close_segments(open).await
+    }
+
+    /// Closes segments, durably.
+    pub(super) async fn close_segments(&self, open: Vec<(ChainId, SegmentNo)>) -> Result<(), Trouble> {
+        let mut batch = Batch::new();
+        let changes: Vec<TillChange> = self.till(|till| {
+            open.iter().filter_map(|(chain, j)| till.close(chain, *j).ok()).flat_map(|(_, changes)| changes).collect()
+        });
+        self.till_rows(&changes, &mut batch);
+        if !batch.is_empty() {
+            self.db().commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Has everything in the till certified that can be, chain by chain, a few at a time.
+    pub(super) async fn certify_all(&self) -> Result<(), Trouble> {
+        use futures::stream::{self, StreamExt as _};
+        let mut chains: Vec<ChainId> = self.till(|till| {
+            till.all().filter(|held| held.lacks_certificate()).map(|held| held.open().chain).collect()
+        });
+        chains.dedup();
+        let mut done = stream::iter(chains)
+            .map(|chain| {
+                let node = self.clone();
+                async move { certify_chain(&node, &chain).await }
+            })
+            .buffer_unordered(8);
+        while let Some(result) = done.next().await {
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The segments in the till, and those claimed lately.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn till_view(&self) -> Result<Vec<TillView>, Trouble> {
+        let mut view: Vec<TillView> = self.till(|till| {
+            let state = |held: &netpay_core::till::Held| match (held.close(), held.close_certificate()) {
+                (None, _) => "open",
+                (Some(_), None) => "closed",
+                (Some(_), Some(_)) => "certified",
+            };
+            till.all()
+                .map(|held| TillView {
+                    chain: held.open().chain.to_string(),
+                    segment: held.open().j.0,
+                    coins: u64::from(held.paid().0),
+                    state: state(held).to_owned(),
+                })
+                .collect()
+        });
+        for (key, row) in self.db().scan(CLAIMS, &[], None, 1000)? {
+            let (Ok(row), Some((chain, j))) = (codec::decode::<ClaimRow>(&row), parse_key(&key)) else { continue };
+            let state = match row.outcome {
+                Outcome::Paid(_) => "paid",
+                Outcome::Pending { .. } => "pending",
+                Outcome::Refused(_) => "refused",
+            };
+            let (chain, segment) = (chain.to_string(), j.0);
+            view.retain(|line| line.chain != chain || line.segment != segment);
+            view.push(TillView { chain, segment, coins: row.coins.0, state: state.to_owned() });
+        }
+        Ok(view)
+    }
+}
+
+fn parse_key(key: &[u8]) -> Option<(ChainId, SegmentNo)> {
+    let (chain, j) = key.split_at_checked(32)?;
+    Some((ChainId(chain.try_into().ok()?), SegmentNo(u32::from_be_bytes(j.try_into().ok()?))))
+}
+
+/// Redeems once a day, if the user wants that.
+pub async fn run(node: Node) {
+    if !node.settings().redeem_daily {
+        return;
+    }
+    let mut daily = tokio::time::interval_at(tokio::time::Instant::now() + DAILY, DAILY);
+    loop {
+        tokio::select! {
+            _ = daily.tick() => match node.redeem().await {
+                Ok(view) => tracing::info!(paid = view.paid, pending = view.pending, "redeemed"),
+                Err(trouble) => tracing::warn!(%trouble, "not redeemed today"),
+            },
+            () = node.stopped() => return,
+        }
+    }
+}

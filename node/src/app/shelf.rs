@@ -1,0 +1,359 @@
+//! The vendor's shelf: which files are for sale at which price, and their bytes with proofs when sold.
+//!
+//! A file is hashed once, when it is added; its tree stays under `trees/` in the home, and is read there node by
+//! node. A file whose size or time of change differs from then is not sold: its bytes may no longer be those
+//! that were listed.
+
+mod error;
+mod goods;
+mod media;
+mod row;
+mod walk;
+
+pub use error::{RowsError, ShelfError};
+pub use row::{MAX_PATH, Offer, ShelfRow, ShelfRows, Stamp};
+pub use walk::files_in;
+
+use goods::{Counter, Goods};
+use netpay_core::amount::Coins;
+use netpay_core::content::tree::{Proof, Tree, TreeBuilder};
+use netpay_core::content::units::{MAX_SIZE, Units};
+use netpay_core::id::ContentRoot;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Where in the home the trees are.
+pub const TREES: &str = "trees";
+/// The one directory in the home from which files may be sold.
+pub const DOWNLOADS: &str = "downloads";
+/// How many files are hashed at once; more would only make a disk seek.
+pub const MAX_HASHING: usize = 2;
+/// How much of a file is read at once while it is hashed, in bytes.
+const READ: usize = 1 << 20;
+
+/// What a file on the shelf is worth now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It can be sold.
+    Ready,
+    /// Its size or time of change differs from when it was added.
+    Changed,
+    /// It is not there, or cannot be opened.
+    Vanished,
+}
+
+/// What became of a file that was added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// As it is on the shelf now.
+    pub row: ShelfRow,
+    /// What was at this path before, if the file had changed since: its listing has to be withdrawn.
+    pub replaces: Option<ContentRoot>,
+}
+
+/// How far hashing has come, and how to stop it.
+#[derive(Debug, Default)]
+pub struct Hashing {
+    done: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Hashing {
+    /// Bytes hashed so far.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Makes [`Shelf::add`] end soon with [`ShelfError::Stopped`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The shelf. All its methods may be called from many threads; those that touch the disk say so.
+pub struct Shelf<R> {
+    home: PathBuf,
+    rows: R,
+    /// What `rows` keeps. Locked while a row is written, so that both change in the same order.
+    shown: Mutex<BTreeMap<ContentRoot, ShelfRow>>,
+    counter: Counter,
+    hashing: Semaphore,
+}
+
+impl<R: ShelfRows> Shelf<R> {
+    /// The shelf of the peer with this home, as it was left. Blocks.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or the directory for the trees not be made.
+    pub fn open(home: &Path, rows: R) -> Result<Self, ShelfError> {
+        let trees = home.join(TREES);
+        fs::create_dir_all(&trees).map_err(|e| ShelfError::io("creating", &trees, e))?;
+        let home = home.canonicalize().map_err(|e| ShelfError::io("opening", home, e))?;
+        let shown: BTreeMap<_, _> = rows.load()?.into_iter().map(|row| (row.root, row)).collect();
+        sweep(&trees, &shown).map_err(|e| ShelfError::io("tidying", &trees, e))?;
+        Ok(Self {
+            home,
+            rows,
+            shown: Mutex::new(shown),
+            counter: Counter::default(),
+            hashing: Semaphore::new(MAX_HASHING),
+        })
+    }
+
+    /// Everything on the shelf, by content root.
+    pub fn rows(&self) -> Vec<ShelfRow> {
+        self.shown().values().cloned().collect()
+    }
+
+    /// A file on the shelf.
+    pub fn row(&self, root: &ContentRoot) -> Option<ShelfRow> {
+        self.shown().get(root).cloned()
+    }
+
+    /// Puts a file on the shelf, or offers one that is there under new terms. It is hashed on a blocking thread,
+    /// unless it is there and has not changed; dropping the future stops that.
+    ///
+    /// # Errors
+    /// If it is not a file that can be sold, or changed meanwhile, or the operating system refused.
+    pub async fn add(
+        self: &Arc<Self>,
+        path: PathBuf,
+        offer: Offer,
+        hashing: Arc<Hashing>,
+    ) -> Result<Added, ShelfError> {
+        let _permit = self.hashing.acquire().await.map_err(|_| ShelfError::Stopped)?;
+        let guard = StopOnDrop(Arc::clone(&hashing));
+        let shelf = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || shelf.add_blocking(&path, offer, &hashing));
+        let added = task.await.map_err(|_| ShelfError::Stopped)?;
+        drop(guard);
+        added
+    }
+
+    /// As [`Shelf::add`], on this thread.
+    ///
+    /// # Errors
+    /// As [`Shelf::add`].
+    pub fn add_blocking(&self, path: &Path, offer: Offer, hashing: &Hashing) -> Result<Added, ShelfError> {
+        let path = path.canonicalize().map_err(|e| ShelfError::io("opening", path, e))?;
+        self.may_be_sold(&path)?;
+        let file = goods::open(&path)?;
+        let before = Stamp::of(&file, &path)?;
+        let earlier = self.shown().values().find(|row| row.path() == path).cloned();
+        if let Some(row) = earlier.as_ref().filter(|row| row.stamp == before && self.has_tree(row)) {
+            hashing.done.fetch_add(row.stamp.size, Ordering::Relaxed);
+            let row = self.change(&row.root, |row| (row.price, row.tags) = (offer.price, offer.tags))?;
+            return Ok(Added { row, replaces: None });
+        }
+        let tree = hash(&file, &path, before, hashing)?;
+        if Stamp::of(&file, &path)? != before {
+            return Err(ShelfError::Changed(path));
+        }
+        self.save_tree(&tree)?;
+        let mut row = ShelfRow::new(tree.root(), &path, before, offer)?;
+        row.sequence = self.row(&row.root).map_or(0, |kept| kept.sequence);
+        self.counter.clear(&row.root);
+        self.keep(row.clone())?;
+        let replaces = earlier.map(|row| row.root).filter(|root| *root != row.root);
+        if let Some(root) = &replaces {
+            self.remove(root)?;
+        }
+        Ok(Added { row, replaces })
+    }
+
+    /// Changes the price of a file. Blocks.
+    ///
+    /// # Errors
+    /// If it is not on the shelf, or could not be kept.
+    pub fn set_price(&self, root: &ContentRoot, price: Coins) -> Result<ShelfRow, ShelfError> {
+        self.change(root, |row| row.price = price)
+    }
+
+    /// The sequence for the next listing of a file, kept before it is given: max(last + 1, now). Blocks.
+    ///
+    /// # Errors
+    /// If it is not on the shelf, or could not be kept.
+    pub fn next_sequence(&self, root: &ContentRoot, now: u64) -> Result<u64, ShelfError> {
+        let row = self.change(root, |row| row.sequence = row.sequence.saturating_add(1).max(now))?;
+        Ok(row.sequence)
+    }
+
+    /// Takes a file from the shelf; the file itself stays where it is. Blocks. Returns what it was.
+    ///
+    /// # Errors
+    /// If it is not on the shelf, or that could not be kept.
+    pub fn remove(&self, root: &ContentRoot) -> Result<ShelfRow, ShelfError> {
+        let mut shown = self.shown();
+        if !shown.contains_key(root) {
+            return Err(ShelfError::NotOffered(*root));
+        }
+        self.rows.remove(root)?;
+        let row = shown.remove(root).ok_or(ShelfError::NotOffered(*root))?;
+        self.counter.clear(root);
+        let path = self.tree_path(root);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ShelfError::io("removing", &path, error))
+            }
+            _ => Ok(row),
+        }
+    }
+
+    /// Whether a file can still be sold. Blocks.
+    ///
+    /// # Errors
+    /// If it is not on the shelf.
+    pub fn state(&self, root: &ContentRoot) -> Result<State, ShelfError> {
+        let row = self.row(root).ok_or(ShelfError::NotOffered(*root))?;
+        Ok(match fs::metadata(row.path()).map(|found| Stamp::from(&found)) {
+            Ok(stamp) if stamp == row.stamp => State::Ready,
+            Ok(_) => State::Changed,
+            Err(_) => State::Vanished,
+        })
+    }
+
+    /// What cannot be sold any more, to be withdrawn or added again. Blocks.
+    pub fn spoilt(&self) -> Vec<(ShelfRow, State)> {
+        let state = |row: ShelfRow| self.state(&row.root).ok().map(|state| (row, state));
+        self.rows().into_iter().filter_map(state).filter(|(_, state)| *state != State::Ready).collect()
+    }
+
+    /// Unit `b` of a file, with its proof. Blocks: a positional read of the file and one for each level of its tree.
+    ///
+    /// # Errors
+    /// If it is not on the shelf, has changed or vanished, or has no such unit.
+    pub fn read_unit(
+        &self,
+        root: &ContentRoot,
+        units: Units,
+        b: u64,
+    ) -> Result<(Vec<u8>, Proof), ShelfError> {
+        let goods = match self.counter.get(root) {
+            Some(goods) => goods,
+            None => {
+                let row = self.row(root).ok_or(ShelfError::NotOffered(*root))?;
+                let goods = self.counter.put(*root, Goods::open(&row, &self.tree_path(root))?);
+                if self.row(root).is_none() {
+                    // Taken away meanwhile: it must not stay open.
+                    self.counter.clear(root);
+                    return Err(ShelfError::NotOffered(*root));
+                }
+                goods
+            }
+        };
+        let read = goods.read_unit(units, b);
+        if read.is_err() && !matches!(read, Err(ShelfError::NoSuchUnit)) {
+            self.counter.clear(root);
+        }
+        read
+    }
+
+    fn shown(&self) -> MutexGuard<'_, BTreeMap<ContentRoot, ShelfRow>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, row: ShelfRow) -> Result<(), ShelfError> {
+        let mut shown = self.shown();
+        self.rows.save(&row)?;
+        shown.insert(row.root, row);
+        Ok(())
+    }
+
+    fn change(&self, root: &ContentRoot, change: impl FnOnce(&mut ShelfRow)) -> Result<ShelfRow, ShelfError> {
+        let mut shown = self.shown();
+        let kept = shown.get_mut(root).ok_or(ShelfError::NotOffered(*root))?;
+        let mut row = kept.clone();
+        change(&mut row);
+        self.rows.save(&row)?;
+        kept.clone_from(&row);
+        Ok(row)
+    }
+
+    /// Nothing of the peer's own: somebody who shares a directory around the home shall not sell the wallet.
+    fn may_be_sold(&self, path: &Path) -> Result<(), ShelfError> {
+        if path.starts_with(&self.home) && !path.starts_with(self.home.join(DOWNLOADS)) {
+            return Err(ShelfError::Private(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn tree_path(&self, root: &ContentRoot) -> PathBuf {
+        self.home.join(TREES).join(root.to_string())
+    }
+
+    fn has_tree(&self, row: &ShelfRow) -> bool {
+        Goods::open(row, &self.tree_path(&row.root)).is_ok()
+    }
+
+    /// Writes a tree's nodes, 32 bytes each, whole or not at all. A tree without nodes has no file.
+    fn save_tree(&self, tree: &Tree) -> Result<(), ShelfError> {
+        if tree.nodes().is_empty() {
+            return Ok(());
+        }
+        let path = self.tree_path(&tree.root());
+        let draft = path.with_extension(format!("{:?}.new", std::thread::current().id()));
+        let written = File::create(&draft).and_then(|file| {
+            let mut writer = BufWriter::with_capacity(READ, file);
+            tree.nodes().iter().try_for_each(|node| writer.write_all(node))?;
+            let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.sync_data()?;
+            fs::rename(&draft, &path)
+        });
+        written.map_err(|e| {
+            let _ = fs::remove_file(&draft);
+            ShelfError::io("writing", &path, e)
+        })
+    }
+}
+
+/// Removes what a crash has left behind: drafts, and trees of files that are not on the shelf.
+fn sweep(trees: &Path, shown: &BTreeMap<ContentRoot, ShelfRow>) -> std::io::Result<()> {
+    for entry in fs::read_dir(trees)? {
+        let entry = entry?;
+        let root = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let is_left = root.is_none_or(|root| !shown.contains_key(&root));
+        if is_left && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+struct StopOnDrop(Arc<Hashing>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+fn hash(mut file: &File, path: &Path, stamp: Stamp, hashing: &Hashing) -> Result<Tree, ShelfError> {
+    if stamp.size > MAX_SIZE {
+        return Err(ShelfError::TooLarge(path.to_owned()));
+    }
+    let mut builder = TreeBuilder::new();
+    let mut buffer = vec![0; READ];
+    let mut left = stamp.size;
+    loop {
+        if hashing.stop.load(Ordering::Relaxed) {
+            return Err(ShelfError::Stopped);
+        }
+        let read = file.read(&mut buffer).map_err(|e| ShelfError::io("reading", path, e))?;
+        // A file that grows without end is not followed.
+        left = left.checked_sub(read as u64).ok_or_else(|| ShelfError::Changed(path.to_owned()))?;
+        match (read, left) {
+            (0, 0) => return Ok(builder.finish()),
+            (0, _) => return Err(ShelfError::Changed(path.to_owned())),
+            _ => builder.update(&buffer[..read]),
+        }
+        hashing.done.fetch_add(read as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;
