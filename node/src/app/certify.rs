@@ -87,9 +87,10 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     let mut sweep = tokio::time::interval(RETRY);
     loop {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(chain, at)| (*chain, *at));
+        let room = running.len() < PARALLEL;
         let wait = async {
             match next {
-                Some((_, at)) if running.len() < PARALLEL => tokio::time::sleep_until(at).await,
+                Some((_, at)) if room => tokio::time::sleep_until(at).await,
                 _ => std::future::pending().await,
             }
         };

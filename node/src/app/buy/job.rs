@@ -110,7 +110,7 @@ impl Node {
         let mut patience = PATIENCE.iter();
         loop {
             if job.is_complete() {
-                return self.complete(&job).await;
+                return self.put_in_place(&job).await;
             }
             let before = lock(&job.state).have.len();
             let row = self.row_of(id)?;
@@ -218,7 +218,7 @@ impl Node {
     }
 
     /// Puts the finished file in its place, durably.
-    async fn complete(&self, job: &Job) -> Result<(), Trouble> {
+    async fn put_in_place(&self, job: &Job) -> Result<(), Trouble> {
         let row = self.row_of(job.id)?;
         let (partial, file) = (self.partial(job.id), Arc::clone(&job.file));
         let target = super::unused(std::path::Path::new(&*row.output));

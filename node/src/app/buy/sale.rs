@@ -100,6 +100,7 @@ impl Sale {
         let (outbox, steps) = mpsc::channel(OUTBOX);
         tokio::spawn(read(reader, to_inbox));
         tokio::spawn(pipe::write(node.db().clone(), writer, steps));
+        let shown = (Instant::now(), lock(&job.state).have_bytes);
         Ok(Self {
             buyer: Buyer::new(purchase, vendor, fresh),
             vendor,
@@ -111,7 +112,7 @@ impl Sale {
             fresh: Vec::new(),
             finishing: false,
             over: None,
-            shown: (Instant::now(), lock(&job.state).have_bytes),
+            shown,
             job,
         })
     }
