@@ -93,7 +93,7 @@ impl Journal {
         let path = directory.join(format!("{NAME_PREFIX}{base:020}"));
         let mut marker = [0; MARKER];
         let file = getrandom::fill(&mut marker)
-            .map_err(io::Error::from)
+            .map_err(|_| io::Error::other("no randomness"))
             .and_then(|()| medium.create(&path, &header(base, &marker)))
             .and_then(|()| medium.open(&path));
         match file {
