@@ -19,7 +19,7 @@ use crate::store::{
 };
 
 /// sled's page cache. The operating system caches the file as well; a peer at rest is to stay small.
-const CACHE_BYTES: u64 = 8 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
 /// sled's own default, stated because [`PIECE_MAX`] follows from it.
 const SEGMENT_BYTES: usize = 512 << 10;
 /// How often sled is asked again for its lock, and how long after each time. Its threads let go of a database a moment after
