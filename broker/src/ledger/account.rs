@@ -97,6 +97,10 @@ pub struct AccountView {
 }
 
 impl Customer {
+    pub(super) fn since(at: Time) -> Self {
+        Self { since: at, ..Self::default() }
+    }
+
     /// The account as its owner is shown it, with the lines after number `after`.
     #[must_use]
     pub fn view(&self, after: u64) -> AccountView {

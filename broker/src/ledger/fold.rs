@@ -122,7 +122,7 @@ impl Ledger {
         if let Some(customer) = before.and_then(|before| self.customers.get_mut(&before)) {
             customer.nodes.retain(|known| *known != node);
         }
-        let customer = self.customers.entry(account).or_insert_with(|| Customer { since: at, ..Customer::default() });
+        let customer = self.customers.entry(account).or_insert_with(|| Customer::since(at));
         customer.name = name.clone();
         if !customer.nodes.contains(&node) {
             customer.nodes.push(node);

@@ -9,7 +9,7 @@
 //! | Register | BadVoucher (unknown, used by another, or none where one is needed), Range (too many nodes) |
 //! | PayIn | UnknownAccount, BadVoucher |
 //! | Credit | Mismatch (the number was used otherwise), UnknownAccount, Range |
-//! | Buy | Mismatch (the chain key was used otherwise), UnknownAccount, Frozen, Range, Funds, Storage (no mint) |
+//! | Buy | Mismatch (the chain key was used otherwise), UnknownAccount, Frozen, Range, Funds, Busy (it became possible just now) |
 //! | Redeem | UnknownAccount; then per claim, see [`super::redeeming`] |
 //! | Retire | UnknownAccount, UnknownChain, NotYours |
 //! | Freeze, Unfreeze | UnknownAccount |
@@ -277,7 +277,7 @@ impl Ledger {
 }
 
 fn sold(account: PublicKey, request: ObjectHash, mint: Option<Box<Mint>>) -> Result<Decision, Reject> {
-    let unminted = || Reject::new(RejectCode::Storage, "the purchase was taken back by a failing disk: ask again");
+    let unminted = || Reject::new(RejectCode::Busy, "the account changed meanwhile: ask again");
     let mint = mint.ok_or_else(unminted)?;
     let touchstone = mint.facts.wire().clone();
     let answer = Answer::Sold(mint.facts.id);

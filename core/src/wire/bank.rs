@@ -94,6 +94,19 @@ pub struct Retire {
     pub chains: List<ChainId, MAX_CHAINS>,
 }
 
+/// Asks for money to be paid out. The same number again is the same payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// The account's own number for this payout.
+    pub number: [u8; 16],
+    /// How much.
+    pub coins: Coins,
+    /// Where to, as the operator's bank understands it.
+    pub to: Text<80>,
+}
+
 macro_rules! by_account {
     ($($name:ident $max:literal $domain:literal)*) => {$(
         impl Wire for $name {
@@ -117,6 +130,7 @@ by_account! {
     Redeem 128 b"netpay/redeem\0\0\0"
     Query 128 b"netpay/query\0\0\0\0"
     Retire 2200 b"netpay/retire\0\0\0"
+    Payout 192 b"netpay/payout\0\0\0"
 }
 
 /// One segment's earnings.
@@ -171,6 +185,8 @@ pub enum BankRequest {
     Retire(Unverified<Retire>),
     /// Somebody signed two things of which the rules allow one.
     Evidence(Evidence),
+    /// See [`Payout`].
+    Payout(Unverified<Payout>),
 }
 
 impl Wire for BankRequest {
@@ -246,7 +262,7 @@ pub struct Account {
 pub enum BankReply {
     /// To Info.
     Info(Info),
-    /// To Register, PayIn and Account.
+    /// To Register, PayIn, Account and Payout.
     Account(Account),
     /// To Buy.
     Sold {
