@@ -12,10 +12,11 @@ use crate::coin::segment::{Close, Handover, Open, Release, SegmentNo, pay_to};
 use crate::coin::touchstone::Touchstone;
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{BadSignature, PublicKey, Signed, Unverified};
-use crate::record::chain::{BadRecord, Certificate, ChainRecord, Line, MAX_UNCERTIFIED};
+use crate::record::chain::{BadRecord, Certificate, Line};
 use crate::time::{MINUTE, Time};
 use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
+use crate::wire::record::{MAX_CLOSES, MAX_WANTED};
 use crate::wire::trade::{Span, TabId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -325,9 +326,8 @@ impl Till {
 
     /// The highest verified coin of the chain at or below `start`.
     fn anchor(&self, chain: &ChainId, start: Index, root: Coin) -> (Index, Coin) {
-        self.held
-            .range((*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX)))
-            .map(|(_, held)| held.meter.anchor())
+        self.of_chain(chain)
+            .map(|held| held.meter.anchor())
             .filter(|(index, _)| *index <= start)
             .max_by_key(|(index, _)| *index)
             .unwrap_or((Index::ZERO, root))
@@ -431,6 +431,17 @@ impl Till {
         Some(TillChange::Segment(key.0, key.1))
     }
 
+    /// The segments of one chain, oldest first.
+    pub fn of_chain(&self, chain: &ChainId) -> impl Iterator<Item = &Held> {
+        self.held.range((*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX))).map(|(_, held)| held)
+    }
+
+    /// Whether a segment of this chain lacks a certificate it should have.
+    #[must_use]
+    pub fn lacks_certificates(&self, chain: &ChainId) -> bool {
+        self.of_chain(chain).any(Held::lacks_certificate)
+    }
+
     /// One segment.
     #[must_use]
     pub fn held(&self, chain: &ChainId, j: SegmentNo) -> Option<&Held> {
@@ -450,8 +461,7 @@ impl Till {
     /// Coins of this chain that no certificate protects yet.
     #[must_use]
     pub fn uncertified_of(&self, chain: &ChainId) -> Coins {
-        let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
-        sum_at_risk(self.held.range(range).map(|(_, held)| held))
+        sum_at_risk(self.of_chain(chain))
     }
 
     /// Coins of all chains that no certificate protects yet.
@@ -514,23 +524,54 @@ impl Held {
         self.close_certificate.as_ref()
     }
 
+    /// Whether an open segment lacks the certificate of its Open, or a closed one that of its Close. A
+    /// segment in which nothing was paid needs none.
+    #[must_use]
+    pub fn lacks_certificate(&self) -> bool {
+        let certified = if self.close.is_some() { self.close_certificate.is_some() } else { self.is_certified() };
+        !certified && self.meter.paid() > Count::ZERO
+    }
+
     fn is(&self, object: &ObjectHash) -> bool {
         self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
     }
 }
 
-/// The record by which a vendor certifies its segments: the line it was shown, with its own Closes.
+/// What a vendor shows a chain's committee, and which acks it wants.
+#[derive(Clone, Debug)]
+pub struct Showing {
+    /// The line, with the vendor's own Closes.
+    pub line: Line,
+    /// Closes of segments older than the line shows.
+    pub closes: Vec<Unverified<Close>>,
+    /// Opens of open segments and Closes of closed ones that lack their certificate: an ack of a Close is
+    /// one of its Open too.
+    pub want: Vec<ObjectHash>,
+}
+
+/// What is to be certified of a chain; `None` if nothing is.
 #[must_use]
-pub fn record_to_certify(till: &Till, line: &Line) -> Option<ChainRecord> {
-    let mut line = line.clone();
-    let known: Vec<Signed<Close>> = line
-        .all()
-        .filter(|segment| segment.close.is_none())
-        .filter_map(|segment| till.held(&segment.open.chain, segment.open.j)?.close().cloned())
-        .collect();
-    for close in known {
-        line.close(close).ok()?;
+pub fn showing(till: &Till, line: &Line) -> Option<Showing> {
+    let mut showing = Showing { line: line.clone(), closes: Vec::new(), want: Vec::new() };
+    for held in till.of_chain(&line.chain()) {
+        let Some(close) = &held.close else {
+            if !held.is_certified() && line.segment(held.open.j).is_some() {
+                showing.want.push(held.open.hash());
+            }
+            continue;
+        };
+        match line.segment(held.open.j) {
+            Some(segment) if segment.close.is_none() => drop(showing.line.close(close.clone())),
+            Some(_) => {}
+            None if held.close_certificate.is_none() && showing.closes.len() < MAX_CLOSES => {
+                showing.closes.push(close.wire());
+            }
+            None => continue,
+        }
+        if held.close_certificate.is_none() {
+            showing.want.push(close.hash());
+        }
     }
-    debug_assert!(line.uncertified() <= MAX_UNCERTIFIED, "a believed line fits a record");
-    line.record()
+    showing.want.truncate(MAX_WANTED);
+    (!showing.want.is_empty()).then_some(showing)
 }

@@ -3,9 +3,12 @@
 //! A module uses only those above it in this list.
 #![warn(missing_docs)]
 
+pub mod clock;
 pub mod invite;
 pub mod sealed;
 pub mod store;
 pub mod home;
 pub mod overlay;
+pub mod witness;
 pub mod app;
+pub mod errors;

@@ -8,7 +8,7 @@ use crate::amount::{Cap, Index};
 use crate::codec::{List, Wire};
 use crate::coin::segment::{Close, Open, SegmentNo};
 use crate::coin::touchstone::Touchstone;
-use crate::id::ObjectHash;
+use crate::id::{NetworkId, ObjectHash};
 use crate::keys::{PublicKey, Signed, Unverified};
 use crate::time::{DAY, MINUTE, Time};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,7 @@ pub enum WhyRefused {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptSegment {
     hash: ObjectHash,
+    holder: PublicKey,
     start: Index,
     cap: Cap,
     close: Option<(ObjectHash, Index)>,
@@ -102,6 +103,8 @@ pub enum Verdict {
 /// Who judges, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Bench<'a> {
+    /// The network.
+    pub network: &'a NetworkId,
     /// The witness.
     pub me: &'a PublicKey,
     /// When its store was born.
@@ -163,9 +166,14 @@ impl Kept {
     }
 }
 
-/// Judges a believed line against what is kept of its chain.
+/// Judges a believed line against what is kept of its chain, and takes Closes of older segments than it shows.
 #[must_use]
-pub fn judge(kept: Option<&Kept>, line: &Line, bench: Bench<'_>) -> (Option<Kept>, Verdict) {
+pub fn judge(
+    kept: Option<&Kept>,
+    line: &Line,
+    closes: &[Unverified<Close>],
+    bench: Bench<'_>,
+) -> (Option<Kept>, Verdict) {
     let refuse = |why| (None, Verdict::Refused(why));
     if !line.touchstone.committee.contains(bench.me) {
         return refuse(WhyRefused::NotCommittee);
@@ -190,6 +198,9 @@ pub fn judge(kept: Option<&Kept>, line: &Line, bench: Bench<'_>) -> (Option<Kept
             }
             Err(verdict) => return (None, verdict),
         }
+    }
+    for close in closes {
+        take_older_close(&mut next, close, bench.network);
     }
     let shown = line.newest().map(|segment| segment.open.j);
     let stale = shown < next.segments.keys().next_back().copied();
@@ -254,7 +265,7 @@ fn take_open(next: &mut Kept, line: &Line, open: &Signed<Open>, now: Time) -> Re
     let whole = Some(Link { open: open.wire(), close: None });
     next.segments.insert(
         open.j,
-        KeptSegment { hash: open.hash(), start: open.start, cap: open.cap, close: None, whole },
+        KeptSegment { hash: open.hash(), holder: open.holder, start: open.start, cap: open.cap, close: None, whole },
     );
     Ok(())
 }
@@ -282,6 +293,19 @@ fn take_close(next: &mut Kept, close: &Signed<Close>) -> Result<(), Verdict> {
         whole.close = Some(close.wire());
     }
     Ok(())
+}
+
+/// Takes the Close of a segment that is kept but not shown any more. One that does not hold is passed over:
+/// it gets no ack, which its vendor sees.
+fn take_older_close(next: &mut Kept, close: &Unverified<Close>, network: &NetworkId) {
+    let Ok(claim) = close.claim() else { return };
+    let Some(segment) = next.segments.get(&claim.j) else { return };
+    let fits = claim.open == segment.hash && claim.end >= segment.start && claim.end.0 <= segment.cap.0;
+    let holder = segment.holder;
+    if let Some(close) = fits.then(|| close.clone().verify(network, &holder).ok()).flatten() {
+        // A contradiction is refused by the rules; the segment then stays as it is kept.
+        let _ = take_close(next, &close);
+    }
 }
 
 /// Keeps only the newest segments whole, and always the certified base.

@@ -8,7 +8,7 @@ use crate::amount::Coins;
 use crate::codec::List;
 use crate::coin::segment::{Close, Handover, SegmentNo};
 use crate::content::units::Units;
-use crate::id::{ChainId, NetworkId, ObjectHash};
+use crate::id::{ChainId, NetworkId};
 use crate::keys::{PublicKey, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
 use crate::till::{Till, TillChange, TillError};
@@ -98,12 +98,10 @@ pub enum Output {
         /// The buyer's wish.
         handover: Unverified<Handover>,
     },
-    /// Have these objects of the chain certified; at once if the sale waits for it.
+    /// Have what the till holds of this chain certified; at once if the sale waits for it.
     Certify {
         /// The chain's state.
-        record: Box<Line>,
-        /// What is to be certified.
-        want: Vec<ObjectHash>,
+        line: Box<Line>,
         /// Whether the sale waits.
         urgent: bool,
     },
@@ -343,10 +341,10 @@ impl Vendor {
     }
 
     fn certify(&self, chain: &ChainId, till: &Till, out: &mut Vec<Output>, urgent: bool) {
-        let Some(line) = self.lines.get(chain) else { return };
-        let want = wanted(line, till);
-        if !want.is_empty() {
-            out.push(Output::Certify { record: Box::new(line.clone()), want, urgent });
+        if let Some(line) = self.lines.get(chain)
+            && till.lacks_certificates(chain)
+        {
+            out.push(Output::Certify { line: Box::new(line.clone()), urgent });
         }
     }
 
@@ -509,21 +507,6 @@ impl Sale {
             }
         }
     }
-}
-
-/// Opens without, and Closes without their certificate: an ack of a Close is one of its Open too.
-fn wanted(line: &Line, till: &Till) -> Vec<ObjectHash> {
-    line.all()
-        .filter_map(|segment| {
-            let held = till.held(&segment.open.chain, segment.open.j)?;
-            match held.close() {
-                Some(_) if held.close_certificate().is_some() => None,
-                Some(close) => Some(close.hash()),
-                None if held.is_certified() => None,
-                None => Some(held.open().hash()),
-            }
-        })
-        .collect()
 }
 
 #[derive(Debug)]

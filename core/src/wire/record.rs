@@ -4,13 +4,17 @@ use super::BULK_FRAME;
 use super::index::{IndexReply, IndexRequest};
 use crate::codec::{List, Wire};
 use crate::id::{ChainId, ObjectHash};
-use crate::keys::Signature;
+use crate::coin::segment::Close;
+use crate::keys::{Signature, Unverified};
 use crate::record::chain::{ChainRecord, Evidence};
 use crate::record::witness::WhyRefused;
 use serde::{Deserialize, Serialize};
 
 /// Objects one put may ask acks of.
-pub const MAX_WANTED: usize = 2 * crate::record::chain::MAX_UNCERTIFIED + 2;
+pub const MAX_WANTED: usize = 2 * crate::record::chain::MAX_UNCERTIFIED + 2 + MAX_CLOSES;
+
+/// Closes of older segments in one put.
+pub const MAX_CLOSES: usize = 16;
 
 /// What is asked of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,8 @@ pub enum RecordRequest {
     PutChain {
         /// The state.
         record: ChainRecord,
+        /// Closes of segments older than the record shows.
+        closes: List<Unverified<Close>, MAX_CLOSES>,
         /// The Opens and Closes whose acks are wanted.
         want: List<ObjectHash, MAX_WANTED>,
     },

@@ -10,7 +10,7 @@ use netpay_core::id::{ChainId, ContentRoot, NetworkId};
 use netpay_core::keys::{PublicKey, SecretKey};
 use netpay_core::session::buyer::{self, Buyer, Purchase};
 use netpay_core::session::vendor::{self, Offer, Policy, Shop, Vendor};
-use netpay_core::till::Till;
+use netpay_core::till::{Till, showing};
 use netpay_core::time::{DAY, Moment, Time};
 use netpay_core::wallet::{Seller, Wallet};
 use netpay_core::wire::hello::HolderTag;
@@ -194,11 +194,12 @@ pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&
                     sold.round_trips += 1;
                     vendor.handle(NOW, vendor::Input::Previous(close), &mut stall.till, &mut more);
                 }
-                vendor::Output::Certify { record, want, .. } => {
+                vendor::Output::Certify { line, .. } => {
+                    let want = showing(&stall.till, &line).map(|showing| showing.want).unwrap_or_default();
                     for object in want {
-                        let certificate = certify(town, record.chain(), object);
-                        stall.till.certified(&record.chain(), &certificate).expect("it is held");
-                        let input = vendor::Input::Certified(record.chain(), certificate);
+                        let certificate = certify(town, line.chain(), object);
+                        stall.till.certified(&line.chain(), &certificate).expect("it is held");
+                        let input = vendor::Input::Certified(line.chain(), certificate);
                         vendor.handle(NOW, input, &mut stall.till, &mut more);
                     }
                 }

@@ -1,3 +1,223 @@
-//! What a peer does; [`view`] is how it shows it.
+//! What a peer does, six things in six files: [`fund`] (register, buy coins), [`publish`] (share, list),
+//! [`discover`] (search, browse, say hello), [`buy`], [`sell`], [`settle`] (redeem). [`Node`] is the only
+//! door to them.
 
+pub mod buy;
+pub mod certify;
+pub mod discover;
+pub mod fund;
+pub mod publish;
+pub mod sell;
+pub mod settle;
+pub mod shelf;
+pub mod start;
+pub mod trouble;
+pub mod vault;
 pub mod view;
+
+use crate::home::{Home, HomeLock};
+use crate::invite::Invite;
+use crate::overlay::{Multiaddr, Overlay};
+use crate::store::{Batch, Db, Table};
+use crate::witness::Witness;
+use certify::Certifier;
+use netpay_core::amount::Coins;
+use netpay_core::codec;
+use netpay_core::id::NetworkId;
+use netpay_core::keys::{PublicKey, SecretKey, Unverified};
+use netpay_core::session::vendor::{Policy, Shop};
+use netpay_core::till::{Till, TillChange};
+use netpay_core::wallet::{Wallet, WalletChange};
+use netpay_core::wire::hello::Membership;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::watch;
+pub use trouble::Trouble;
+use vault::Purse;
+
+const SEGMENTS: Table = Table::new("till-segments");
+const TABS: Table = Table::new("till-tabs");
+const FACTS: Table = Table::new("facts");
+const KNOWN: Table = Table::new("known-peers");
+
+/// How a peer is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it calls itself.
+    pub name: String,
+    /// Where it listens.
+    pub listen: Vec<Multiaddr>,
+    /// Whether this is a network on one machine or LAN.
+    pub local: bool,
+    /// Whether peers on the LAN are found by mDNS.
+    pub mdns: bool,
+    /// Whether QUIC is offered beside TCP.
+    pub quic: bool,
+    /// Where downloads go.
+    pub downloads: PathBuf,
+    /// The broker and the network.
+    pub invite: Invite,
+    /// What is risked uncertified.
+    pub policy: Policy,
+    /// p0: the most one unit may cost, in coins.
+    pub unit_price: Coins,
+    /// Whether earnings are redeemed once a day.
+    pub redeem_daily: bool,
+}
+
+/// A running peer: a cheap handle, and the only door to what it does.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    home: Home,
+    _lock: HomeLock,
+    settings: Settings,
+    network: NetworkId,
+    identity: SecretKey,
+    db: Db,
+    overlay: Overlay,
+    witness: Witness,
+    certifier: Certifier,
+    till: Mutex<Till>,
+    purse: Mutex<Option<Purse>>,
+    membership: Mutex<Option<Unverified<Membership>>>,
+    shelf: shelf::Shelf<publish::Rows>,
+    index: publish::Replicas,
+    contacts: discover::Contacts,
+    downloads: buy::Downloads,
+    sales: sell::Sales,
+    bank: fund::Books,
+    began: Instant,
+    stopping: watch::Sender<bool>,
+}
+
+impl Node {
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> NetworkId {
+        self.0.network
+    }
+
+    /// The broker's signing key.
+    #[must_use]
+    pub fn broker_key(&self) -> PublicKey {
+        self.0.settings.invite.broker
+    }
+
+    /// This peer's node key.
+    #[must_use]
+    pub fn me(&self) -> PublicKey {
+        self.0.overlay.me()
+    }
+
+    /// The overlay.
+    #[must_use]
+    pub fn overlay(&self) -> &Overlay {
+        &self.0.overlay
+    }
+
+    /// How it is run.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The home.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.0.home
+    }
+
+    /// Resolves when the peer is told to stop.
+    pub async fn stopped(&self) {
+        let mut stopping = self.0.stopping.subscribe();
+        // The sender lives as long as the node, so waiting cannot fail before it says so.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    fn certifier(&self) -> &Certifier {
+        &self.0.certifier
+    }
+
+    fn shop(&self) -> Shop {
+        Shop { network: self.network(), broker: self.broker_key(), policy: self.0.settings.policy }
+    }
+
+    fn membership(&self) -> Option<Unverified<Membership>> {
+        lock(&self.0.membership).clone()
+    }
+
+    /// Does something with the till, alone.
+    fn till<T>(&self, work: impl FnOnce(&mut Till) -> T) -> T {
+        work(&mut lock(&self.0.till))
+    }
+
+    /// Does something with the opened wallet, alone.
+    ///
+    /// # Errors
+    /// If the wallet is locked.
+    fn purse<T>(&self, work: impl FnOnce(&mut Purse) -> T) -> Result<T, Trouble> {
+        lock(&self.0.purse).as_mut().map(work).ok_or(Trouble::Locked)
+    }
+
+    /// As [`Node::purse`], for what changes only the chains.
+    fn wallet<T>(&self, work: impl FnOnce(&mut Wallet) -> T) -> Result<T, Trouble> {
+        self.purse(|purse| work(&mut purse.wallet))
+    }
+
+    /// Changes the wallet and makes the change durable before returning.
+    async fn change_wallet<T>(
+        &self,
+        work: impl FnOnce(&mut Wallet) -> (T, Vec<WalletChange>),
+    ) -> Result<T, Trouble> {
+        let mut batch = Batch::new();
+        let (value, commit) = self.purse(|purse| {
+            let (value, changes) = work(&mut purse.wallet);
+            purse.rows(&changes, &mut batch);
+            (value, self.db().commit(batch))
+        })?;
+        commit.await?;
+        Ok(value)
+    }
+
+    /// The rows that these changes of the till mean.
+    fn till_rows(&self, changes: &[TillChange], batch: &mut Batch) {
+        self.till(|till| till_rows(till, changes, batch));
+    }
+}
+
+/// The rows that these changes of the till mean.
+fn till_rows(till: &Till, changes: &[TillChange], batch: &mut Batch) {
+    let mut changes = changes.to_vec();
+    changes.sort_unstable();
+    changes.dedup();
+    for change in changes {
+        match change {
+            TillChange::Segment(chain, j) => {
+                if let Some(row) = till.row(&chain, j) {
+                    batch.put(SEGMENTS, settle::segment_key(&chain, j), codec::encode(&row));
+                }
+            }
+            TillChange::Tab(id) => {
+                if let Some(tab) = till.tab(&id) {
+                    batch.put(TABS, id.0, codec::encode(tab));
+                }
+            }
+        }
+    }
+}
+
+/// A lock whose holder cannot have left anything half done: a panic elsewhere does not spread through it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,262 @@
+//! Certifying: a vendor's segments are shown to their chain's committee, at once where a sale waits, else
+//! within a second and together with what else the chain has by then.
+
+use super::Node;
+use crate::clock;
+use crate::overlay::Protocol;
+use crate::store::{Batch, Table};
+use futures::stream::{FuturesUnordered, StreamExt};
+use netpay_core::codec::{self, List};
+use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::id::{ChainId, ObjectHash};
+use netpay_core::keys::Signed;
+use netpay_core::record::chain::{self as record, Certificate, ChainRecord, Evidence, Line};
+use netpay_core::session::certify::{Certify, Step};
+use netpay_core::till::{TillChange, showing};
+use netpay_core::wire::record::{RecordReply, RecordRequest};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
+
+/// Records of the chains a vendor has uncertified segments of.
+pub(super) const LINES: Table = Table::new("vendor-lines");
+/// How long certifying may be put off.
+const DEFERRAL: Duration = Duration::from_millis(800);
+/// How long one witness is waited for.
+const WITNESS_TIMEOUT: Duration = Duration::from_secs(3);
+/// After this, chains whose certificates did not come are tried again.
+const RETRY: Duration = Duration::from_secs(4);
+/// Chains waiting to be certified at most; more are taken up by the next sweep.
+const QUEUE: usize = 1024;
+/// Chains being certified at once.
+const PARALLEL: usize = 16;
+
+/// What sessions are told.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Something of this chain has its certificate.
+    Certified(ChainId, Certificate),
+    /// The buyer of this chain signed two Opens of one number.
+    Conflict(ChainId, Box<Evidence>),
+}
+
+/// Asks for a chain to be certified.
+#[derive(Debug)]
+pub struct Wish {
+    chain: ChainId,
+    urgent: bool,
+}
+
+/// The certifier's two ends.
+pub struct Certifier {
+    wishes: mpsc::Sender<Wish>,
+    news: broadcast::Sender<News>,
+}
+
+impl Certifier {
+    /// A certifier, and the queue its task works from.
+    pub fn new() -> (Self, mpsc::Receiver<Wish>) {
+        let (wishes, queue) = mpsc::channel(QUEUE);
+        (Self { wishes, news: broadcast::channel(QUEUE).0 }, queue)
+    }
+
+    /// Certificates and conflicts as they come.
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Wants everything of this chain that the till holds certified. When the queue is full the next sweep
+    /// finds the chain.
+    pub fn want(&self, chain: ChainId, urgent: bool) {
+        let _ = self.wishes.try_send(Wish { chain, urgent });
+    }
+}
+
+/// The row that remembers how a chain is shown to its committee.
+pub fn line_row(batch: &mut Batch, line: &Line) {
+    if let Some(record) = line.record() {
+        batch.put(LINES, line.chain().0, codec::encode(&record));
+    }
+}
+
+/// Works the queue until the node stops.
+pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
+    let mut due: BTreeMap<ChainId, Instant> = BTreeMap::new();
+    let mut running = FuturesUnordered::new();
+    let mut sweep = tokio::time::interval(RETRY);
+    loop {
+        let next = due.iter().min_by_key(|(_, at)| **at).map(|(chain, at)| (*chain, *at));
+        let wait = async {
+            match next {
+                Some((_, at)) if running.len() < PARALLEL => tokio::time::sleep_until(at).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            wish = wishes.recv() => {
+                let Some(wish) = wish else { return };
+                let at = Instant::now() + if wish.urgent { Duration::ZERO } else { DEFERRAL };
+                let slot = due.entry(wish.chain).or_insert(at);
+                *slot = at.min(*slot);
+            }
+            () = wait => {
+                if let Some((chain, _)) = next {
+                    due.remove(&chain);
+                    running.push(chain_now(node.clone(), chain));
+                }
+            }
+            Some(()) = running.next() => {}
+            _ = sweep.tick() => {
+                for chain in node.uncertified_chains() {
+                    due.entry(chain).or_insert_with(|| Instant::now() + RETRY);
+                }
+            }
+            () = node.stopped() => return,
+        }
+    }
+}
+
+/// Certifies everything the till holds of one chain; failures are logged, the next sweep tries again.
+async fn chain_now(node: Node, chain: ChainId) {
+    if let Err(trouble) = certify_chain(&node, &chain).await {
+        tracing::debug!(%chain, %trouble, "not certified");
+    }
+}
+
+/// Shows a chain to its committee and takes what comes back.
+///
+/// # Errors
+/// If the store fails. Witnesses that do not answer are no error: the rest may come later.
+pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::Trouble> {
+    let Some(line) = node.line_of(chain)? else { return Ok(false) };
+    let Some(showing) = node.till(|till| showing(till, &line)) else { return Ok(true) };
+    let Some(record) = showing.line.record() else { return Ok(false) };
+    let request = RecordRequest::PutChain {
+        record,
+        closes: List::first_of(showing.closes),
+        want: List::first_of(showing.want.iter().copied()),
+    };
+    let mut certify = Certify::new(node.network(), line.touchstone.clone(), showing.want.iter().copied());
+    let mut replies = ask(node, &line.touchstone, codec::encode(&request));
+    let broker = node.broker_key();
+    while let Some((seat, reply)) = replies.next().await {
+        match certify.heard(seat, reply, &broker) {
+            Step::Certified(certificates) => node.take_certificates(chain, certificates).await?,
+            Step::Conflict(evidence) => {
+                node.report(&evidence);
+                let _ = node.certifier().news.send(News::Conflict(*chain, Box::new(evidence)));
+                return Ok(false);
+            }
+            Step::Stale(_) | Step::More => {}
+        }
+        if certify.is_done() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Reads what the committee keeps of a chain: the newest line that holds, with a certificate where q
+/// witnesses show the same.
+pub async fn read_chain(node: &Node, touchstone: &Signed<Touchstone>) -> Option<(Line, Vec<Certificate>)> {
+    let chain = netpay_core::coin::touchstone::chain_id(touchstone);
+    let request = codec::encode(&RecordRequest::GetChain(chain));
+    let mut replies = ask(node, touchstone, request);
+    let mut gathered: BTreeMap<ObjectHash, Certify> = BTreeMap::new();
+    let (mut best, mut certificates, mut answers) = (None::<Line>, Vec::new(), 0);
+    while let Some((seat, reply)) = replies.next().await {
+        let RecordReply::Chain(shown) = reply else { continue };
+        answers += 1;
+        if let Some(shown) = shown
+            && let Ok(line) = record::verify(shown.record, &node.network(), &node.broker_key())
+            && line.chain() == chain
+        {
+            for (object, signature) in &shown.acks {
+                let one = gathered
+                    .entry(*object)
+                    .or_insert_with(|| Certify::new(node.network(), touchstone.clone(), [*object]));
+                let acks = List::first_of([(*object, *signature)]);
+                if let Step::Certified(new) = one.heard(seat, RecordReply::Accepted { acks }, &node.broker_key()) {
+                    certificates.extend(new);
+                }
+            }
+            let newer = best.as_ref().is_none_or(|best| newness(best) < newness(&line));
+            if newer {
+                best = Some(line);
+            }
+        }
+        if answers >= touchstone.quorum() {
+            break;
+        }
+    }
+    Some((best?, certificates))
+}
+
+/// A later segment is newer; of the same segment, the closed one.
+fn newness(line: &Line) -> (u32, bool) {
+    line.newest().map_or((0, false), |segment| (segment.open.j.0, segment.close.is_some()))
+}
+
+type Replies = FuturesUnordered<futures::future::BoxFuture<'static, (u8, RecordReply)>>;
+
+/// Asks the whole committee at once; those that do not answer in time are left out.
+fn ask(node: &Node, touchstone: &Signed<Touchstone>, request: Vec<u8>) -> Replies {
+    let seats = touchstone.committee.iter().enumerate();
+    seats
+        .filter_map(|(seat, witness)| Some((u8::try_from(seat).ok()?, *witness)))
+        .map(|(seat, witness)| {
+            let (node, request) = (node.clone(), request.clone());
+            let reply: futures::future::BoxFuture<'static, (u8, RecordReply)> = Box::pin(async move {
+                let reply = node.overlay().request(witness, Protocol::Record, request, WITNESS_TIMEOUT).await;
+                let refused = RecordReply::Refused(netpay_core::record::witness::WhyRefused::Bad);
+                (seat, reply.ok().and_then(|frame| codec::decode(&frame).ok()).unwrap_or(refused))
+            });
+            reply
+        })
+        .collect()
+}
+
+impl Node {
+    /// The record by which a chain held in the till is shown to its committee.
+    fn line_of(&self, chain: &ChainId) -> Result<Option<Line>, super::Trouble> {
+        let Some(row) = self.db().get(LINES, &chain.0)? else { return Ok(None) };
+        let record = codec::decode::<ChainRecord>(&row).ok();
+        Ok(record.and_then(|record| record::verify(record, &self.network(), &self.broker_key()).ok()))
+    }
+
+    /// Chains of which the till holds something that lacks its certificate.
+    fn uncertified_chains(&self) -> Vec<ChainId> {
+        let lacking = |till: &netpay_core::till::Till| {
+            till.all().filter(|held| held.lacks_certificate()).map(|held| held.open().chain).collect()
+        };
+        let mut chains: Vec<ChainId> = self.till(|till| lacking(till));
+        chains.dedup();
+        chains
+    }
+
+    /// Makes certificates durable, in the till and in the chain's line, and tells the sessions.
+    async fn take_certificates(&self, chain: &ChainId, certificates: Vec<Certificate>) -> Result<(), super::Trouble> {
+        let changes: Vec<TillChange> = self.till(|till| {
+            certificates.iter().filter_map(|certificate| till.certified(chain, certificate)).collect()
+        });
+        let mut batch = Batch::new();
+        self.till_rows(&changes, &mut batch);
+        if let Some(mut line) = self.line_of(chain)? {
+            // With its own Closes in it, a line is certified by a certificate of one of them too.
+            if let Some(showing) = self.till(|till| showing(till, &line)) {
+                line = showing.line;
+            }
+            for certificate in &certificates {
+                line.certify(&self.network(), certificate.clone());
+            }
+            line_row(&mut batch, &line);
+        }
+        self.db().commit(batch).await?;
+        for certificate in certificates {
+            let _ = self.certifier().news.send(News::Certified(*chain, certificate));
+        }
+        tracing::debug!(%chain, at = clock::now().0, "certified");
+        Ok(())
+    }
+}

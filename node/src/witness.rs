@@ -1,0 +1,136 @@
+//! The witness: keeps chain records for which this node is of the committee, judges what it is shown by
+//! the rules of core, and signs acks only of what is durable here.
+
+use crate::clock;
+use crate::store::{Batch, Db, StoreError, Table};
+use netpay_core::codec::{self, List};
+use netpay_core::id::{ChainId, NetworkId, ObjectHash};
+use netpay_core::coin::segment::Close;
+use netpay_core::keys::{PublicKey, SecretKey, Signature, Unverified};
+use netpay_core::record::chain::{self as record, Ack, ChainRecord};
+use netpay_core::record::witness::{Bench, Kept, Verdict, WhyRefused, judge};
+use netpay_core::time::Time;
+use netpay_core::wire::record::{MAX_WANTED, RecordReply, Shown};
+use tokio::sync::Mutex;
+
+const CHAINS: Table = Table::new("witness-chains");
+const FACTS: Table = Table::new("witness-facts");
+const BIRTH: &[u8] = b"birth";
+/// Chains that are judged at the same time at most; one chain is judged by one at a time.
+const SHARDS: usize = 64;
+
+/// One node's memory of the chains it witnesses.
+pub struct Witness {
+    db: Db,
+    network: NetworkId,
+    broker: PublicKey,
+    key: SecretKey,
+    birth: Time,
+    shards: Vec<Mutex<()>>,
+}
+
+impl Witness {
+    /// The witness of this store. A new store is born now, and acks no chain issued before.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub fn open(db: Db, network: NetworkId, broker: PublicKey, key: SecretKey) -> Result<Self, StoreError> {
+        let birth = match db.get(FACTS, BIRTH)? {
+            Some(bytes) => Time(u64::from_be_bytes(bytes.try_into().unwrap_or([0xff; 8]))),
+            None => {
+                let birth = clock::time();
+                let mut batch = Batch::new();
+                batch.put(FACTS, BIRTH, birth.0.to_be_bytes());
+                db.commit(batch).wait()?;
+                birth
+            }
+        };
+        Ok(Self { db, network, broker, key, birth, shards: (0..SHARDS).map(|_| Mutex::default()).collect() })
+    }
+
+    /// Judges a put, keeps what is new, and acks what is wanted and kept.
+    ///
+    /// # Errors
+    /// If the store fails: nothing is acked then.
+    pub async fn put(
+        &self,
+        record: ChainRecord,
+        closes: &[Unverified<Close>],
+        want: &[ObjectHash],
+    ) -> Result<RecordReply, StoreError> {
+        let Ok(line) = record::verify(record, &self.network, &self.broker) else {
+            return Ok(RecordReply::Refused(WhyRefused::Bad));
+        };
+        let chain = line.chain();
+        let _one_at_a_time = self.shards[usize::from(chain.0[0]) % SHARDS].lock().await;
+        let kept = self.kept(&chain)?;
+        let me = self.key.public();
+        let bench = Bench { network: &self.network, me: &me, birth: self.birth, now: clock::time() };
+        let (next, verdict) = judge(kept.as_ref(), &line, closes, bench);
+        if let Some(next) = &next
+            && kept.as_ref() != Some(next)
+        {
+            let mut batch = Batch::new();
+            batch.put(CHAINS, chain.0, codec::encode(next));
+            self.db.commit(batch).await?;
+        }
+        let kept = next.or(kept);
+        Ok(match (verdict, kept) {
+            (Verdict::Accepted, Some(kept)) => RecordReply::Accepted { acks: self.acks(chain, &kept, want) },
+            (Verdict::Stale, Some(kept)) => RecordReply::Stale(kept.record()),
+            (Verdict::Conflict(evidence), _) => RecordReply::Conflict(*evidence),
+            (Verdict::Refused(why), _) => RecordReply::Refused(why),
+            (Verdict::Accepted | Verdict::Stale, None) => RecordReply::Refused(WhyRefused::Bad),
+        })
+    }
+
+    /// Shows what is kept of a chain.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn show(&self, chain: &ChainId) -> Result<RecordReply, StoreError> {
+        let shown = self.kept(chain)?.map(|kept| Shown {
+            acks: List::first_of(self.acks(*chain, &kept, &kept.newest()).into_vec()),
+            evidence: kept.evidence().cloned(),
+            record: kept.record(),
+        });
+        Ok(RecordReply::Chain(shown))
+    }
+
+    /// Forgets chains that are settled. Returns how many.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
+        let (mut forgotten, mut after) = (0, None::<Vec<u8>>);
+        loop {
+            let page = self.db.scan(CHAINS, &[], after.as_deref(), 256)?;
+            let Some((last, _)) = page.last() else { return Ok(forgotten) };
+            after = Some(last.clone());
+            let mut batch = Batch::new();
+            for (key, value) in &page {
+                if codec::decode::<Kept>(value).is_ok_and(|kept| kept.forget_at < now) {
+                    batch.delete(CHAINS, key);
+                }
+            }
+            forgotten += batch.len();
+            if !batch.is_empty() {
+                self.db.commit(batch).await?;
+            }
+        }
+    }
+
+    fn kept(&self, chain: &ChainId) -> Result<Option<Kept>, StoreError> {
+        let row = self.db.get(CHAINS, &chain.0)?;
+        // A row of ours that does not decode must not be taken for a chain never seen.
+        row.map(|bytes| codec::decode(&bytes).map_err(|e| StoreError::Corrupt(format!("witnessed chain: {e}"))))
+            .transpose()
+    }
+
+    fn acks(&self, chain: ChainId, kept: &Kept, want: &[ObjectHash]) -> List<(ObjectHash, Signature), MAX_WANTED> {
+        let acked = want.iter().filter(|object| kept.keeps(object)).map(|object| {
+            (*object, Ack { chain, object: *object }.sign(&self.network, &self.key))
+        });
+        List::first_of(acked)
+    }
+}
