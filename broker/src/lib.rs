@@ -1,7 +1,9 @@
 //! The NetPay broker: a node of the overlay that is also the bank.
 //!
 //! The rooms, from the bottom up: `ledger` (the books, pure), `store` (their journal), `roster` (who can be a witness),
-//! `checks` (believing requests), `mint` (new chains), `writer` (the one that changes the books), `service` (the bank).
+//! `checks` (believing requests), `mint` (new chains), `writer` (the one that changes the books), `service` (the bank);
+//! then `errors` and `home` (what the operator sees and has), `backup`, `peer` (what the node serves), `admin` (the
+//! operator's API), `run` (all of it together), `cli` (the command).
 #![warn(missing_docs)]
 
 pub mod ledger;
@@ -11,3 +13,9 @@ pub mod checks;
 pub mod mint;
 pub mod writer;
 pub mod service;
+pub mod errors;
+pub mod home;
+pub mod backup;
+pub mod peer;
+pub mod admin;
+pub mod run;
