@@ -19,3 +19,4 @@ pub mod backup;
 pub mod peer;
 pub mod admin;
 pub mod run;
+pub mod cli;

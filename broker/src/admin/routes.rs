@@ -126,7 +126,7 @@ async fn vouchers(Extract(state): Shared, headers: HeaderMap, Json(sale): Json<S
     let codes: Vec<VoucherCode> = (0..sale.count).map(|number| state.code(&key, sale.value, number)).collect();
     let vouchers = codes.iter().map(|code| (VoucherId::of(code), Coins(sale.value))).collect();
     state.bank.run(Command::IssueVouchers { vouchers }).await?;
-    Ok(Json(VouchersView { value: sale.value, codes: codes.iter().map(voucher_text).collect() }))
+    Ok(Json(VouchersView { value: sale.value, codes: codes.iter().map(ToString::to_string).collect() }))
 }
 
 async fn accounts(Extract(state): Shared, Query(from): Query<From>) -> Answer<PageView<AccountView>> {
@@ -268,13 +268,6 @@ impl State {
         hasher.finalize_xof().fill(&mut code);
         VoucherCode(code)
     }
-}
-
-/// A voucher's code as it is printed: Base32 in groups of four.
-fn voucher_text(code: &VoucherCode) -> String {
-    let text = data_encoding::BASE32_NOPAD.encode(&code.0);
-    let groups: Vec<_> = text.as_bytes().chunks(4).map(String::from_utf8_lossy).collect();
-    groups.join("-")
 }
 
 fn idempotency(headers: &HeaderMap) -> Result<[u8; 16], Failure> {
