@@ -47,8 +47,18 @@ impl Issuer {
         }
         let mut ledger = Ledger::new(network());
         let events = [
-            Event::Registered { account: buyer.id(), node: buyer.node.public(), name: Text::cut("Ann"), voucher: None },
-            Event::Credited { id: [1; 16], account: buyer.id(), coins: Coins(1 << 50), note: Text::cut("cash") },
+            Event::Registered {
+                account: buyer.id(),
+                node: buyer.node.public(),
+                name: Text::cut("Ann"),
+                voucher: None,
+            },
+            Event::Credited {
+                id: [1; 16],
+                account: buyer.id(),
+                coins: Coins(1 << 50),
+                note: Text::cut("cash"),
+            },
         ];
         for event in events {
             let record = Record { seq: ledger.seq() + 1, at: NOW, event };
@@ -60,7 +70,12 @@ impl Issuer {
                 broker: broker_key().public(),
                 ledger: Arc::new(RwLock::new(Ledger::new(network()))),
             },
-            press: Press { network: network(), secret: broker_key(), spend_for: SPEND_FOR, redeem_for: REDEEM_FOR },
+            press: Press {
+                network: network(),
+                secret: broker_key(),
+                spend_for: SPEND_FOR,
+                redeem_for: REDEEM_FOR,
+            },
             roster,
             ledger,
         }
@@ -120,7 +135,9 @@ fn shares(buyer: &Person) {
     let mut issuer = Issuer::new(buyer);
     let frames = frames(buyer, 0, PURCHASES);
     let purchases: Vec<_> = frames.iter().map(|frame| issuer.believe(frame)).collect();
-    let believing = per_chain(|i| drop(black_box(issuer.believe(&frames[i]))));
+    let believing = per_chain(|i| {
+        black_box(issuer.believe(&frames[i]));
+    });
     let walking = per_chain(|i| {
         black_box(Chain::root_of(&Seed([i as u8; 16]), Cap(COINS)));
     });
@@ -136,7 +153,9 @@ fn shares(buyer: &Person) {
         let committee = |place: &_| issuer.roster.committee(place, &buyer.id(), NOW);
         black_box(issuer.press.mint(&purchases[i], NOW, committee).expect("randomness"));
     });
-    let whole = per_chain(|i| drop(black_box(issuer.issue(&frames[i]))));
+    let whole = per_chain(|i| {
+        black_box(issuer.issue(&frames[i]));
+    });
     let signing = minting - walking - choosing - sealing;
     let booking = whole - minting - believing;
     println!("issue: {:.0} chains/s on one core, {whole:.1} us each, of which", 1e6 / whole);

@@ -49,7 +49,10 @@ impl Fair {
             self.chains += 1;
             let chain: Bought = self.town.chain(&self.buyer, self.chains, SEGMENTS * LEASE).await;
             let left = u32::try_from(count - claims.len()).unwrap_or(u32::MAX).min(SEGMENTS);
-            claims.extend((0..left).map(|i| self.vendor.claim(&chain, i + 1, (i * LEASE, (i + 1) * LEASE, (i + 1) * LEASE))));
+            claims
+                .extend((0..left).map(|i| {
+                    self.vendor.claim(&chain, i + 1, (i * LEASE, (i + 1) * LEASE, (i + 1) * LEASE))
+                }));
         }
         claims
     }
@@ -70,7 +73,9 @@ impl Fair {
                     let Some(frame) = frame else { return };
                     let reply = codec::decode::<BankReply>(&town.bank.handle(from, frame).await);
                     let Ok(BankReply::Redeemed(outcomes)) = reply else { panic!("{reply:?}") };
-                    assert!(outcomes.iter().all(|(_, _, outcome)| matches!(outcome, Outcome::Pending { .. })));
+                    assert!(
+                        outcomes.iter().all(|(_, _, outcome)| matches!(outcome, Outcome::Pending { .. }))
+                    );
                 }
             })
         });
@@ -82,7 +87,8 @@ impl Fair {
 }
 
 fn redeem(c: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
     let fair = Arc::new(tokio::sync::Mutex::new(runtime.block_on(Fair::new())));
     let mut group = c.benchmark_group("redeem");
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(1));
@@ -111,7 +117,11 @@ async fn shares(fair: &mut Fair) {
     let claims = fair.claims(COUNT).await;
     let frames = fair.frames(&claims, 1);
     let mut ledger = Ledger::new(network());
-    let fold = fair.town.bank.journal().each(|record| ledger.apply(&record).map(|_| ()).map_err(store::JournalError::from));
+    let fold = fair
+        .town
+        .bank
+        .journal()
+        .each(|record| ledger.apply(&record).map(|_| ()).map_err(store::JournalError::from));
     fold.expect("the books are right");
     let shared = Arc::new(RwLock::new(ledger.clone()));
     let checks = Checks { network: network(), broker: broker_key().public(), ledger: shared };

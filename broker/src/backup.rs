@@ -26,7 +26,12 @@ const BATCH_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// If the journal cannot be read or the file not written.
-pub fn save(out: impl Write, settings: &Settings, keys: (&SecretKey, &SecretKey), journal: &Journal) -> io::Result<()> {
+pub fn save(
+    out: impl Write,
+    settings: &Settings,
+    keys: (&SecretKey, &SecretKey),
+    journal: &Journal,
+) -> io::Result<()> {
     let mut out = Hashed { inner: out, hasher: blake3::Hasher::new() };
     out.write_all(MAGIC)?;
     let config = toml::to_string_pretty(settings).map_err(io::Error::other)?;
@@ -61,7 +66,10 @@ pub fn restore(path: &Path, home: &BrokerHome) -> Result<u64, ErrorView> {
     let mut trouble = None;
     let finished = read(path, |kind, bytes| {
         match kind {
-            CONFIG => settings = std::str::from_utf8(bytes).ok().and_then(|text| toml::from_str::<Settings>(text).ok()),
+            CONFIG => {
+                settings =
+                    std::str::from_utf8(bytes).ok().and_then(|text| toml::from_str::<Settings>(text).ok())
+            }
             SIGNING => signing = <[u8; 32]>::try_from(bytes).ok(),
             NODE => node = <[u8; 32]>::try_from(bytes).ok(),
             _ => {
@@ -97,7 +105,12 @@ pub fn restore(path: &Path, home: &BrokerHome) -> Result<u64, ErrorView> {
     Ok(records)
 }
 
-fn create(home: &BrokerHome, settings: &Settings, signing: &[u8; 32], node: &[u8; 32]) -> Result<Journal, ErrorView> {
+fn create(
+    home: &BrokerHome,
+    settings: &Settings,
+    signing: &[u8; 32],
+    node: &[u8; 32],
+) -> Result<Journal, ErrorView> {
     let opened = home.init_with(settings, signing, node)?;
     let network = NetworkId::of(&settings.network, &opened.signing.public());
     let db = Db::open(&home.home().db()).map_err(errors::books)?;

@@ -1,7 +1,7 @@
 //! Believing requests: signatures, digests and hash walks, all before the books are asked, on as many threads as there
 //! are. What comes out are facts ([`Command`]); what does not hold is refused, and the cheapest check comes first.
 
-use crate::ledger::{CheckedClaim, ChainBook, ClaimResult, Command, Facts, Ledger, Range, VoucherId};
+use crate::ledger::{ChainBook, CheckedClaim, ClaimResult, Command, Facts, Ledger, Range, VoucherId};
 use netpay_core::amount::{Cap, Count, Index};
 use netpay_core::codec::CodecError;
 use netpay_core::coin::chain::Coin;
@@ -11,7 +11,9 @@ use netpay_core::keys::{BadSignature, PublicKey, SelfSigned, Signature, Signed, 
 use netpay_core::record::chain::Evidence;
 use netpay_core::session::redeem::digest;
 use netpay_core::time::Time;
-use netpay_core::wire::bank::{Buy, Claim, Claims, PayIn, Payout, QUERY_WINDOW, Query, Redeem, Register, Retire};
+use netpay_core::wire::bank::{
+    Buy, Claim, Claims, PayIn, Payout, QUERY_WINDOW, Query, Redeem, Register, Retire,
+};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -40,7 +42,12 @@ impl Checks {
     ///
     /// # Errors
     /// Malformed, Forged, NotYours.
-    pub fn register(&self, request: Unverified<Register>, from: &PublicKey, needed: bool) -> Result<Command, Reject> {
+    pub fn register(
+        &self,
+        request: Unverified<Register>,
+        from: &PublicKey,
+        needed: bool,
+    ) -> Result<Command, Reject> {
         let request = self.own(request)?;
         if request.node != *from {
             return Err(no(RejectCode::NotYours, "a node can only be registered by itself"));
@@ -144,7 +151,13 @@ impl Checks {
     }
 
     /// The order: Malformed, UnknownChain, Range, NotYours, Forged, BadPayment, Forged (the certificate).
-    fn checked(&self, claim: Claim, open: Open, close: &Close, account: &PublicKey) -> Result<CheckedClaim, Reject> {
+    fn checked(
+        &self,
+        claim: Claim,
+        open: Open,
+        close: &Close,
+        account: &PublicKey,
+    ) -> Result<CheckedClaim, Reject> {
         let open_hash = claim.open.hash(&self.network);
         if close.chain != open.chain || close.j != open.j || close.open != open_hash {
             return Err(no(RejectCode::Malformed, "the close is not of this open"));
@@ -180,7 +193,10 @@ impl Checks {
         let holds = certificate.object == close.hash()
             && facts.signed().is_some_and(|touchstone| certificate.holds(&self.network, touchstone));
         if !holds {
-            return Err(no(RejectCode::Forged, "the certificate does not hold: claim without it, or with a whole one"));
+            return Err(no(
+                RejectCode::Forged,
+                "the certificate does not hold: claim without it, or with a whole one",
+            ));
         }
         Ok(true)
     }
@@ -198,7 +214,10 @@ impl Checks {
 fn in_range(open: &Open, close: &Close, n: Cap) -> Result<(), Reject> {
     let lease = open.start.0 < open.cap.0 && open.cap <= n && open.j >= SegmentNo::FIRST;
     if !lease || close.end < open.start || close.end.0 > open.cap.0 {
-        return Err(no(RejectCode::Range, "the claim lies outside its lease, or the lease outside its chain"));
+        return Err(no(
+            RejectCode::Range,
+            "the claim lies outside its lease, or the lease outside its chain",
+        ));
     }
     Ok(())
 }

@@ -1,13 +1,19 @@
 //! Every error that the operator can see: its code, what, why and what to do, and the exit code. A code is never used
 //! again for something else; the peer's own errors begin with other numbers.
 
-pub use netpay_node::app::view::ErrorView;
 use netpay_core::wire::reject::{Reject, RejectCode};
+pub use netpay_node::app::view::ErrorView;
 use netpay_node::errors::exit;
 use std::fmt::Display;
 use std::path::Path;
 
-fn error(code: &str, (exit, status): (u8, u16), what: impl Display, why: impl Display, fix: impl Display) -> ErrorView {
+fn error(
+    code: &str,
+    (exit, status): (u8, u16),
+    what: impl Display,
+    why: impl Display,
+    fix: impl Display,
+) -> ErrorView {
     ErrorView {
         code: code.to_owned(),
         what: what.to_string(),
@@ -38,13 +44,25 @@ pub fn already_here(home: &Path) -> ErrorView {
 #[must_use]
 pub fn not_running(home: &Path) -> ErrorView {
     let what = format!("no broker is running in {}", home.display());
-    error("NP-BROKER-022", (exit::DAEMON, 503), what, "this command asks a running broker, and none answers", "netpay-broker up")
+    error(
+        "NP-BROKER-022",
+        (exit::DAEMON, 503),
+        what,
+        "this command asks a running broker, and none answers",
+        "netpay-broker up",
+    )
 }
 
 /// The configuration, or an option, has a value that makes no sense.
 #[must_use]
 pub fn bad_value(name: &str, why: impl Display) -> ErrorView {
-    error("NP-BROKER-023", (exit::CONFIG, 422), format!("{name} has a value that cannot be used"), why, "netpay-broker --help")
+    error(
+        "NP-BROKER-023",
+        (exit::CONFIG, 422),
+        format!("{name} has a value that cannot be used"),
+        why,
+        "netpay-broker --help",
+    )
 }
 
 /// The journal cannot be read, or does not add up.
@@ -63,14 +81,26 @@ pub fn refused(reject: &Reject) -> ErrorView {
         RejectCode::Mismatch => (exit::OTHER, 409),
         _ => (exit::PAYMENT, 422),
     };
-    error("NP-BROKER-025", (exit, status), format!("the books refused ({:?})", reject.code), &*reject.why, "netpay-broker accounts ls")
+    error(
+        "NP-BROKER-025",
+        (exit, status),
+        format!("the books refused ({:?})", reject.code),
+        &*reject.why,
+        "netpay-broker accounts ls",
+    )
 }
 
 /// There is no such account, chain or payout.
 #[must_use]
 pub fn not_found(what: &str, name: &str) -> ErrorView {
     let fix = format!("netpay-broker {what}s ls");
-    error("NP-BROKER-026", (exit::NOT_FOUND, 404), format!("there is no {what} {name:?}"), "nothing of that name is in the books", fix)
+    error(
+        "NP-BROKER-026",
+        (exit::NOT_FOUND, 404),
+        format!("there is no {what} {name:?}"),
+        "nothing of that name is in the books",
+        fix,
+    )
 }
 
 /// It cannot listen.
@@ -84,7 +114,8 @@ pub fn cannot_listen(why: impl Display) -> ErrorView {
 #[must_use]
 pub fn copied(home: &Path) -> ErrorView {
     let what = format!("{} is a copy of a broker's home", home.display());
-    let why = "two banks with one key would both pay the same coins, and an old copy has forgotten what it paid";
+    let why =
+        "two banks with one key would both pay the same coins, and an old copy has forgotten what it paid";
     let fix = "if the original is gone for good and nothing was booked since the copy was made: netpay-broker up --adopt";
     error("NP-BROKER-028", (exit::CONFIG, 409), what, why, fix)
 }
@@ -93,21 +124,39 @@ pub fn copied(home: &Path) -> ErrorView {
 #[must_use]
 pub fn io(doing: &str, path: &Path, why: impl Display) -> ErrorView {
     let what = format!("{doing} {} failed", path.display());
-    error("NP-BROKER-029", (exit::OTHER, 500), what, why, "check that the disk has room and the directory is yours")
+    error(
+        "NP-BROKER-029",
+        (exit::OTHER, 500),
+        what,
+        why,
+        "check that the disk has room and the directory is yours",
+    )
 }
 
 /// The token shown is not the broker's.
 #[must_use]
 pub fn not_authorised() -> ErrorView {
     let fix = "send `Authorization: Bearer …` with the content of api-token in the broker's home";
-    error("NP-BROKER-030", (exit::DAEMON, 401), "the broker does not know who is asking", "the request bears no token, or another one", fix)
+    error(
+        "NP-BROKER-030",
+        (exit::DAEMON, 401),
+        "the broker does not know who is asking",
+        "the request bears no token, or another one",
+        fix,
+    )
 }
 
 /// The request names a host that the API does not answer to.
 #[must_use]
 pub fn foreign_host() -> ErrorView {
     let why = "only a loopback address or localhost is accepted, so that no web page can reach the broker through a name";
-    error("NP-BROKER-031", (exit::OTHER, 403), "the API does not answer to this host name", why, "use the address in the home's api-address file")
+    error(
+        "NP-BROKER-031",
+        (exit::OTHER, 403),
+        "the API does not answer to this host name",
+        why,
+        "use the address in the home's api-address file",
+    )
 }
 
 /// Whoever answers at the API's address is no broker, or of another version.
@@ -120,7 +169,13 @@ pub fn odd_answer(why: impl Display) -> ErrorView {
 /// A request of the API that cannot be understood.
 #[must_use]
 pub fn bad_request(why: impl Display) -> ErrorView {
-    error("NP-BROKER-033", (exit::USAGE, 400), "the request cannot be understood", why, "netpay-broker --help")
+    error(
+        "NP-BROKER-033",
+        (exit::USAGE, 400),
+        "the request cannot be understood",
+        why,
+        "netpay-broker --help",
+    )
 }
 
 /// A backup that cannot be read.

@@ -6,10 +6,10 @@ use crate::service::{SETTLE_AFTER, Terms};
 use netpay_core::coin::touchstone::{REDEEM_FOR, SPEND_FOR};
 use netpay_core::keys::SecretKey;
 use netpay_node::clock;
+use netpay_node::errors::home_locked;
 use netpay_node::home::{Home, HomeError};
 use netpay_node::invite::is_network_name;
 use netpay_node::store::files::{self, PRIVATE};
-use netpay_node::errors::home_locked;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -107,11 +107,16 @@ impl Settings {
 
     fn check(&self) -> Result<(), ErrorView> {
         if !is_network_name(&self.network) {
-            return Err(errors::bad_value("network", "a network's name is 1 to 64 letters, digits, '-', '_' or '.'"));
+            return Err(errors::bad_value(
+                "network",
+                "a network's name is 1 to 64 letters, digits, '-', '_' or '.'",
+            ));
         }
-        for (name, value, max) in
-            [("name", &self.name, 64), ("contact", &self.contact, 128), ("denomination", &self.denomination, 64)]
-        {
+        for (name, value, max) in [
+            ("name", &self.name, 64),
+            ("contact", &self.contact, 128),
+            ("denomination", &self.denomination, 64),
+        ] {
             if value.is_empty() || value.len() > max {
                 return Err(errors::bad_value(name, format!("it takes 1 to {max} bytes")));
             }
@@ -145,14 +150,12 @@ impl BrokerHome {
     /// # Errors
     /// If the user has no home directory.
     pub fn resolve(given: Option<&Path>) -> Result<Self, ErrorView> {
-        match given {
-            Some(path) => Ok(Self::at(path)),
-            None => {
-                // Beside the home of a peer, never the same.
-                let peer = Home::resolve(None).map_err(|error| of_home(&error))?;
-                Ok(Self::at(peer.path().with_file_name("netpay-broker")))
-            }
+        if let Some(path) = given {
+            return Ok(Self::at(path));
         }
+        // Beside the home of a peer, never the same.
+        let peer = Home::resolve(None).map_err(|error| of_home(&error))?;
+        Ok(Self::at(peer.path().with_file_name("netpay-broker")))
     }
 
     /// The home at that path. Creates nothing.
@@ -197,7 +200,12 @@ impl BrokerHome {
     ///
     /// # Errors
     /// As there.
-    pub fn init_with(&self, settings: &Settings, signing: &[u8; 32], node: &[u8; 32]) -> Result<Opened, ErrorView> {
+    pub fn init_with(
+        &self,
+        settings: &Settings,
+        signing: &[u8; 32],
+        node: &[u8; 32],
+    ) -> Result<Opened, ErrorView> {
         settings.check()?;
         if self.home.config().exists() || self.signing_key().exists() {
             return Err(errors::already_here(self.path()));
@@ -206,7 +214,8 @@ impl BrokerHome {
         write(&self.signing_key(), &hex(signing))?;
         self.home.write_identity(hex(node).as_bytes()).map_err(|error| of_home(&error))?;
         write(&self.home.api_token(), &hex(&clock::random::<32>()))?;
-        let config = toml::to_string_pretty(settings).map_err(|error| errors::bad_value("the configuration", error))?;
+        let config = toml::to_string_pretty(settings)
+            .map_err(|error| errors::bad_value("the configuration", error))?;
         write(&self.home.config(), &config)?;
         self.open()
     }
@@ -218,8 +227,8 @@ impl BrokerHome {
     pub fn open(&self) -> Result<Opened, ErrorView> {
         let config = self.home.config();
         let text = std::fs::read_to_string(&config).map_err(|_| errors::no_broker_here(self.path()))?;
-        let settings: Settings =
-            toml::from_str(&text).map_err(|error| errors::bad_value(&config.display().to_string(), error.message()))?;
+        let settings: Settings = toml::from_str(&text)
+            .map_err(|error| errors::bad_value(&config.display().to_string(), error.message()))?;
         settings.check()?;
         let (signing, node) = (self.key(&self.signing_key())?, self.key(&self.home.identity())?);
         if signing.public() == node.public() {
@@ -249,7 +258,8 @@ impl BrokerHome {
         let text = zeroize::Zeroizing::new(text);
         let bytes = Some(text.trim()).filter(|text| text.len() < KEY_FILE_MAX);
         let bytes = bytes.and_then(|text| data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok());
-        let seed = bytes.map(zeroize::Zeroizing::new).and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        let seed =
+            bytes.map(zeroize::Zeroizing::new).and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
         let bad = || errors::bad_value(&path.display().to_string(), "a key file has 64 hexadecimal digits");
         seed.map(|seed| SecretKey::from_seed(&seed)).ok_or_else(bad)
     }
@@ -294,7 +304,10 @@ mod tests {
         let made = home.init(&settings()).expect("a new broker");
         assert_ne!(made.signing.public(), made.node.public());
         let again = home.open().expect("it is there");
-        assert_eq!((again.signing.public(), again.node.public()), (made.signing.public(), made.node.public()));
+        assert_eq!(
+            (again.signing.public(), again.node.public()),
+            (made.signing.public(), made.node.public())
+        );
         assert_eq!(again.settings, settings());
         assert_eq!(home.init(&settings()).err().map(|error| error.code), Some("NP-BROKER-021".to_owned()));
         assert_eq!(home.token().expect("a token"), home.token().expect("the same"));
@@ -317,7 +330,10 @@ mod tests {
     fn settings_that_make_no_sense_are_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let home = BrokerHome::at(directory.path().join("bank"));
-        for bad in [Settings { network: "a b".to_owned(), ..settings() }, Settings { name: String::new(), ..settings() }] {
+        for bad in [
+            Settings { network: "a b".to_owned(), ..settings() },
+            Settings { name: String::new(), ..settings() },
+        ] {
             assert_eq!(home.init(&bad).err().map(|error| error.code), Some("NP-BROKER-023".to_owned()));
         }
         home.init(&settings()).expect("a new broker");

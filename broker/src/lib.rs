@@ -6,17 +6,17 @@
 //! operator's API), `run` (all of it together), `cli` (the command).
 #![warn(missing_docs)]
 
-pub mod ledger;
-pub mod store;
-pub mod roster;
+pub mod admin;
+pub mod backup;
 pub mod checks;
-pub mod mint;
-pub mod writer;
-pub mod service;
+pub mod cli;
 pub mod errors;
 pub mod home;
-pub mod backup;
+pub mod ledger;
+pub mod mint;
 pub mod peer;
-pub mod admin;
+pub mod roster;
 pub mod run;
-pub mod cli;
+pub mod service;
+pub mod store;
+pub mod writer;

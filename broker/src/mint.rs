@@ -59,6 +59,7 @@ impl Press {
 
 fn random<const N: usize>() -> Result<[u8; N], Reject> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Reject::new(RejectCode::Storage, "the system gives no randomness"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|_| Reject::new(RejectCode::Storage, "the system gives no randomness"))?;
     Ok(bytes)
 }

@@ -38,19 +38,24 @@ async fn record(witness: &Witness, frame: &[u8]) -> Option<Vec<u8>> {
         // The index is the members'; the broker only keeps chains.
         RecordRequest::Index(_) => Ok(RecordReply::Index(IndexReply::Refused(index::WhyRefused::NotHere))),
     };
-    reply.inspect_err(|error| tracing::error!(%error, "the witness's store")).ok().map(|reply| codec::encode(&reply))
+    reply
+        .inspect_err(|error| tracing::error!(%error, "the witness's store"))
+        .ok()
+        .map(|reply| codec::encode(&reply))
 }
 
 fn welcome(bank: &Bank, node: NodeKey, signing: &SecretKey, from: &NodeKey, frame: &[u8]) -> Option<Vec<u8>> {
     let hello: Hello = codec::decode(frame).ok()?;
     bank.roster().seen(from, bank.now());
-    let membership = Membership { broker: bank.key(), node, witness: true, expires: bank.now().plus(MEMBER_FOR) };
+    let membership =
+        Membership { broker: bank.key(), node, witness: true, expires: bank.now().plus(MEMBER_FOR) };
     let membership: Unverified<Membership> = signing.sign(&bank.network(), membership).wire();
     if hello.network != bank.network() {
         tracing::debug!(%from, "a peer of another network says hello");
     }
     let name = Text::cut(&bank.terms().name);
     // The broker sells nothing, so it has no holder keys.
-    let welcome = Welcome { network: bank.network(), name, membership: Some(membership), holders: List::new() };
+    let welcome =
+        Welcome { network: bank.network(), name, membership: Some(membership), holders: List::new() };
     Some(codec::encode(&welcome))
 }

@@ -1,7 +1,7 @@
 //! Who can be a witness: members alive within the hour, found by their distance to a chain's place.
 
-use netpay_core::coin::touchstone::{Committee, MAX_COMMITTEE, MIN_COMMITTEE};
 use netpay_core::codec::List;
+use netpay_core::coin::touchstone::{Committee, MAX_COMMITTEE, MIN_COMMITTEE};
 use netpay_core::id::Place;
 use netpay_core::keys::PublicKey;
 use netpay_core::time::{HOUR, Time};
@@ -120,7 +120,8 @@ impl State {
         let Some(longest) = longest else { return };
         for bits in (0..=longest).rev() {
             let (low, high) = bucket(target, bits);
-            let mut bucket: Vec<_> = self.places.range(low..=high).map(|(p, node)| (xor(p, target), node)).collect();
+            let mut bucket: Vec<_> =
+                self.places.range(low..=high).map(|(p, node)| (xor(p, target), node)).collect();
             bucket.sort_unstable();
             for (_, node) in bucket {
                 if self.members.get(node).is_some_and(|member| !visit(node, member)) {

@@ -8,12 +8,12 @@ use crate::peer;
 use crate::roster::Roster;
 use crate::service::{Bank, Clock, system_clock};
 use crate::store::JournalError;
+use libp2p::multiaddr::Protocol;
 use netpay_node::home::HomeLock;
 use netpay_node::invite::Invite;
 use netpay_node::overlay::{self, Event, Multiaddr, Overlay, StartError, peer_id};
 use netpay_node::store::Db;
 use netpay_node::witness::Witness;
-use libp2p::multiaddr::Protocol;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,13 +91,15 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     });
     let (bank, db) = opening.await.map_err(errors::books)?.map_err(errors::books)?;
     bank.resume().await.map_err(|reject| errors::refused(&reject))?;
-    let witness = Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;
+    let witness =
+        Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;
     let services = peer::services(&bank, Arc::new(witness), node, opened.signing);
     let overlay = start_overlay(&settings, listen, opened.node.seed(), services).await?;
     let (stop, stopping) = watch::channel(false);
     let invite = invite(&bank, &overlay, &settings)?;
     let (api_addr, serving) =
-        admin::serve(api, admin::State::new(&bank, &home, invite.clone(), stop.clone())?, stopping.clone()).await?;
+        admin::serve(api, admin::State::new(&bank, &home, invite.clone(), stop.clone())?, stopping.clone())
+            .await?;
     home::write(&home.api_address(), &api_addr.to_string())?;
     let every = Duration::from_secs(settings.settle_every);
     let tasks = vec![
@@ -201,7 +203,10 @@ fn is_near(ip: IpAddr) -> bool {
 
 fn invite(bank: &Bank, overlay: &Overlay, settings: &Settings) -> Result<Invite, ErrorView> {
     let external = addresses("external", &settings.external)?;
-    let here = overlay.addresses().into_iter().filter(|address| ip_of(address).is_none_or(|ip| !ip.is_unspecified()));
+    let here = overlay
+        .addresses()
+        .into_iter()
+        .filter(|address| ip_of(address).is_none_or(|ip| !ip.is_unspecified()));
     let mut here: Vec<_> = external.into_iter().chain(here).collect();
     // The farthest that an address can be reached from comes first; the sort keeps the operator's order otherwise.
     here.sort_by_key(|address| match ip_of(address) {

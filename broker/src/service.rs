@@ -199,7 +199,10 @@ impl Bank {
     pub async fn answer(&self, from: NodeKey, request: BankRequest) -> BankReply {
         self.inner.roster.seen(&from, self.now());
         let Ok(_place) = self.inner.places.try_acquire() else {
-            return BankReply::Reject(Reject::new(RejectCode::Busy, "too many requests at once: ask again in a moment"));
+            return BankReply::Reject(Reject::new(
+                RejectCode::Busy,
+                "too many requests at once: ask again in a moment",
+            ));
         };
         self.believe(from, request).await.unwrap_or_else(BankReply::Reject)
     }
@@ -216,7 +219,10 @@ impl Bank {
     ///
     /// # Errors
     /// If the disk fails or the bank is closed.
-    pub async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Ledger) -> T + Send + 'static) -> Result<T, Reject> {
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Ledger) -> T + Send + 'static,
+    ) -> Result<T, Reject> {
         let seen = Arc::new(Mutex::new(None));
         let put = seen.clone();
         let look = move |ledger: &Ledger| {
@@ -315,7 +321,8 @@ impl Bank {
             }
             BankRequest::Buy { buy, by_chain } => {
                 let now = self.now();
-                let command = self.check(move |inner| inner.sell(inner.checks.buy(buy, by_chain)?, now)).await?;
+                let command =
+                    self.check(move |inner| inner.sell(inner.checks.buy(buy, by_chain)?, now)).await?;
                 self.show(from, self.run(command).await?).await
             }
             BankRequest::Redeem { redeem, claims } => {
@@ -401,7 +408,8 @@ impl Inner {
 
     /// An account as it travels, with the membership of the node that asks, or of the account's newest.
     fn account(&self, from: &NodeKey, view: AccountView, now: Time) -> Account {
-        let node = if view.nodes.contains(from) { *from } else { view.nodes.last().copied().unwrap_or(*from) };
+        let node =
+            if view.nodes.contains(from) { *from } else { view.nodes.last().copied().unwrap_or(*from) };
         let membership =
             Membership { broker: self.checks.broker, node, witness: true, expires: now.plus(MEMBER_FOR) };
         Account {

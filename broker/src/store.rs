@@ -75,7 +75,10 @@ impl Journal {
     ///
     /// # Errors
     /// If a row is damaged, or `read` says so.
-    pub fn each<E: From<JournalError>>(&self, mut read: impl FnMut(Record) -> Result<(), E>) -> Result<(), E> {
+    pub fn each<E: From<JournalError>>(
+        &self,
+        mut read: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = self.db.scan(JOURNAL, &[], after.as_deref(), PAGE).map_err(JournalError::from)?;

@@ -23,7 +23,9 @@ const GROUP: usize = 1024;
 const GROUP_BYTES: usize = 1 << 20;
 
 const _: () = {
-    assert!(GROUP_BYTES + <Record as netpay_core::codec::Wire>::MAX + 4096 < netpay_node::store::BATCH_MAX_BYTES);
+    assert!(
+        GROUP_BYTES + <Record as netpay_core::codec::Wire>::MAX + 4096 < netpay_node::store::BATCH_MAX_BYTES
+    );
     assert!(GROUP <= netpay_node::store::BATCH_MAX_OPS);
 };
 
@@ -55,6 +57,9 @@ pub enum Reply {
     Outcomes(Vec<(ChainId, SegmentNo, Outcome)>),
 }
 
+/// A reply, or the reason against it.
+pub type Answered = Result<Reply, Reject>;
+
 /// An ask and where its answer goes.
 pub struct Job {
     /// The ask.
@@ -62,7 +67,7 @@ pub struct Job {
     /// When it was asked.
     pub now: Time,
     /// Where the answer goes.
-    pub reply: oneshot::Sender<Result<Reply, Reject>>,
+    pub reply: oneshot::Sender<Answered>,
 }
 
 /// See the module.
@@ -78,12 +83,17 @@ pub struct Writer {
 #[derive(Default)]
 struct Group {
     batch: Batch,
-    answers: Vec<(oneshot::Sender<Result<Reply, Reject>>, Result<Reply, Reject>)>,
+    answers: Vec<(oneshot::Sender<Answered>, Answered)>,
 }
 
 impl Writer {
     /// A writer for these books.
-    pub fn new(ledger: Arc<RwLock<Ledger>>, network: NetworkId, journal: Journal, jobs: mpsc::Receiver<Job>) -> Self {
+    pub fn new(
+        ledger: Arc<RwLock<Ledger>>,
+        network: NetworkId,
+        journal: Journal,
+        jobs: mpsc::Receiver<Job>,
+    ) -> Self {
         Self { ledger, network, journal, jobs, astray: false }
     }
 
@@ -103,7 +113,11 @@ impl Writer {
         let mut ledger = ledger.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(Job { ask, now, reply }) = next {
-            let answer = if self.astray { Err(failing()) } else { self.answer(&mut ledger, ask, now, &mut group.batch) };
+            let answer = if self.astray {
+                Err(failing())
+            } else {
+                self.answer(&mut ledger, ask, now, &mut group.batch)
+            };
             group.answers.push((reply, answer));
             let is_full = group.answers.len() >= GROUP || group.batch.size() >= GROUP_BYTES;
             next = if is_full { None } else { self.jobs.try_recv().ok() };
@@ -111,7 +125,13 @@ impl Writer {
         group
     }
 
-    fn answer(&mut self, ledger: &mut Ledger, ask: Ask, now: Time, batch: &mut Batch) -> Result<Reply, Reject> {
+    fn answer(
+        &mut self,
+        ledger: &mut Ledger,
+        ask: Ask,
+        now: Time,
+        batch: &mut Batch,
+    ) -> Result<Reply, Reject> {
         match ask {
             Ask::Look(look) => {
                 look(ledger);

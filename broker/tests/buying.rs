@@ -3,17 +3,20 @@
 mod town;
 
 use netpay_broker::ledger::{Command, VoucherId};
+use netpay_broker::service::MAX_REQUESTS;
 use netpay_core::amount::{Cap, Coins};
 use netpay_core::codec::{self, List, Text};
 use netpay_core::coin::touchstone::MAX_COMMITTEE;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Signature};
 use netpay_core::time::Time;
-use netpay_core::wire::bank::{BankReply, BankRequest, Buy, PayIn, Payout, Query, Register, Retire, VoucherCode};
+use netpay_core::wire::bank::{
+    BankReply, BankRequest, Buy, PayIn, Payout, Query, Register, Retire, VoucherCode,
+};
 use netpay_core::wire::reject::RejectCode as Code;
 use netpay_node::store::{Batch, Commit, Db, Page, Store, StoreError, Table};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use town::{Person, Town, broker_key, network, terms};
 
 #[tokio::test]
@@ -82,7 +85,12 @@ async fn a_chain_key_buys_once_and_for_one_account() {
     town.chain(&ann, 1, 40).await;
     assert_eq!(town.refusal(&ann, ann.buy(1, 41)).await, Some(Code::Mismatch));
     let key = ann.chain_key(1);
-    let buy = Buy { account: bob.id(), chain_key: key.public(), n: Cap(40), sealing_key: ann.sealing_key(1).public() };
+    let buy = Buy {
+        account: bob.id(),
+        chain_key: key.public(),
+        n: Cap(40),
+        sealing_key: ann.sealing_key(1).public(),
+    };
     let request = BankRequest::Buy {
         by_chain: key.sign(&network(), buy.clone()).signature(),
         buy: bob.account.sign(&network(), buy).wire(),
@@ -111,7 +119,8 @@ async fn purchases_that_make_no_sense_are_refused_with_the_reason() {
         }
     };
     assert_eq!(town.refusal(&ann, sealed_to_nobody(&ann)).await, Some(Code::Malformed));
-    let own_key = Buy { account: ann.id(), chain_key: ann.id(), n: Cap(5), sealing_key: ann.sealing_key(1).public() };
+    let own_key =
+        Buy { account: ann.id(), chain_key: ann.id(), n: Cap(5), sealing_key: ann.sealing_key(1).public() };
     let signed = ann.account.sign(&network(), own_key);
     let request = BankRequest::Buy { by_chain: signed.signature(), buy: signed.wire() };
     assert_eq!(town.refusal(&ann, request).await, Some(Code::Malformed));
@@ -125,12 +134,19 @@ async fn forged_purchases_and_those_of_other_networks_are_refused() {
     let town = Town::new();
     let (ann, eve) = (town.person(1, 100).await, town.person(2, 0).await);
     let key = eve.chain_key(1);
-    let buy = Buy { account: ann.id(), chain_key: key.public(), n: Cap(40), sealing_key: eve.sealing_key(1).public() };
+    let buy = Buy {
+        account: ann.id(),
+        chain_key: key.public(),
+        n: Cap(40),
+        sealing_key: eve.sealing_key(1).public(),
+    };
     let by_chain = key.sign(&network(), buy.clone()).signature();
     let forged = BankRequest::Buy { by_chain, buy: eve.account.sign(&network(), buy.clone()).wire() };
     assert_eq!(town.refusal(&eve, forged).await, Some(Code::Forged));
-    let unsigned_by_chain =
-        BankRequest::Buy { by_chain: Signature([0; 64]), buy: ann.account.sign(&network(), buy.clone()).wire() };
+    let unsigned_by_chain = BankRequest::Buy {
+        by_chain: Signature([0; 64]),
+        buy: ann.account.sign(&network(), buy.clone()).wire(),
+    };
     assert_eq!(town.refusal(&ann, unsigned_by_chain).await, Some(Code::Forged));
     let elsewhere = netpay_core::id::NetworkId::of("elsewhere", &broker_key().public());
     let other = BankRequest::Buy {
@@ -180,12 +196,18 @@ async fn a_voucher_opens_an_account_and_works_once() {
     let (ann, bob) = (Person::new(1), Person::new(2));
     assert_eq!(town.refusal(&ann, ann.register()).await, Some(Code::BadVoucher));
     let register = |person: &Person, voucher| {
-        let register =
-            Register { account: person.id(), node: person.node.public(), name: Text::cut("N"), voucher: Some(voucher) };
+        let register = Register {
+            account: person.id(),
+            node: person.node.public(),
+            name: Text::cut("N"),
+            voucher: Some(voucher),
+        };
         BankRequest::Register(person.account.sign(&network(), register).wire())
     };
     for _ in 0..2 {
-        let BankReply::Account(account) = town.ask(&ann, register(&ann, codes[0])).await else { panic!("refused") };
+        let BankReply::Account(account) = town.ask(&ann, register(&ann, codes[0])).await else {
+            panic!("refused")
+        };
         assert_eq!(account.balance, Coins(30));
         let membership = account.membership.verify_own(&network()).expect("signed by the broker");
         assert_eq!((membership.broker, membership.node), (broker_key().public(), ann.node.public()));
@@ -206,7 +228,8 @@ async fn a_node_registers_only_itself_and_weak_keys_are_no_accounts() {
     let town = Town::new();
     let (ann, bob) = (Person::new(1), Person::new(2));
     assert_eq!(town.refusal(&bob, ann.register()).await, Some(Code::NotYours));
-    let weak = Register { account: PublicKey([0; 32]), node: bob.node.public(), name: Text::cut(""), voucher: None };
+    let weak =
+        Register { account: PublicKey([0; 32]), node: bob.node.public(), name: Text::cut(""), voucher: None };
     let request = BankRequest::Register(bob.account.sign(&network(), weak).wire());
     assert_eq!(town.refusal(&bob, request).await, Some(Code::Forged));
 }
@@ -234,10 +257,15 @@ async fn an_account_shows_its_lines_and_only_to_its_owner() {
     let query = |by: &SecretKey, after, at| {
         BankRequest::Account(by.sign(&network(), Query { account: ann.id(), at: Time(at), after }).wire())
     };
-    let BankReply::Account(account) = town.ask(&ann, query(&ann.account, 0, town::MORNING)).await else { panic!("refused") };
-    let changes: Vec<_> = account.lines.iter().map(|line| (line.number, line.change, line.balance.0)).collect();
+    let BankReply::Account(account) = town.ask(&ann, query(&ann.account, 0, town::MORNING)).await else {
+        panic!("refused")
+    };
+    let changes: Vec<_> =
+        account.lines.iter().map(|line| (line.number, line.change, line.balance.0)).collect();
     assert_eq!(changes, [(1, 100, 100), (2, -40, 60)]);
-    let BankReply::Account(account) = town.ask(&ann, query(&ann.account, 1, town::MORNING)).await else { panic!("refused") };
+    let BankReply::Account(account) = town.ask(&ann, query(&ann.account, 1, town::MORNING)).await else {
+        panic!("refused")
+    };
     assert_eq!(account.lines.len(), 1);
     assert_eq!(town.refusal(&bob, query(&bob.account, 0, town::MORNING)).await, Some(Code::Forged));
     assert_eq!(town.refusal(&ann, query(&ann.account, 0, town::MORNING - 301)).await, Some(Code::Expired));
@@ -269,7 +297,12 @@ async fn money_goes_out_once_and_only_if_it_is_there() {
     let town = Town::new();
     let ann = town.person(1, 100).await;
     let payout = |number, coins| {
-        let payout = Payout { account: ann.id(), number: [number; 16], coins: Coins(coins), to: Text::cut("DE02 1203") };
+        let payout = Payout {
+            account: ann.id(),
+            number: [number; 16],
+            coins: Coins(coins),
+            to: Text::cut("DE02 1203"),
+        };
         BankRequest::Payout(ann.account.sign(&network(), payout).wire())
     };
     assert_eq!(town.refusal(&ann, payout(1, 101)).await, Some(Code::Funds));
@@ -294,7 +327,13 @@ impl Store for Flaky {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.db.get(table, key)
     }
-    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
         self.db.scan(table, prefix, after, limit)
     }
     fn commit(&self, batch: Batch) -> Commit {
@@ -324,6 +363,65 @@ async fn what_the_disk_did_not_take_did_not_happen() {
     assert_eq!(town.balance(&ann).await, 100);
     town.chain(&ann, 1, 40).await;
     assert_eq!((town.balance(&ann).await, town.audit().books.issued), (60, 40));
+}
+
+/// A disk that takes its time: until the gate opens.
+struct Gated {
+    db: Db,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Store for Gated {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(table, key)
+    }
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.db.scan(table, prefix, after, limit)
+    }
+    fn commit(&self, batch: Batch) -> Commit {
+        let (open, opened) = &*self.gate;
+        let open = open.lock().expect("no panic");
+        drop(opened.wait_while(open, |open| !*open).expect("no panic"));
+        self.db.commit(batch)
+    }
+    fn close(&self) -> Result<(), StoreError> {
+        self.db.close()
+    }
+}
+
+#[tokio::test]
+async fn a_bank_with_too_much_to_do_says_so_and_forgets_nobody_it_let_in() {
+    let gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let set = |open| {
+        *gate.0.lock().expect("no panic") = open;
+        gate.1.notify_all();
+    };
+    let town = Arc::new(Town::with(Db::from_store(Gated { db: Db::memory(), gate: gate.clone() }), terms()));
+    let ann = town.person(1, 100).await;
+    set(false);
+    let request = ann.buy(1, 40);
+    let asks = (0..MAX_REQUESTS).map(|_| {
+        let (town, ann, request) = (town.clone(), ann.clone(), request.clone());
+        tokio::spawn(async move { town.ask(&ann, request).await })
+    });
+    let asks: Vec<_> = asks.collect();
+    while town.refusal(&ann, BankRequest::Info).await != Some(Code::Busy) {
+        tokio::task::yield_now().await;
+    }
+    set(true);
+    let mut replies = Vec::new();
+    for ask in asks {
+        replies.push(ask.await.expect("no panic"));
+    }
+    replies.dedup();
+    assert!(matches!(&replies[..], [BankReply::Sold { .. }]), "{replies:?}");
+    assert_eq!(town.balance(&ann).await, 60);
 }
 
 #[tokio::test]

@@ -92,14 +92,21 @@ fn the_operator_makes_a_broker_runs_it_sells_vouchers_and_stops_it() {
     assert_eq!(operator.fails(&["status"]), (Some(3), "NP-BROKER-022".to_owned()));
 
     let mut broker = operator.up(&operator.home());
-    assert!(broker.invite.starts_with("netpay://") && broker.invite.contains("@town/ip4/127.0.0.1/tcp/"), "{}", broker.invite);
+    assert!(
+        broker.invite.starts_with("netpay://") && broker.invite.contains("@town/ip4/127.0.0.1/tcp/"),
+        "{}",
+        broker.invite
+    );
     assert_eq!(operator.fails(&["up"]), (Some(3), "NP-DAEMON-002".to_owned()));
     let vouchers = operator.run(&["voucher", "new", "25", "--count", "3", "--request", "first batch"]);
     assert_eq!(vouchers.lines().count(), 3);
     assert_eq!(operator.run(&["voucher", "new", "25", "--count", "3", "--request", "first batch"]), vouchers);
     let status = operator.json(&["status"]);
     assert_eq!(status["invite"], broker.invite);
-    assert_eq!((status["books"]["vouchers"].as_i64(), status["books"]["balance"].as_bool()), (Some(75), Some(true)));
+    assert_eq!(
+        (status["books"]["vouchers"].as_i64(), status["books"]["balance"].as_bool()),
+        (Some(75), Some(true))
+    );
     assert!(operator.run(&["status"]).contains("✓ the books balance"));
     assert_eq!(operator.fails(&["accounts", "show", "ab"]), (Some(4), "NP-BROKER-026".to_owned()));
     assert_eq!(operator.fails(&["voucher", "new", "0"]), (Some(6), "NP-BROKER-025".to_owned()));
@@ -127,7 +134,11 @@ fn restored(operator: &Operator, backup: &Path, journal: &str) {
     let run = |args: &[&OsStr]| operator.command(&home).args(args).output().expect("it runs");
     assert!(run(&[OsStr::new("restore"), backup.as_os_str()]).status.success());
     assert_eq!(String::from_utf8_lossy(&run(&["ledger".as_ref(), "export".as_ref()]).stdout), journal);
-    assert_eq!(run(&[OsStr::new("restore"), backup.as_os_str()]).status.code(), Some(9), "there is one already");
+    assert_eq!(
+        run(&[OsStr::new("restore"), backup.as_os_str()]).status.code(),
+        Some(9),
+        "there is one already"
+    );
     let mut bytes = std::fs::read(backup).expect("a backup");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

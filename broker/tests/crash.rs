@@ -109,7 +109,8 @@ async fn what_was_acknowledged_survives_kill_minus_nine() {
 async fn check(town: &Town, ack: &str) {
     let words: Vec<&str> = ack.split(' ').collect();
     let [_, what, customer, number, hash] = words[..] else { panic!("{ack}") };
-    let (customer, number): (u64, u64) = (customer.parse().expect("a number"), number.parse().expect("a number"));
+    let (customer, number): (u64, u64) =
+        (customer.parse().expect("a number"), number.parse().expect("a number"));
     let ann = Person::new(customer);
     let before = town.bank.look(netpay_broker::ledger::Ledger::seq).await.expect("open");
     let frame = match what {

@@ -81,7 +81,8 @@ async fn overlapping_claims_never_pay_a_coin_twice() {
     let certified = |claim: Claim| town.certified(&chain, &claim);
     let early = una.claim(&chain, 3, (5, 35, 40));
     assert_eq!(town.outcomes(&una, vec![early.clone()]).await, [waits(30)]);
-    let claims = vec![certified(vic.claim(&chain, 1, (0, 10, 16))), certified(vic.claim(&chain, 2, (8, 20, 24)))];
+    let claims =
+        vec![certified(vic.claim(&chain, 1, (0, 10, 16))), certified(vic.claim(&chain, 2, (8, 20, 24)))];
     assert_eq!(town.outcomes(&vic, claims).await, [paid(10), paid(10)]);
     town.wait(terms().spend_for + terms().redeem_for);
     town.bank.settle_due().await.expect("open");
@@ -173,7 +174,10 @@ async fn claims_that_do_not_hold_are_refused_one_by_one() {
     for (number, (claim, code)) in cases.into_iter().enumerate() {
         let outcomes = town.outcomes(&vic, vec![claim, good.clone()]).await;
         assert_eq!((refused(&outcomes[0]), number), (Some(code), number));
-        assert_eq!(outcomes[1], if refused(&outcomes[0]) == Some(Code::Malformed) { outcomes[1].clone() } else { waits(10) });
+        assert_eq!(
+            outcomes[1],
+            if refused(&outcomes[0]) == Some(Code::Malformed) { outcomes[1].clone() } else { waits(10) }
+        );
     }
     // Whoever cannot open pay_to is not paid.
     let stolen = town.outcomes(&eve, vec![town.certified(&chain, &good)]).await;
@@ -232,7 +236,8 @@ async fn a_list_of_claims_other_than_the_one_signed_is_refused_as_a_whole() {
     let chain = town.chain(&ann, 1, 40).await;
     let claim = vic.claim(&chain, 1, (0, 10, 16));
     let BankRequest::Redeem { redeem, .. } = vic.redeem(vec![claim.clone()]) else { panic!("a redemption") };
-    let swapped = BankRequest::Redeem { redeem, claims: Claims(List::first_of([claim.clone(), claim.clone()])) };
+    let swapped =
+        BankRequest::Redeem { redeem, claims: Claims(List::first_of([claim.clone(), claim.clone()])) };
     assert_eq!(town.refusal(&vic, swapped).await, Some(Code::Malformed));
     let BankRequest::Redeem { claims, .. } = vic.redeem(vec![claim]) else { panic!("a redemption") };
     let by_ann = Redeem { account: vic.id(), claims: netpay_core::session::redeem::digest(&claims) };
@@ -247,7 +252,12 @@ async fn claims_out_of_order_walk_over_the_coins_proven_before() {
     let town = Town::new();
     let (ann, vic) = (town.person(1, 20_000).await, town.person(2, 0).await);
     let chain = town.chain(&ann, 1, 16_384).await;
-    let ends = [(1, (0, 100, 200)), (4, (10_000, 16_384, 16_384)), (2, (200, 5_000, 9_000)), (3, (9_000, 9_900, 10_000))];
+    let ends = [
+        (1, (0, 100, 200)),
+        (4, (10_000, 16_384, 16_384)),
+        (2, (200, 5_000, 9_000)),
+        (3, (9_000, 9_900, 10_000)),
+    ];
     for (j, lease) in ends {
         let claim = town.certified(&chain, &vic.claim(&chain, j, lease));
         assert_eq!(town.outcomes(&vic, vec![claim]).await, [paid(u64::from(lease.1 - lease.0))]);

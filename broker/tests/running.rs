@@ -46,14 +46,23 @@ async fn peer(person: &Person, broker: &Running) -> (Overlay, NodeKey) {
 }
 
 async fn ask(peer: &Overlay, broker: NodeKey, request: &BankRequest) -> BankReply {
-    let reply = peer.request(broker, Protocol::Bank, codec::encode(request), PATIENCE).await.expect("an answer");
+    let reply =
+        peer.request(broker, Protocol::Bank, codec::encode(request), PATIENCE).await.expect("an answer");
     codec::decode(&reply).expect("a reply")
 }
 
 fn signed_buy(ann: &Person, network: &NetworkId, n: u32) -> BankRequest {
     let key = ann.chain_key(1);
-    let buy = Buy { account: ann.id(), chain_key: key.public(), n: Cap(n), sealing_key: ann.sealing_key(1).public() };
-    BankRequest::Buy { by_chain: key.sign(network, buy.clone()).signature(), buy: ann.account.sign(network, buy).wire() }
+    let buy = Buy {
+        account: ann.id(),
+        chain_key: key.public(),
+        n: Cap(n),
+        sealing_key: ann.sealing_key(1).public(),
+    };
+    BankRequest::Buy {
+        by_chain: key.sign(network, buy.clone()).signature(),
+        buy: ann.account.sign(network, buy).wire(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,24 +72,32 @@ async fn a_peer_joins_by_the_invite_buys_coins_and_has_its_chain_witnessed() {
     let network = broker.invite.network_id();
     let ann = Person::new(1);
     let (peer, node) = peer(&ann, &broker).await;
-    let register = Register { account: ann.id(), node: ann.node.public(), name: Text::cut("Ann"), voucher: None };
+    let register =
+        Register { account: ann.id(), node: ann.node.public(), name: Text::cut("Ann"), voucher: None };
     let register = BankRequest::Register(ann.account.sign(&network, register).wire());
     assert!(matches!(ask(&peer, node, &register).await, BankReply::Account(_)));
-    let credit = Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
+    let credit =
+        Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
     broker.bank().run(credit).await.expect("a credit");
     let reply = ask(&peer, node, &signed_buy(&ann, &network, 40)).await;
     let BankReply::Sold { touchstone, .. } = &reply else { panic!("{reply:?}") };
-    let touchstone = netpay_core::coin::touchstone::verify(touchstone.clone(), &network, &broker.bank().key());
+    let touchstone =
+        netpay_core::coin::touchstone::verify(touchstone.clone(), &network, &broker.bank().key());
     let touchstone = touchstone.expect("a genuine touchstone");
     assert_eq!(touchstone.committee.clone().into_vec(), [node], "too few members: the broker alone");
 
     let record = Line::fresh(touchstone).record().expect("a short line");
     let put = RecordRequest::PutChain { record, closes: List::new(), want: List::new() };
     let reply = peer.request(node, Protocol::Record, codec::encode(&put), PATIENCE).await.expect("an answer");
-    assert!(matches!(codec::decode(&reply), Ok(RecordReply::Accepted { .. })), "{:?}", codec::decode::<RecordReply>(&reply));
+    assert!(
+        matches!(codec::decode(&reply), Ok(RecordReply::Accepted { .. })),
+        "{:?}",
+        codec::decode::<RecordReply>(&reply)
+    );
 
     let hello = Hello { network, name: Text::cut("Ann"), membership: None, tags: List::new() };
-    let reply = peer.request(node, Protocol::Hello, codec::encode(&hello), PATIENCE).await.expect("an answer");
+    let reply =
+        peer.request(node, Protocol::Hello, codec::encode(&hello), PATIENCE).await.expect("an answer");
     let welcome: Welcome = codec::decode(&reply).expect("a welcome");
     let membership = welcome.membership.expect("the broker's own").verify_own(&network).expect("signed");
     assert_eq!((welcome.network, membership.node, membership.broker), (network, node, broker.bank().key()));
@@ -94,10 +111,12 @@ async fn a_broker_that_was_stopped_comes_back_with_its_books_and_its_invite_key(
     let first = broker(&directory).await;
     let (key, ann) = (first.invite.broker, Person::new(1));
     let network = first.invite.network_id();
-    let register = Register { account: ann.id(), node: ann.node.public(), name: Text::cut("Ann"), voucher: None };
+    let register =
+        Register { account: ann.id(), node: ann.node.public(), name: Text::cut("Ann"), voucher: None };
     let register = BankRequest::Register(ann.account.sign(&network, register).wire());
     first.bank().answer(ann.node.public(), register).await;
-    let credit = Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
+    let credit =
+        Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
     first.bank().run(credit).await.expect("a credit");
     let sold = first.bank().answer(ann.node.public(), signed_buy(&ann, &network, 40)).await;
     let other = run(Config::new(directory.path().join("bank"))).await.err().expect("the home is held");
@@ -138,13 +157,19 @@ async fn members_that_are_connected_become_the_committee() {
     for number in 1..=5 {
         let person = Person::new(number);
         let (peer, node) = peer(&person, &broker).await;
-        let register = Register { account: person.id(), node: person.node.public(), name: Text::cut("N"), voucher: None };
+        let register = Register {
+            account: person.id(),
+            node: person.node.public(),
+            name: Text::cut("N"),
+            voucher: None,
+        };
         let register = BankRequest::Register(person.account.sign(&network, register).wire());
         assert!(matches!(ask(&peer, node, &register).await, BankReply::Account(_)));
         peers.push((person, peer, node));
     }
     let (ann, peer, node) = &peers[0];
-    let credit = Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
+    let credit =
+        Command::Credit { id: [1; 16], account: ann.id(), coins: Coins(50), note: Text::cut("cash") };
     broker.bank().run(credit).await.expect("a credit");
     let BankReply::Sold { touchstone, .. } = ask(peer, *node, &signed_buy(ann, &network, 40)).await else {
         panic!("not sold");

@@ -43,10 +43,19 @@ mod tests {
 
     #[test]
     fn only_loopback_names_are_answered() {
-        for host in ["127.0.0.1", "127.0.0.1:8080", "localhost:1", "LOCALHOST", "[::1]:80", "[::1]", "127.9.9.9:1"] {
+        for host in
+            ["127.0.0.1", "127.0.0.1:8080", "localhost:1", "LOCALHOST", "[::1]:80", "[::1]", "127.9.9.9:1"]
+        {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "evil.example", "127.0.0.1.evil.example:80", "192.168.0.1:80", "[::2]:80", "localhost.evil:1"] {
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example:80",
+            "192.168.0.1:80",
+            "[::2]:80",
+            "localhost.evil:1",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -54,10 +54,22 @@ impl State {
     ///
     /// # Errors
     /// If the token cannot be read or made.
-    pub fn new(bank: &Bank, home: &BrokerHome, invite: Invite, stop: watch::Sender<bool>) -> Result<Self, ErrorView> {
+    pub fn new(
+        bank: &Bank,
+        home: &BrokerHome,
+        invite: Invite,
+        stop: watch::Sender<bool>,
+    ) -> Result<Self, ErrorView> {
         let signing = home.open()?.signing;
         let voucher_secret = blake3::derive_key("netpay 2026 voucher codes", &signing.seed());
-        Ok(Self { bank: bank.clone(), home: home.clone(), invite, token: home.token()?, voucher_secret, stop })
+        Ok(Self {
+            bank: bank.clone(),
+            home: home.clone(),
+            invite,
+            token: home.token()?,
+            voucher_secret,
+            stop,
+        })
     }
 }
 
@@ -71,7 +83,9 @@ pub async fn serve(
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), ErrorView> {
     if !address.ip().is_loopback() {
-        return Err(errors::cannot_listen(format!("{address} is no loopback address, and this API moves money")));
+        return Err(errors::cannot_listen(format!(
+            "{address} is no loopback address, and this API moves money"
+        )));
     }
     let listener = tokio::net::TcpListener::bind(address).await.map_err(errors::cannot_listen)?;
     let address = listener.local_addr().map_err(errors::cannot_listen)?;

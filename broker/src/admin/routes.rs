@@ -1,7 +1,8 @@
 //! The routes of the operator's API, each a thin view over the bank.
 
 use super::view::{
-    AccountView, AuditView, ChainView, PageView, PayoutView, RecordView, RedemptionView, StatusView, VouchersView,
+    AccountView, AuditView, ChainView, PageView, PayoutView, RecordView, RedemptionView, StatusView,
+    VouchersView,
 };
 use super::{Failure, State, guard, stream};
 use crate::backup;
@@ -118,12 +119,17 @@ async fn stop(Extract(state): Shared) -> StatusCode {
     StatusCode::ACCEPTED
 }
 
-async fn vouchers(Extract(state): Shared, headers: HeaderMap, Json(sale): Json<Sale>) -> Answer<VouchersView> {
+async fn vouchers(
+    Extract(state): Shared,
+    headers: HeaderMap,
+    Json(sale): Json<Sale>,
+) -> Answer<VouchersView> {
     let key = idempotency(&headers)?;
     if sale.count == 0 || sale.count > MAX_VOUCHERS {
         return Err(errors::bad_request(format!("1 to {MAX_VOUCHERS} vouchers at once")).into());
     }
-    let codes: Vec<VoucherCode> = (0..sale.count).map(|number| state.code(&key, sale.value, number)).collect();
+    let codes: Vec<VoucherCode> =
+        (0..sale.count).map(|number| state.code(&key, sale.value, number)).collect();
     let vouchers = codes.iter().map(|code| (VoucherId::of(code), Coins(sale.value))).collect();
     state.bank.run(Command::IssueVouchers { vouchers }).await?;
     Ok(Json(VouchersView { value: sale.value, codes: codes.iter().map(ToString::to_string).collect() }))
@@ -140,7 +146,9 @@ async fn accounts(Extract(state): Shared, Query(from): Query<From>) -> Answer<Pa
 
 async fn account(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let key: PublicKey = named("account", &name)?;
-    let view = state.bank.look(move |ledger| ledger.customer(&key).map(|customer| AccountView::whole(&key, customer)));
+    let view = state
+        .bank
+        .look(move |ledger| ledger.customer(&key).map(|customer| AccountView::whole(&key, customer)));
     Ok(Json(view.await?.ok_or_else(|| errors::not_found("account", &name))?))
 }
 
@@ -156,7 +164,11 @@ async fn credit(
     state.change(account, command).await
 }
 
-async fn freeze(Extract(state): Shared, Path(name): Path<String>, Json(freeze): Json<Freeze>) -> Answer<AccountView> {
+async fn freeze(
+    Extract(state): Shared,
+    Path(name): Path<String>,
+    Json(freeze): Json<Freeze>,
+) -> Answer<AccountView> {
     let account = named("account", &name)?;
     state.change(account, Command::Freeze { account, why: Text::cut(&freeze.why) }).await
 }
@@ -198,7 +210,9 @@ async fn paid(
 ) -> Answer<PageView<PayoutView>> {
     let account: PublicKey = named("account", &account)?;
     let digits = data_encoding::HEXLOWER_PERMISSIVE.decode(number.as_bytes()).ok();
-    let number: [u8; 16] = digits.and_then(|digits| digits.try_into().ok()).ok_or_else(|| errors::not_found("payout", &number))?;
+    let number: [u8; 16] = digits
+        .and_then(|digits| digits.try_into().ok())
+        .ok_or_else(|| errors::not_found("payout", &number))?;
     let id = (account, number);
     state.bank.run(Command::Payout { id, reference: Text::cut(&paid.reference) }).await?;
     payouts(Extract(state)).await
@@ -218,7 +232,9 @@ async fn export(Extract(state): Shared) -> Body {
 async fn save(Extract(state): Shared) -> Result<Body, Failure> {
     let opened = state.home.open()?;
     let journal = state.bank.journal().clone();
-    Ok(stream::written(move |out| backup::save(out, &opened.settings, (&opened.signing, &opened.node), &journal)))
+    Ok(stream::written(move |out| {
+        backup::save(out, &opened.settings, (&opened.signing, &opened.node), &journal)
+    }))
 }
 
 /// Proves the books from their journal.
@@ -254,7 +270,9 @@ impl State {
     /// Carries out a command and shows the account then.
     async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
         self.bank.run(command).await?;
-        let show = move |ledger: &Ledger| ledger.customer(&account).map(|customer: &Customer| AccountView::whole(&account, customer));
+        let show = move |ledger: &Ledger| {
+            ledger.customer(&account).map(|customer: &Customer| AccountView::whole(&account, customer))
+        };
         let view = self.bank.look(show).await?;
         Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
     }
@@ -271,8 +289,12 @@ impl State {
 }
 
 fn idempotency(headers: &HeaderMap) -> Result<[u8; 16], Failure> {
-    let key = headers.get("idempotency-key").map(|key| key.as_bytes()).filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
-    let missing = || errors::bad_request("a request that moves money needs an Idempotency-Key of 1 to 128 bytes");
+    let key = headers
+        .get("idempotency-key")
+        .map(|key| key.as_bytes())
+        .filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
+    let missing =
+        || errors::bad_request("a request that moves money needs an Idempotency-Key of 1 to 128 bytes");
     let mut id = [0; 16];
     blake3::Hasher::new().update(key.ok_or_else(missing)?).finalize_xof().fill(&mut id);
     Ok(id)

@@ -1,7 +1,9 @@
 //! What the operator is shown: the same for the API, `--json` and the tables of the commands.
 
-use crate::ledger::{Audit, Book, Books, ChainBook, ClaimBook, ClaimState, Customer, Entry, Event, Ledger, Payout, Record};
 use crate::ledger::PayoutId;
+use crate::ledger::{
+    Audit, Book, Books, ChainBook, ClaimBook, ClaimState, Customer, Entry, Event, Ledger, Payout, Record,
+};
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
@@ -242,7 +244,13 @@ impl From<&Books> for BooksView {
 impl From<&Audit> for AuditView {
     fn from(audit: &Audit) -> Self {
         let Audit { records, entries, accounts, chains, books } = audit;
-        Self { records: *records, entries: *entries, accounts: *accounts, chains: *chains, books: books.into() }
+        Self {
+            records: *records,
+            entries: *entries,
+            accounts: *accounts,
+            chains: *chains,
+            books: books.into(),
+        }
     }
 }
 
@@ -335,7 +343,8 @@ impl RedemptionView {
     /// The newest claims, the newest first.
     #[must_use]
     pub fn newest(ledger: &Ledger, limit: usize) -> Vec<Self> {
-        let claims = ledger.chains().flat_map(|(id, chain)| chain.claims().map(move |(j, claim)| (id, j, claim)));
+        let claims =
+            ledger.chains().flat_map(|(id, chain)| chain.claims().map(move |(j, claim)| (id, j, claim)));
         let mut claims: Vec<_> = claims.collect();
         claims.sort_unstable_by_key(|(id, j, claim)| (std::cmp::Reverse(claim.arrived), **id, **j));
         claims.into_iter().take(limit).map(|(id, j, claim)| Self::of(id, *j, claim)).collect()

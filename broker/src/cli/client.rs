@@ -29,7 +29,8 @@ impl Client {
     /// If none does, as far as the home tells.
     pub fn of(home: &BrokerHome) -> Result<Self, ErrorView> {
         home.open()?;
-        let address = std::fs::read_to_string(home.api_address()).map_err(|_| errors::not_running(home.path()))?;
+        let address =
+            std::fs::read_to_string(home.api_address()).map_err(|_| errors::not_running(home.path()))?;
         let http = reqwest::Client::builder().connect_timeout(CONNECT).no_proxy().build();
         Ok(Self {
             http: http.map_err(errors::odd_answer)?,
@@ -70,7 +71,12 @@ impl Client {
     ///
     /// # Errors
     /// As the broker says, or if it does not answer.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, request: &str, body: &impl Serialize) -> Result<T, ErrorView> {
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ErrorView> {
         let post = self.request(Method::POST, path).header("Idempotency-Key", request).json(body);
         read(self.send(post).await?).await
     }

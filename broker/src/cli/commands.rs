@@ -4,7 +4,9 @@ use super::args::{Accounts, Args, Chains, Command, Init, Ledger, Payouts, Redemp
 use super::client::Client;
 use super::{show, up};
 use crate::admin::routes::{audit, write_journal};
-use crate::admin::view::{AccountView, AuditView, ChainView, PageView, PayoutView, RedemptionView, StatusView, VouchersView};
+use crate::admin::view::{
+    AccountView, AuditView, ChainView, PageView, PayoutView, RedemptionView, StatusView, VouchersView,
+};
 use crate::backup;
 use crate::errors::{self, ErrorView};
 use crate::home::{self, BrokerHome, Settings};
@@ -35,7 +37,8 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
         }
         Command::Voucher(Voucher::New { value, count, request }) => {
             let body = json!({ "value": value, "count": count });
-            let view: VouchersView = Client::of(&home)?.post("/vouchers", &request_text(request), &body).await?;
+            let view: VouchersView =
+                Client::of(&home)?.post("/vouchers", &request_text(request), &body).await?;
             out.print(&view, |view| view.codes.join("\n"))
         }
         Command::Accounts(accounts) => customers(&Client::of(&home)?, accounts, &out).await,
@@ -51,7 +54,7 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
         }
         Command::Redemptions(Redemptions::Ls) => {
             let views: Vec<RedemptionView> = Client::of(&home)?.list("/redemptions").await?;
-            out.list(&views, |views| show::redemptions(views))
+            out.list(&views, show::redemptions)
         }
         Command::Payouts(payouts) => money_out(&Client::of(&home)?, payouts, &out).await,
         Command::Ledger(ledger) => books(&home, &ledger, &out).await,
@@ -69,7 +72,7 @@ async fn customers(client: &Client, accounts: Accounts, out: &Out) -> Result<(),
         only("account", name, all.iter().map(|view| &view.account))
     };
     let view: AccountView = match accounts {
-        Accounts::Ls => return out.list(&client.list("/accounts").await?, show::accounts),
+        Accounts::Ls => return out.list(&client.list::<AccountView>("/accounts").await?, show::accounts),
         Accounts::Show { account } => client.get(&format!("/accounts/{}", find(&account).await?)).await?,
         Accounts::Credit { account, coins, note, request } => {
             let path = format!("/accounts/{}/credit", find(&account).await?);
@@ -92,7 +95,7 @@ async fn money_out(client: &Client, payouts: Payouts, out: &Out) -> Result<(), E
         Payouts::Export { all, .. } => {
             let mut views: Vec<PayoutView> = client.list("/payouts").await?;
             views.retain(|view| all || view.paid.is_none());
-            out.list(&views, |views| show::payouts(views))
+            out.list(&views, show::payouts)
         }
         Payouts::Paid { account, number, reference } => {
             let views: Vec<PayoutView> = client.list("/payouts").await?;
@@ -100,9 +103,10 @@ async fn money_out(client: &Client, payouts: Payouts, out: &Out) -> Result<(), E
             let path = format!("/payouts/{account}/{number}/paid");
             let page: PageView<PayoutView> =
                 client.post(&path, &request_text(None), &json!({ "reference": reference })).await?;
-            let paid = |view: &PayoutView| view.account == account && view.number.eq_ignore_ascii_case(&number);
+            let paid =
+                |view: &PayoutView| view.account == account && view.number.eq_ignore_ascii_case(&number);
             let views: Vec<_> = page.items.into_iter().filter(paid).collect();
-            out.list(&views, |views| show::payouts(views))
+            out.list(&views, show::payouts)
         }
     }
 }
@@ -165,7 +169,12 @@ async fn save(home: &BrokerHome, file: &Path) -> Result<(), ErrorView> {
 fn save_stopped(home: &BrokerHome, out: &std::fs::File, file: &Path) -> Result<(), ErrorView> {
     let stopped = Stopped::open(home)?;
     let opened = home.open()?;
-    let saved = backup::save(BufWriter::new(out), &opened.settings, (&opened.signing, &opened.node), &stopped.journal);
+    let saved = backup::save(
+        BufWriter::new(out),
+        &opened.settings,
+        (&opened.signing, &opened.node),
+        &stopped.journal,
+    );
     saved.map_err(|error| errors::io("writing", file, error))
 }
 
@@ -176,7 +185,9 @@ fn make(home: &BrokerHome, init: &Init, out: &Out) -> Result<(), ErrorView> {
     let made = home.init(&settings)?;
     let broker = made.signing.public().to_string();
     let view = json!({ "home": home.path(), "broker": broker, "network": settings.network });
-    out.print(&view, |_| format!("made broker {broker}\nin   {}\nnext netpay-broker up", home.path().display()))
+    out.print(&view, |_| {
+        format!("made broker {broker}\nin   {}\nnext netpay-broker up", home.path().display())
+    })
 }
 
 /// The books of a broker that is stopped.
@@ -208,7 +219,7 @@ impl Out {
         line(&text)
     }
 
-    fn list<T: Serialize>(&self, views: &Vec<T>, words: impl FnOnce(&[T]) -> String) -> Result<(), ErrorView> {
+    fn list<T: Serialize>(&self, views: &[T], words: impl FnOnce(&[T]) -> String) -> Result<(), ErrorView> {
         if !self.json {
             return line(&words(views));
         }
@@ -233,7 +244,10 @@ fn only<'a>(what: &str, start: &str, names: impl Iterator<Item = &'a String>) ->
     match found[..] {
         [name] => Ok(name.clone()),
         [] => Err(errors::not_found(what, start)),
-        _ => Err(errors::bad_request(format!("{} {what}s begin with {start:?}: give more digits", found.len()))),
+        _ => Err(errors::bad_request(format!(
+            "{} {what}s begin with {start:?}: give more digits",
+            found.len()
+        ))),
     }
 }
 
@@ -252,9 +266,12 @@ fn log(args: &Args) {
     let colored = match args.color {
         super::args::Color::Always => true,
         super::args::Color::Never => false,
-        super::args::Color::Auto => io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
+        super::args::Color::Auto => {
+            io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none()
+        }
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored).with_writer(io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored).with_writer(io::stderr);
     // One that is set already, as by a program that runs the command inside itself, stays.
     let _ = subscriber.try_init();
 }

@@ -40,7 +40,8 @@ fn work(args: Args) -> Result<(), ErrorView> {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build();
-    let runtime = runtime.map_err(|error| crate::errors::io("starting", std::path::Path::new("threads"), error))?;
+    let runtime =
+        runtime.map_err(|error| crate::errors::io("starting", std::path::Path::new("threads"), error))?;
     runtime.block_on(commands::run(args))
 }
 
@@ -51,6 +52,12 @@ fn tell(error: &ErrorView, json: bool) {
         writeln!(err, "{}", serde_json::json!({ "error": error }))
     } else {
         let ErrorView { code, what, why, fix, .. } = error;
-        writeln!(err, "error: {}\n  why: {}\n  fix: {}\n  {code}", show::text(what), show::text(why), show::text(fix))
+        writeln!(
+            err,
+            "error: {}\n  why: {}\n  fix: {}\n  {code}",
+            show::text(what),
+            show::text(why),
+            show::text(fix)
+        )
     };
 }

@@ -1,6 +1,8 @@
 //! Results for people: tables, with what other people wrote made harmless.
 
-use crate::admin::view::{AccountView, AuditView, BooksView, ChainView, PayoutView, RedemptionView, StatusView};
+use crate::admin::view::{
+    AccountView, AuditView, BooksView, ChainView, PayoutView, RedemptionView, StatusView,
+};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Digits of a key that a table shows; commands take the beginning of a key.
@@ -14,7 +16,8 @@ pub fn text(text: &str) -> String {
 }
 
 fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A field of a CSV file. A spreadsheet must not take what a customer wrote for a formula.
@@ -71,7 +74,10 @@ pub fn books(view: &BooksView) -> String {
 #[must_use]
 pub fn audit(view: &AuditView) -> String {
     let AuditView { records, entries, accounts, chains, .. } = view;
-    format!("{records} records, {entries} entries, {accounts} accounts, {chains} chains\n{}", books(&view.books))
+    format!(
+        "{records} records, {entries} entries, {accounts} accounts, {chains} chains\n{}",
+        books(&view.books)
+    )
 }
 
 /// Accounts.
@@ -128,7 +134,18 @@ pub fn account(view: &AccountView) -> String {
 /// Chains.
 #[must_use]
 pub fn chains(views: &[ChainView]) -> String {
-    let mut table = list(["chain", "buyer", "coins", "paid", "refunded", "left", "claims", "witnesses", "redeem by", "state"]);
+    let mut table = list([
+        "chain",
+        "buyer",
+        "coins",
+        "paid",
+        "refunded",
+        "left",
+        "claims",
+        "witnesses",
+        "redeem by",
+        "state",
+    ]);
     for view in views {
         table.add_row([
             short(&view.chain),

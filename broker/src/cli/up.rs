@@ -35,7 +35,10 @@ pub async fn up(
     } else {
         invite.to_string()
     };
-    let printed = { let mut out = std::io::stdout().lock(); writeln!(out, "{line}").and_then(|()| out.flush()) };
+    let printed = {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())
+    };
     if let Err(error) = printed {
         tracing::warn!(%error, "nobody reads the invite");
     }

@@ -50,7 +50,8 @@ impl Facts {
     /// The touchstone believed, as certificates ask for it: verified when it is first needed, and then remembered.
     #[must_use]
     pub fn signed(&self) -> Option<&Signed<Touchstone>> {
-        let verify = || touchstone::verify(self.wire.clone(), &self.touchstone.network, &self.touchstone.broker).ok();
+        let verify =
+            || touchstone::verify(self.wire.clone(), &self.touchstone.network, &self.touchstone.broker).ok();
         self.signed.get_or_init(verify).as_ref()
     }
 }

@@ -63,7 +63,11 @@ pub fn network() -> NetworkId {
 impl Person {
     pub fn new(number: u64) -> Self {
         let secret = *blake3::hash(&number.to_le_bytes()).as_bytes();
-        Self { account: SecretKey::derive(&secret, b"account"), node: SecretKey::derive(&secret, b"node"), secret }
+        Self {
+            account: SecretKey::derive(&secret, b"account"),
+            node: SecretKey::derive(&secret, b"node"),
+            secret,
+        }
     }
 
     pub fn id(&self) -> PublicKey {
@@ -71,7 +75,8 @@ impl Person {
     }
 
     pub fn register(&self) -> BankRequest {
-        let register = Register { account: self.id(), node: self.node.public(), name: Text::cut("Ann"), voucher: None };
+        let register =
+            Register { account: self.id(), node: self.node.public(), name: Text::cut("Ann"), voucher: None };
         BankRequest::Register(self.account.sign(&network(), register).wire())
     }
 
@@ -102,9 +107,10 @@ impl Person {
     /// The chain that a reply sold.
     pub fn unpack(&self, number: u64, reply: &BankReply) -> Bought {
         let BankReply::Sold { touchstone, sealed_seed } = reply else { panic!("not sold: {reply:?}") };
-        let touchstone =
-            touchstone::verify(touchstone.clone(), &network(), &broker_key().public()).expect("a genuine touchstone");
-        let seed = self.sealing_key(number).open(sealed_seed, touchstone.hash()).expect("sealed to the buyer");
+        let touchstone = touchstone::verify(touchstone.clone(), &network(), &broker_key().public())
+            .expect("a genuine touchstone");
+        let seed =
+            self.sealing_key(number).open(sealed_seed, touchstone.hash()).expect("sealed to the buyer");
         let chain = Chain::grow(&seed, touchstone.n);
         assert_eq!(chain.root(), touchstone.root);
         Bought { chain, touchstone, key: self.chain_key(number), secret: self.secret }
@@ -199,7 +205,8 @@ impl Town {
         if coins > 0 {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_le_bytes());
-            let credit = Command::Credit { id, account: person.id(), coins: Coins(coins), note: Text::cut("cash") };
+            let credit =
+                Command::Credit { id, account: person.id(), coins: Coins(coins), note: Text::cut("cash") };
             self.bank.run(credit).await.expect("a credit");
         }
         person
@@ -212,7 +219,9 @@ impl Town {
 
     pub async fn outcomes(&self, vendor: &Person, claims: Vec<Claim>) -> Vec<Outcome> {
         match self.ask(vendor, vendor.redeem(claims)).await {
-            BankReply::Redeemed(outcomes) => outcomes.into_vec().into_iter().map(|(_, _, outcome)| outcome).collect(),
+            BankReply::Redeemed(outcomes) => {
+                outcomes.into_vec().into_iter().map(|(_, _, outcome)| outcome).collect()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -232,8 +241,10 @@ impl Town {
     pub fn certificate(&self, bought: &Bought, object: ObjectHash) -> Certificate {
         let ack = Ack { chain: bought.id(), object };
         let acks = bought.touchstone.committee.iter().zip(0_u8..).map(|(seat, number)| {
-            let members = (0..20).map(|number| Person::new(number).node).chain(self.witnesses.iter().cloned());
-            let witness = members.into_iter().find(|member| member.public() == *seat).expect("a member of the town");
+            let members =
+                (0..20).map(|number| Person::new(number).node).chain(self.witnesses.iter().cloned());
+            let witness =
+                members.into_iter().find(|member| member.public() == *seat).expect("a member of the town");
             (number, ack.clone().sign(&network(), &witness))
         });
         Certificate { object, acks: List::first_of(acks) }
@@ -242,7 +253,10 @@ impl Town {
     /// Proves the books from the journal.
     pub fn audit(&self) -> Audit {
         let mut auditor = Auditor::new(network());
-        self.bank.journal().each(|record| auditor.read(&record).map(|_| ()).map_err(JournalError::from)).expect("it fits");
+        self.bank
+            .journal()
+            .each(|record| auditor.read(&record).map(|_| ()).map_err(JournalError::from))
+            .expect("it fits");
         auditor.finish().expect("the books balance")
     }
 }
