@@ -162,6 +162,11 @@ pub struct Unverified<T> {
     of: PhantomData<fn() -> T>,
 }
 
+impl<T: Signable> Wire for Unverified<T> {
+    // Version, length and signature around the body.
+    const MAX: usize = T::MAX + 1 + 8 + 64;
+}
+
 impl<T: Signable> Unverified<T> {
     /// What the object claims, unbelieved: to find out whose signature to ask for.
     ///

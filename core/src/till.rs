@@ -12,7 +12,7 @@ use crate::coin::segment::{Close, Handover, Open, Release, SegmentNo, pay_to};
 use crate::coin::touchstone::Touchstone;
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{BadSignature, PublicKey, Signed, Unverified};
-use crate::record::chain::{BadRecord, Certificate, Line};
+use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Line};
 use crate::time::{MINUTE, Time};
 use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
@@ -35,6 +35,8 @@ pub enum TillChange {
     Segment(ChainId, SegmentNo),
     /// One tab.
     Tab(TabId),
+    /// How one chain is shown to its committee.
+    Line(ChainId),
 }
 
 /// Why the till does not take something.
@@ -175,6 +177,8 @@ pub struct Till {
     /// Who is paid at the broker.
     account: PublicKey,
     held: BTreeMap<(ChainId, SegmentNo), Held>,
+    /// The newest line seen of each chain held, by which it is shown to its committee.
+    lines: BTreeMap<ChainId, Line>,
     tabs: BTreeMap<TabId, Tab>,
     blocked: BTreeMap<ChainId, Time>,
 }
@@ -188,6 +192,7 @@ impl Till {
             secret,
             account,
             held: BTreeMap::new(),
+            lines: BTreeMap::new(),
             tabs: BTreeMap::new(),
             blocked: BTreeMap::new(),
         }
@@ -225,6 +230,22 @@ impl Till {
         let held = Held { touchstone, open, tag: row.tag, meter, close, open_certificate, close_certificate };
         self.held.insert(key, held);
         Ok(())
+    }
+
+    /// Takes a chain's line from its stored row.
+    ///
+    /// # Errors
+    /// If the row does not hold.
+    pub fn load_line(&mut self, row: ChainRecord, broker: &PublicKey) -> Result<(), TillError> {
+        let line = record::verify(row, &self.network, broker)?;
+        self.lines.insert(line.chain(), line);
+        Ok(())
+    }
+
+    /// A chain's line as it is stored, or `None` if nothing of the chain is held any more.
+    #[must_use]
+    pub fn line_row(&self, chain: &ChainId) -> Option<ChainRecord> {
+        self.lines.get(chain)?.record()
     }
 
     /// Takes a tab from its stored row.
@@ -303,7 +324,12 @@ impl Till {
         if self.held.len() + new.len() > MAX_HELD {
             return Err(TillError::Full);
         }
-        Ok(new.into_iter().map(|open| self.hold(line, open, tag)).collect())
+        let mut changes: Vec<TillChange> = new.into_iter().map(|open| self.hold(line, open, tag)).collect();
+        if self.lines.get(&chain).is_none_or(|known| newest(known) < newest(line)) {
+            self.lines.insert(chain, line.clone());
+            changes.push(TillChange::Line(chain));
+        }
+        Ok(changes)
     }
 
     fn hold(&mut self, line: &Line, open: Signed<Open>, tag: HolderTag) -> TillChange {
@@ -415,20 +441,63 @@ impl Till {
         self.close(&handover.chain, handover.j)
     }
 
-    /// Takes a certificate of the segment's Open or Close. `None` if it was of no use.
-    pub fn certified(&mut self, chain: &ChainId, certificate: &Certificate) -> Option<TillChange> {
+    /// Takes a certificate of a segment's Open or Close; nothing changes if it was of no use.
+    pub fn certified(&mut self, chain: &ChainId, certificate: &Certificate) -> Vec<TillChange> {
         let network = self.network;
         let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
-        let (key, held) = self.held.range_mut(range).find(|(_, held)| held.is(&certificate.object))?;
+        let mut held = self.held.range_mut(range);
+        let Some((key, held)) = held.find(|(_, held)| held.is(&certificate.object)) else { return Vec::new() };
         if !certificate.holds(&network, &held.touchstone) {
-            return None;
+            return Vec::new();
         }
         if held.open.hash() == certificate.object {
             held.open_certificate = Some(certificate.clone());
         } else {
             held.close_certificate = Some(certificate.clone());
         }
-        Some(TillChange::Segment(key.0, key.1))
+        let mut changes = vec![TillChange::Segment(key.0, key.1)];
+        // With the vendor's own Closes in it, a line is certified by a certificate of one of them too.
+        if let Some(mut line) = self.closed_line(chain)
+            && line.certify(&network, certificate.clone())
+        {
+            self.lines.insert(*chain, line);
+            changes.push(TillChange::Line(*chain));
+        }
+        changes
+    }
+
+    /// The chain's line with the vendor's own Closes.
+    fn closed_line(&self, chain: &ChainId) -> Option<Line> {
+        let mut line = self.lines.get(chain)?.clone();
+        for close in self.of_chain(chain).filter_map(|held| held.close.as_ref()) {
+            if line.segment(close.j).is_some_and(|segment| segment.close.is_none()) {
+                // A Close made here is of the Open held here; another Open of that number is not in the line.
+                let _ = line.close(close.clone());
+            }
+        }
+        Some(line)
+    }
+
+    /// What is to be shown of a chain to its committee; `None` if nothing is to be certified.
+    #[must_use]
+    pub fn showing(&self, chain: &ChainId) -> Option<Showing> {
+        let line = self.closed_line(chain)?;
+        let mut showing = Showing { line, closes: Vec::new(), want: Vec::new() };
+        for held in self.of_chain(chain).filter(|held| held.lacks_certificate()) {
+            let shown = showing.line.segment(held.open.j).is_some();
+            match &held.close {
+                None if shown => showing.want.push(held.open.hash()),
+                None => {}
+                Some(close) => {
+                    if !shown && showing.closes.len() < MAX_CLOSES {
+                        showing.closes.push(close.wire());
+                    }
+                    showing.want.push(close.hash());
+                }
+            }
+        }
+        showing.want.truncate(MAX_WANTED);
+        (!showing.want.is_empty()).then_some(showing)
     }
 
     /// The segments of one chain, oldest first.
@@ -454,8 +523,14 @@ impl Till {
     }
 
     /// Takes a segment out of memory: it is closed, certified and stored, or redeemed.
-    pub fn release(&mut self, chain: &ChainId, j: SegmentNo) {
+    pub fn release(&mut self, chain: &ChainId, j: SegmentNo) -> Vec<TillChange> {
         self.held.remove(&(*chain, j));
+        let last = self.of_chain(chain).next().is_none();
+        if last {
+            self.lines.remove(chain);
+        }
+        let line = last.then_some(TillChange::Line(*chain));
+        [Some(TillChange::Segment(*chain, j)), line].into_iter().flatten().collect()
     }
 
     /// Coins of this chain that no certificate protects yet.
@@ -532,7 +607,9 @@ impl Held {
         !certified && self.meter.paid() > Count::ZERO
     }
 
-    fn is(&self, object: &ObjectHash) -> bool {
+    /// Whether `object` is its Open or its Close.
+    #[must_use]
+    pub fn is(&self, object: &ObjectHash) -> bool {
         self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
     }
 }
@@ -549,29 +626,7 @@ pub struct Showing {
     pub want: Vec<ObjectHash>,
 }
 
-/// What is to be certified of a chain; `None` if nothing is.
-#[must_use]
-pub fn showing(till: &Till, line: &Line) -> Option<Showing> {
-    let mut showing = Showing { line: line.clone(), closes: Vec::new(), want: Vec::new() };
-    for held in till.of_chain(&line.chain()) {
-        let Some(close) = &held.close else {
-            if !held.is_certified() && line.segment(held.open.j).is_some() {
-                showing.want.push(held.open.hash());
-            }
-            continue;
-        };
-        match line.segment(held.open.j) {
-            Some(segment) if segment.close.is_none() => drop(showing.line.close(close.clone())),
-            Some(_) => {}
-            None if held.close_certificate.is_none() && showing.closes.len() < MAX_CLOSES => {
-                showing.closes.push(close.wire());
-            }
-            None => continue,
-        }
-        if held.close_certificate.is_none() {
-            showing.want.push(close.hash());
-        }
-    }
-    showing.want.truncate(MAX_WANTED);
-    (!showing.want.is_empty()).then_some(showing)
+/// A later segment is newer.
+fn newest(line: &Line) -> Option<SegmentNo> {
+    line.newest().map(|segment| segment.open.j)
 }

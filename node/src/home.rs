@@ -4,16 +4,16 @@
 //! device, the inode and the time the file was made. A copy has the same bytes in another file.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::store::files::{self, PRIVATE};
+use crate::store::files::{self, FileLock, PRIVATE};
 
 /// The environment variable that names the home.
 pub const HOME_VARIABLE: &str = "NETPAY_HOME";
-/// Longest content of the lock and of the record of the identity that is looked at.
+/// Longest note in the lock that is looked at.
 const NOTE_MAX: u64 = 256;
 
 /// Why a home cannot be used.
@@ -52,7 +52,7 @@ pub struct Home {
 #[derive(Debug)]
 #[must_use = "the home is free again when this is dropped"]
 pub struct HomeLock {
-    _file: File,
+    _lock: FileLock,
 }
 
 impl Home {
@@ -70,42 +70,25 @@ impl Home {
     /// Creates what is missing of its directories, readable by the owner only.
     pub fn create(&self) -> Result<(), HomeError> {
         for directory in [self.path.clone(), self.partial(), self.receipts()] {
-            files::create_dir_durably(&directory).map_err(|e| io_error("creating", &directory, e))?;
+            files::create_dir_durably(&directory)
+                .map_err(|e| io_error("creating", &directory, e))?;
         }
         Ok(())
     }
 
-    /// Takes the home for this process. The directory has to exist.
+    /// Takes the home for this process. The directory has to exist. The file is `lock`, and names the process.
     pub fn lock(&self) -> Result<HomeLock, HomeError> {
         let path = self.lock_file();
-        // Not truncated before it is ours: it names the process that holds it. Never removed: a lock on a removed file
-        // would keep nobody out.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(&path).map_err(|e| io_error("opening", &path, e))?;
-        match fs4::FileExt::try_lock(&file) {
-            Ok(()) => {}
-            Err(fs4::TryLockError::WouldBlock) => {
-                let pid = read_note(&mut file).ok().and_then(|note| note.trim().parse().ok());
-                return Err(HomeError::Locked { pid, path: self.path.clone() });
-            }
-            Err(fs4::TryLockError::Error(error)) => return Err(io_error("locking", &path, error)),
-        }
-        let note = format!("{}\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| file.write_all(note.as_bytes()))
+        let Some(mut lock) = FileLock::take(&path).map_err(|e| io_error("locking", &path, e))?
+        else {
+            return Err(HomeError::Locked {
+                pid: noted_pid(&path),
+                path: self.path.clone(),
+            });
+        };
+        lock.note(&format!("{}\n", std::process::id()))
             .map_err(|e| io_error("writing", &path, e))?;
-        Ok(HomeLock { _file: file })
-    }
-
-    /// The process that holds it now, if one does and can be named.
-    pub fn holder(&self) -> Option<u32> {
-        let mut file = File::open(self.lock_file()).ok()?;
-        match fs4::FileExt::try_lock_shared(&file) {
-            Err(fs4::TryLockError::WouldBlock) => read_note(&mut file).ok()?.trim().parse().ok(),
-            _ => None,
-        }
+        Ok(HomeLock { _lock: lock })
     }
 
     /// Writes the identity of a new home, and remembers which file it is in.
@@ -119,7 +102,8 @@ impl Home {
     /// moved to another disk. Its chains must be retired then, never spent. When in doubt it is a copy.
     pub fn is_copy(&self) -> bool {
         match file_identity(&self.identity()) {
-            Ok(present) => fs::read_to_string(self.identity_place()).map_or(true, |recorded| recorded != present),
+            Ok(present) => fs::read_to_string(self.identity_place())
+                .map_or(true, |recorded| recorded != present),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
@@ -129,7 +113,8 @@ impl Home {
         let identity = self.identity();
         let present = file_identity(&identity).map_err(|e| io_error("looking at", &identity, e))?;
         let path = self.identity_place();
-        files::atomic_write(&path, present.as_bytes(), PRIVATE).map_err(|e| io_error("writing", &path, e))
+        files::atomic_write(&path, present.as_bytes(), PRIVATE)
+            .map_err(|e| io_error("writing", &path, e))
     }
 
     /// The directory itself.
@@ -189,7 +174,8 @@ impl Home {
         if let Some(variable) = variable.filter(|value| !value.is_empty()) {
             return Ok(Self::at(variable));
         }
-        let directories = directories::ProjectDirs::from("", "", "netpay").ok_or(HomeError::Unknown)?;
+        let directories =
+            directories::ProjectDirs::from("", "", "netpay").ok_or(HomeError::Unknown)?;
         Ok(Self::at(directories.data_dir()))
     }
 }
@@ -198,7 +184,11 @@ impl Home {
 /// is soon given out again, as when a home is removed and restored.
 fn file_identity(path: &Path) -> io::Result<String> {
     let metadata = fs::metadata(path)?;
-    let made = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |age| age.as_nanos());
+    let made = metadata
+        .created()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |age| age.as_nanos());
     let (device, inode) = device_and_inode(&metadata);
     Ok(format!("device {device} inode {inode} made {made}\n"))
 }
@@ -214,15 +204,22 @@ fn device_and_inode(_metadata: &fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-fn read_note(file: &mut File) -> io::Result<String> {
+fn noted_pid(path: &Path) -> Option<u32> {
     let mut note = String::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.take(NOTE_MAX).read_to_string(&mut note)?;
-    Ok(note)
+    File::open(path)
+        .ok()?
+        .take(NOTE_MAX)
+        .read_to_string(&mut note)
+        .ok()?;
+    note.trim().parse().ok()
 }
 
 fn io_error(doing: &'static str, path: &Path, source: io::Error) -> HomeError {
-    HomeError::Io { doing, path: path.to_owned(), source }
+    HomeError::Io {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +237,8 @@ mod tests {
     #[test]
     fn the_option_wins_over_the_variable_over_the_system() -> Outcome {
         let resolve = |given: Option<&str>, variable: Option<&str>| {
-            Home::resolve_from(given.map(Path::new), variable.map(OsString::from)).map(|home| home.path)
+            Home::resolve_from(given.map(Path::new), variable.map(OsString::from))
+                .map(|home| home.path)
         };
         assert_eq!(resolve(Some("x"), Some("y"))?, Path::new("x"));
         assert_eq!(resolve(None, Some("y"))?, Path::new("y"));
@@ -252,15 +250,15 @@ mod tests {
     fn a_second_peer_is_told_who_holds_the_home() -> Outcome {
         let directory = tempfile::tempdir()?;
         let home = home(&directory)?;
-        assert_eq!(home.holder(), None);
         let lock = home.lock()?;
         let Err(HomeError::Locked { pid, path }) = home.lock() else {
             return Err("locked twice".into());
         };
-        assert_eq!((pid, path.as_path()), (Some(std::process::id()), home.path()));
-        assert_eq!(home.holder(), Some(std::process::id()));
+        assert_eq!(
+            (pid, path.as_path()),
+            (Some(std::process::id()), home.path())
+        );
         drop(lock);
-        assert_eq!(home.holder(), None);
         let _lock = home.lock()?;
         Ok(())
     }
@@ -285,7 +283,10 @@ mod tests {
 
         let moved = Home::at(directory.path().join("moved"));
         fs::rename(original.path(), moved.path())?;
-        assert!(!moved.is_copy(), "the same file under another name is no copy");
+        assert!(
+            !moved.is_copy(),
+            "the same file under another name is no copy"
+        );
         fs::remove_file(moved.identity_place())?;
         assert!(moved.is_copy(), "when in doubt it is a copy");
         Ok(())
@@ -312,8 +313,14 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let home = home(&directory)?;
         home.write_identity(b"secret")?;
-        assert_eq!(fs::metadata(home.identity())?.permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(home.path())?.permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(home.identity())?.permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(
+            fs::metadata(home.path())?.permissions().mode() & 0o777,
+            0o700
+        );
         Ok(())
     }
 }

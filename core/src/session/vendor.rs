@@ -17,7 +17,7 @@ use crate::time::Moment;
 use crate::wire::hello::HolderTag;
 use crate::wire::reject::{Reject, RejectCode};
 use crate::wire::trade::{Funding, MAX_RECEIPTS, MAX_SPANS, Span, TabId, Terms, ToBuyer, ToVendor};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// Unpaid units that may be on their way at most.
 pub const MAX_UNPAID: usize = 64;
@@ -103,8 +103,8 @@ pub enum Output {
     },
     /// Have what the till holds of this chain certified; at once if the sale waits for it.
     Certify {
-        /// The chain's state.
-        line: Box<Line>,
+        /// The chain.
+        chain: ChainId,
         /// Whether the sale waits.
         urgent: bool,
     },
@@ -130,8 +130,8 @@ struct Sale {
 pub struct Vendor {
     shop: Shop,
     sale: Option<Sale>,
-    /// The chains paid from in this sale, as their buyer showed them.
-    lines: BTreeMap<ChainId, Line>,
+    /// The chains paid from in this sale.
+    chains: BTreeSet<ChainId>,
     /// The segments paid in, in this sale.
     segments: BTreeSet<(ChainId, SegmentNo)>,
     /// The record of a chain that is being handed over, until its buyer opens here.
@@ -147,7 +147,7 @@ impl Vendor {
         Self {
             shop,
             sale: None,
-            lines: BTreeMap::new(),
+            chains: BTreeSet::new(),
             segments: BTreeSet::new(),
             moving: None,
             waiting_for_certificate: false,
@@ -163,7 +163,7 @@ impl Vendor {
 
     /// The chains paid from.
     pub fn chains(&self) -> impl Iterator<Item = &ChainId> {
-        self.lines.keys()
+        self.chains.iter()
     }
 
     /// Whether nothing more will happen.
@@ -283,7 +283,7 @@ impl Vendor {
         let holder = till.holder(&tag);
         let ours = line.all().filter(|segment| segment.open.holder == holder).map(|segment| segment.open.j);
         self.segments.extend(ours.map(|j| (chain, j)));
-        self.lines.insert(chain, line);
+        self.chains.insert(chain);
         if !changes.is_empty() {
             out.push(Output::Persist(changes));
             self.certify(&chain, till, out, false);
@@ -341,15 +341,12 @@ impl Vendor {
             return;
         }
         self.waiting_for_certificate = true;
-        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
-        chains.iter().for_each(|chain| self.certify(chain, till, out, true));
+        self.chains.iter().for_each(|chain| self.certify(chain, till, out, true));
     }
 
     fn certify(&self, chain: &ChainId, till: &Till, out: &mut Vec<Output>, urgent: bool) {
-        if let Some(line) = self.lines.get(chain)
-            && till.lacks_certificates(chain)
-        {
-            out.push(Output::Certify { line: Box::new(line.clone()), urgent });
+        if till.lacks_certificates(chain) {
+            out.push(Output::Certify { chain: *chain, urgent });
         }
     }
 
@@ -369,12 +366,11 @@ impl Vendor {
         &mut self,
         chain: &ChainId,
         certificate: Certificate,
-        till: &mut Till,
+        till: &Till,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
-        if let Some(line) = self.lines.get_mut(chain)
-            && line.certify(&self.shop.network, certificate.clone())
-        {
+        let ours = |held: &crate::till::Held| held.is(&certificate.object);
+        if self.chains.contains(chain) && till.of_chain(chain).any(ours) {
             out.push(send(ToBuyer::Certified(certificate)));
         }
         if !self.is_at_risk(till) {
@@ -384,7 +380,7 @@ impl Vendor {
     }
 
     fn conflict(&self, chain: &ChainId, _evidence: Box<Evidence>) -> Result<(), Refusal> {
-        if self.lines.contains_key(chain) {
+        if self.chains.contains(chain) {
             return Err(Refusal::new(RejectCode::DoubleSpend, "witnesses keep another segment of this number"));
         }
         Ok(())
@@ -409,8 +405,7 @@ impl Vendor {
         for some in closes[..full].chunks(MAX_RECEIPTS).chain([&closes[full..]]) {
             out.push(send(ToBuyer::Receipt(List::first_of(some.iter().cloned()))));
         }
-        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
-        chains.iter().for_each(|chain| self.certify(chain, till, out, false));
+        self.chains.iter().for_each(|chain| self.certify(chain, till, out, false));
         self.over = true;
         out.push(Output::Finished);
         Ok(())
@@ -426,8 +421,7 @@ impl Vendor {
         }
         let close = newest.map(|(close, _)| close.wire()).or_else(|| refusal.close.map(|close| *close));
         out.push(send(ToBuyer::Reject { reject: refusal.reject, close }));
-        let chains: Vec<ChainId> = self.lines.keys().copied().collect();
-        chains.iter().for_each(|chain| self.certify(chain, till, out, false));
+        self.chains.iter().for_each(|chain| self.certify(chain, till, out, false));
         out.push(Output::Finished);
     }
 

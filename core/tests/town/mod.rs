@@ -10,12 +10,12 @@ use netpay_core::id::{ChainId, ContentRoot, NetworkId};
 use netpay_core::keys::{PublicKey, SecretKey};
 use netpay_core::session::buyer::{self, Buyer, Purchase};
 use netpay_core::session::vendor::{self, Offer, Policy, Shop, Vendor};
-use netpay_core::till::{Till, showing};
+use netpay_core::till::Till;
 use netpay_core::time::{DAY, Moment, Time};
 use netpay_core::wallet::{Seller, Wallet};
 use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::reject::RejectCode;
-use netpay_core::wire::trade::{Span, TabId, Terms, ToBuyer, ToVendor};
+use netpay_core::wire::trade::{Span, TabId, Terms, ToVendor};
 use std::collections::VecDeque;
 
 pub const NOW: Moment = Moment(1_800_000_000_000);
@@ -194,12 +194,12 @@ pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&
                     sold.round_trips += 1;
                     vendor.handle(NOW, vendor::Input::Previous(close), &mut stall.till, &mut more);
                 }
-                vendor::Output::Certify { line, .. } => {
-                    let want = showing(&stall.till, &line).map(|showing| showing.want).unwrap_or_default();
+                vendor::Output::Certify { chain, .. } => {
+                    let want = stall.till.showing(&chain).map(|showing| showing.want).unwrap_or_default();
                     for object in want {
-                        let certificate = certify(town, line.chain(), object);
-                        stall.till.certified(&line.chain(), &certificate).expect("it is held");
-                        let input = vendor::Input::Certified(line.chain(), certificate);
+                        let certificate = certify(town, chain, object);
+                        assert!(!stall.till.certified(&chain, &certificate).is_empty(), "it is held");
+                        let input = vendor::Input::Certified(chain, certificate);
                         vendor.handle(NOW, input, &mut stall.till, &mut more);
                     }
                 }

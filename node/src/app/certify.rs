@@ -4,7 +4,7 @@
 use super::Node;
 use crate::clock;
 use crate::overlay::Protocol;
-use crate::store::{Batch, Table};
+use crate::store::Batch;
 use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec::{self, List};
 use netpay_core::coin::touchstone::Touchstone;
@@ -12,15 +12,12 @@ use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Signed;
 use netpay_core::record::chain::{self as record, Certificate, ChainRecord, Evidence, Line};
 use netpay_core::session::certify::{Certify, Step};
-use netpay_core::till::{TillChange, showing};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
-/// Records of the chains a vendor has uncertified segments of.
-pub(super) const LINES: Table = Table::new("vendor-lines");
 /// How long certifying may be put off.
 const DEFERRAL: Duration = Duration::from_millis(800);
 /// How long one witness is waited for.
@@ -73,13 +70,6 @@ impl Certifier {
     }
 }
 
-/// The row that remembers how a chain is shown to its committee.
-pub fn line_row(batch: &mut Batch, line: &Line) {
-    if let Some(record) = line.record() {
-        batch.put(LINES, line.chain().0, codec::encode(&record));
-    }
-}
-
 /// Works the queue until the node stops.
 pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     let mut due: BTreeMap<ChainId, Instant> = BTreeMap::new();
@@ -87,9 +77,10 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     let mut sweep = tokio::time::interval(RETRY);
     loop {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(chain, at)| (*chain, *at));
+        let room = running.len() < PARALLEL;
         let wait = async {
             match next {
-                Some((_, at)) if running.len() < PARALLEL => tokio::time::sleep_until(at).await,
+                Some((_, at)) if room => tokio::time::sleep_until(at).await,
                 _ => std::future::pending().await,
             }
         };
@@ -129,16 +120,16 @@ async fn chain_now(node: Node, chain: ChainId) {
 /// # Errors
 /// If the store fails. Witnesses that do not answer are no error: the rest may come later.
 pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::Trouble> {
-    let Some(line) = node.line_of(chain)? else { return Ok(false) };
-    let Some(showing) = node.till(|till| showing(till, &line)) else { return Ok(true) };
+    let Some(showing) = node.till(|till| till.showing(chain)) else { return Ok(true) };
     let Some(record) = showing.line.record() else { return Ok(false) };
     let request = RecordRequest::PutChain {
         record,
         closes: List::first_of(showing.closes),
         want: List::first_of(showing.want.iter().copied()),
     };
-    let mut certify = Certify::new(node.network(), line.touchstone.clone(), showing.want.iter().copied());
-    let mut replies = ask(node, &line.touchstone, codec::encode(&request));
+    let touchstone = showing.line.touchstone.clone();
+    let mut certify = Certify::new(node.network(), touchstone.clone(), showing.want.iter().copied());
+    let mut replies = ask(node, &touchstone, codec::encode(&request));
     let broker = node.broker_key();
     while let Some((seat, reply)) = replies.next().await {
         match certify.heard(seat, reply, &broker) {
@@ -218,13 +209,6 @@ fn ask(node: &Node, touchstone: &Signed<Touchstone>, request: Vec<u8>) -> Replie
 }
 
 impl Node {
-    /// The record by which a chain held in the till is shown to its committee.
-    fn line_of(&self, chain: &ChainId) -> Result<Option<Line>, super::Trouble> {
-        let Some(row) = self.db().get(LINES, &chain.0)? else { return Ok(None) };
-        let record = codec::decode::<ChainRecord>(&row).ok();
-        Ok(record.and_then(|record| record::verify(record, &self.network(), &self.broker_key()).ok()))
-    }
-
     /// Chains of which the till holds something that lacks its certificate.
     fn uncertified_chains(&self) -> Vec<ChainId> {
         let lacking = |till: &netpay_core::till::Till| {
@@ -237,22 +221,11 @@ impl Node {
 
     /// Makes certificates durable, in the till and in the chain's line, and tells the sessions.
     async fn take_certificates(&self, chain: &ChainId, certificates: Vec<Certificate>) -> Result<(), super::Trouble> {
-        let changes: Vec<TillChange> = self.till(|till| {
-            certificates.iter().filter_map(|certificate| till.certified(chain, certificate)).collect()
+        let (_, commit) = self.change_till(Batch::new(), |till| {
+            let changes = certificates.iter().flat_map(|certificate| till.certified(chain, certificate));
+            ((), changes.collect())
         });
-        let mut batch = Batch::new();
-        self.till_rows(&changes, &mut batch);
-        if let Some(mut line) = self.line_of(chain)? {
-            // With its own Closes in it, a line is certified by a certificate of one of them too.
-            if let Some(showing) = self.till(|till| showing(till, &line)) {
-                line = showing.line;
-            }
-            for certificate in &certificates {
-                line.certify(&self.network(), certificate.clone());
-            }
-            line_row(&mut batch, &line);
-        }
-        self.db().commit(batch).await?;
+        commit.await?;
         for certificate in certificates {
             let _ = self.certifier().news.send(News::Certified(*chain, certificate));
         }

@@ -12,6 +12,7 @@ use netpay_core::amount::{Cap, Coins, MAX_CHAIN};
 use netpay_core::codec::{self, Text, Wire};
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
+use netpay_core::wire::hello::Membership;
 use netpay_core::wire::bank::{
     Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
 };
@@ -131,7 +132,7 @@ impl Node {
         let membership = account.membership.clone().verify(&self.network(), &self.broker_key());
         if membership.is_ok_and(|membership| membership.node == self.me()) {
             let mut batch = Batch::new();
-            batch.put(FACTS, MEMBERSHIP, codec::encode(&Member(account.membership.clone())));
+            batch.put(FACTS, MEMBERSHIP, codec::encode(&account.membership));
             batch.put(FACTS, ACCOUNT, self.purse(|purse| purse.account.public())?.0);
             self.db().commit(batch).await?;
             *lock(&self.0.membership) = Some(account.membership.clone());
@@ -247,20 +248,11 @@ impl Purchase {
     }
 }
 
-/// A membership as it is stored.
-#[derive(Serialize, Deserialize)]
-#[serde(transparent)]
-struct Member(Unverified<netpay_core::wire::hello::Membership>);
-
-impl Wire for Member {
-    const MAX: usize = 512;
-}
-
 /// The membership of the last run.
 pub(super) fn stored_membership(
     db: &crate::store::Db,
-) -> Result<Option<Unverified<netpay_core::wire::hello::Membership>>, Trouble> {
-    Ok(db.get(FACTS, MEMBERSHIP)?.and_then(|row| codec::decode::<Member>(&row).ok()).map(|member| member.0))
+) -> Result<Option<Unverified<Membership>>, Trouble> {
+    Ok(db.get(FACTS, MEMBERSHIP)?.and_then(|row| codec::decode(&row).ok()))
 }
 
 /// The account of the last run: payments go to it while the wallet is locked, too.

@@ -19,7 +19,7 @@ pub mod view;
 use crate::home::{Home, HomeLock};
 use crate::invite::Invite;
 use crate::overlay::{Multiaddr, Overlay};
-use crate::store::{Batch, Db, Table};
+use crate::store::{Batch, Commit, Db, Table};
 use crate::witness::Witness;
 use certify::Certifier;
 use netpay_core::amount::Coins;
@@ -38,6 +38,7 @@ pub use trouble::Trouble;
 use vault::Purse;
 
 const SEGMENTS: Table = Table::new("till-segments");
+const LINES: Table = Table::new("till-lines");
 const TABS: Table = Table::new("till-tabs");
 const FACTS: Table = Table::new("facts");
 const KNOWN: Table = Table::new("known-peers");
@@ -191,9 +192,18 @@ impl Node {
         Ok(value)
     }
 
-    /// The rows that these changes of the till mean.
-    fn till_rows(&self, changes: &[TillChange], batch: &mut Batch) {
-        self.till(|till| till_rows(till, changes, batch));
+    /// Changes the till, and hands the rows that this means to the store while the till is still held: rows
+    /// reach the disk in the order of the changes.
+    fn change_till<T>(
+        &self,
+        mut batch: Batch,
+        work: impl FnOnce(&mut Till) -> (T, Vec<TillChange>),
+    ) -> (T, Commit) {
+        self.till(|till| {
+            let (value, changes) = work(till);
+            till_rows(till, &changes, &mut batch);
+            (value, self.db().commit(batch))
+        })
     }
 }
 
@@ -205,10 +215,16 @@ fn till_rows(till: &Till, changes: &[TillChange], batch: &mut Batch) {
     for change in changes {
         match change {
             TillChange::Segment(chain, j) => {
-                if let Some(row) = till.row(&chain, j) {
-                    batch.put(SEGMENTS, settle::segment_key(&chain, j), codec::encode(&row));
+                let key = settle::segment_key(&chain, j);
+                match till.row(&chain, j) {
+                    Some(row) => drop(batch.put(SEGMENTS, key, codec::encode(&row))),
+                    None => drop(batch.delete(SEGMENTS, key)),
                 }
             }
+            TillChange::Line(chain) => match till.line_row(&chain) {
+                Some(row) => drop(batch.put(LINES, chain.0, codec::encode(&row))),
+                None => drop(batch.delete(LINES, chain.0)),
+            },
             TillChange::Tab(id) => {
                 if let Some(tab) = till.tab(&id) {
                     batch.put(TABS, id.0, codec::encode(tab));

@@ -1,15 +1,15 @@
 //! The two ends of a trade stream: frames in, and steps out in order, durable before said.
 
 use crate::overlay::Stream;
-use crate::store::{Batch, Db};
+use crate::store::Commit;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 
 /// What the writer carries out, in order.
 pub(super) enum Step {
-    /// Make this durable.
-    Commit(Batch),
+    /// Wait until this is durable.
+    Commit(Commit),
     /// Send this message.
     Say(Vec<u8>),
     /// Send these, framed already.
@@ -42,10 +42,10 @@ pub(super) async fn read_frame(reader: &mut ReadHalf<Stream>, max: usize) -> io:
 }
 
 /// Carries steps out in order: nothing behind a commit happens before it is durable.
-pub(super) async fn write(db: Db, mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiver<Step>) {
+pub(super) async fn write(mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiver<Step>) {
     while let Some(step) = steps.recv().await {
         let done = match step {
-            Step::Commit(batch) => match db.commit(batch).await {
+            Step::Commit(commit) => match commit.await {
                 Ok(()) => Ok(()),
                 Err(error) => {
                     tracing::error!(%error, "a sale ends: its payments cannot be made durable");

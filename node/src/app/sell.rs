@@ -3,13 +3,13 @@
 //! The machine decides ([`netpay_core::session::vendor`]); here its outputs are carried out in order by one
 //! writer task per sale: what is to be durable is committed before anything behind it is sent.
 
-use super::certify::{News, line_row, read_chain};
+use super::certify::{News, read_chain};
 use super::view::SaleView;
 use super::pipe::{self, Step, framed};
-use super::{Node, Trouble, lock, till_rows};
+use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Protocol, Stream};
-use crate::store::{Batch, Table};
+use crate::store::{Batch, Commit, Table};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::{Close, Handover};
@@ -98,7 +98,6 @@ struct Sale {
     outbox: mpsc::Sender<Step>,
     news: broadcast::Receiver<News>,
     goods: Option<(ContentRoot, Units)>,
-    lines: BTreeMap<ChainId, usize>,
     units: u64,
     paid_before: Coins,
 }
@@ -109,12 +108,11 @@ impl Sale {
         let (to_inbox, inbox) = mpsc::channel(INBOX);
         let (outbox, steps) = mpsc::channel(OUTBOX);
         tokio::spawn(read(reader, to_inbox));
-        tokio::spawn(pipe::write(node.db().clone(), writer, steps));
+        tokio::spawn(pipe::write(writer, steps));
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let vendor = Vendor::new(node.shop());
         let news = node.certifier().news();
-        let (goods, lines) = (None, BTreeMap::new());
-        Self { node, buyer, number, vendor, inbox, outbox, news, goods, lines, units: 0, paid_before: Coins::ZERO }
+        Self { node, buyer, number, vendor, inbox, outbox, news, goods: None, units: 0, paid_before: Coins::ZERO }
     }
 
     async fn run(mut self) {
@@ -168,21 +166,20 @@ impl Sale {
         loop {
             let now = clock::now();
             let mut out = Vec::new();
-            let mut batch = Batch::new();
-            let till_node = self.node.clone();
-            till_node.till(|till| {
+            let node = self.node.clone();
+            let (_, commit) = node.change_till(Batch::new(), |till| {
                 for input in inputs.drain(..) {
                     self.vendor.handle(now, input, till, &mut out);
                 }
                 self.vendor.handle(now, Input::Ready, till, &mut out);
-                for output in &out {
-                    if let Output::Persist(changes) = output {
-                        till_rows(till, changes, &mut batch);
-                    }
-                }
+                let changes = out.iter().filter_map(|output| match output {
+                    Output::Persist(changes) => Some(changes.clone()),
+                    _ => None,
+                });
+                ((), changes.flatten().collect())
             });
             let mut more = Vec::new();
-            let sent = self.carry_out(out, batch, &mut more).await?;
+            let sent = self.carry_out(out, commit, &mut more).await?;
             while let Ok(heard) = self.inbox.try_recv() {
                 more.push(Input::Heard(Box::new(heard)));
             }
@@ -198,20 +195,12 @@ impl Sale {
     async fn carry_out(
         &mut self,
         out: Vec<Output>,
-        mut batch: Batch,
+        commit: Commit,
         more: &mut Vec<Input>,
     ) -> Result<bool, Trouble> {
         let chains: BTreeSet<ChainId> = self.vendor.chains().copied().collect();
-        for output in &out {
-            if let Output::Certify { line, .. } = output {
-                let shown = line.all().count() + line.all().filter(|segment| segment.close.is_some()).count();
-                if self.lines.insert(line.chain(), shown) != Some(shown) {
-                    line_row(&mut batch, line);
-                }
-            }
-        }
-        if !batch.is_empty() {
-            self.send(Step::Commit(batch)).await?;
+        if out.iter().any(|output| matches!(output, Output::Persist(_))) {
+            self.send(Step::Commit(commit)).await?;
         }
         lock(&self.node.0.sales.running).insert(self.number, chains);
         let mut units = Vec::new();
@@ -224,7 +213,7 @@ impl Sale {
                     let close = ask_previous(&self.node, from, handover, &touchstone).await;
                     more.push(Input::Previous(close));
                 }
-                Output::Certify { line, urgent } => self.node.certifier().want(line.chain(), urgent),
+                Output::Certify { chain, urgent } => self.node.certifier().want(chain, urgent),
                 Output::Evidence(evidence) => self.node.report(&evidence),
             }
         }
@@ -308,19 +297,15 @@ async fn ask_previous(
 impl Node {
     /// Answers `/netpay/handoff/1`: closes the segment that the buyer's wish names.
     pub(super) async fn handoff_service(&self, request: HandoffRequest) -> HandoffReply {
-        let mut batch = Batch::new();
-        let closed = self.till(|till| {
-            let (close, changes) = till.hand_over(request.handover)?;
-            till_rows(till, &changes, &mut batch);
-            Ok::<_, netpay_core::till::TillError>(close)
+        let (closed, commit) = self.change_till(Batch::new(), |till| match till.hand_over(request.handover) {
+            Ok((close, changes)) => (Ok(close), changes),
+            Err(why) => (Err(why), Vec::new()),
         });
         let close = match closed {
             Ok(close) => close,
             Err(why) => return HandoffReply::Reject(Reject::new(RejectCode::UnknownChain, &why.to_string())),
         };
-        if !batch.is_empty()
-            && let Err(error) = self.db().commit(batch).await
-        {
+        if let Err(error) = commit.await {
             return HandoffReply::Reject(Reject::new(RejectCode::Storage, &error.to_string()));
         }
         self.certifier().want(close.chain, false);

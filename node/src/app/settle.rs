@@ -2,7 +2,7 @@
 
 use super::certify::certify_chain;
 use super::view::{RedeemView, TillView};
-use super::{Node, SEGMENTS, Trouble};
+use super::{Node, Trouble};
 use crate::clock;
 use crate::store::{Batch, Table};
 use netpay_core::amount::Coins;
@@ -10,7 +10,7 @@ use netpay_core::codec::{self, List, Wire};
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::session::redeem;
-use netpay_core::till::{SegmentRow, TillChange};
+use netpay_core::till::SegmentRow;
 use netpay_core::wire::bank::{BankReply, MAX_CLAIMS, Outcome};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -110,7 +110,6 @@ impl Node {
             match outcome {
                 Outcome::Paid(paid) => {
                     view.paid += paid.0;
-                    batch.delete(SEGMENTS, segment_key(chain, *j));
                     done.push((*chain, *j));
                 }
                 Outcome::Pending { coins, .. } => view.pending += coins.0,
@@ -119,9 +118,10 @@ impl Node {
             let row = ClaimRow { coins, outcome: outcome.clone(), at: clock::time() };
             batch.put(CLAIMS, segment_key(chain, *j), codec::encode(&row));
         }
-        self.db().commit(batch).await?;
-        self.till(|till| done.iter().for_each(|(chain, j)| till.release(chain, *j)));
-        Ok(())
+        let (_, commit) = self.change_till(batch, |till| {
+            ((), done.iter().flat_map(|(chain, j)| till.release(chain, *j)).collect())
+        });
+        Ok(commit.await?)
     }
 
     /// Closes segments that no sale is paying in.
@@ -136,15 +136,11 @@ impl Node {
 
     /// Closes segments, durably.
     pub(super) async fn close_segments(&self, open: Vec<(ChainId, SegmentNo)>) -> Result<(), Trouble> {
-        let mut batch = Batch::new();
-        let changes: Vec<TillChange> = self.till(|till| {
-            open.iter().filter_map(|(chain, j)| till.close(chain, *j).ok()).flat_map(|(_, changes)| changes).collect()
+        let (_, commit) = self.change_till(Batch::new(), |till| {
+            let closed = open.iter().filter_map(|(chain, j)| till.close(chain, *j).ok());
+            ((), closed.flat_map(|(_, changes)| changes).collect())
         });
-        self.till_rows(&changes, &mut batch);
-        if !batch.is_empty() {
-            self.db().commit(batch).await?;
-        }
-        Ok(())
+        Ok(commit.await?)
     }
 
     /// Has everything in the till certified that can be, chain by chain, a few at a time.

@@ -2,7 +2,7 @@
 
 use super::certify::{self, Certifier};
 use super::vault::{self, Purse};
-use super::{Inner, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, lock, publish, sell, settle, shelf};
+use super::{Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, lock, publish, sell, settle, shelf};
 use crate::clock::{self, random};
 use crate::home::Home;
 use crate::overlay::{self, Overlay, Protocol, Services, handler};
@@ -11,7 +11,7 @@ use crate::witness::Witness;
 use netpay_core::codec;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey};
-use netpay_core::record::chain::Evidence;
+use netpay_core::record::chain::{ChainRecord, Evidence};
 use netpay_core::till::{SegmentRow, Tab, Till};
 use netpay_core::wire::bank::BankRequest;
 use netpay_core::wire::handoff::HandoffRequest;
@@ -70,7 +70,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         None => fund::stored_account(&db)?.ok_or(Trouble::Locked)?,
     };
     fund::store_account(&db, account).await?;
-    let till = load_till(&db, network, &identity, account)?;
+    let till = load_till(&db, network, broker, &identity, account)?;
     let (streams, queue) = mpsc::channel(STREAMS);
     let door: Arc<OnceLock<Weak<Inner>>> = Arc::default();
     let overlay = Overlay::start(overlay_config(&settings, &identity, &db)?, services(&door, streams)).await?;
@@ -147,6 +147,7 @@ async fn open_purse(
 fn load_till(
     db: &Db,
     network: netpay_core::id::NetworkId,
+    broker: PublicKey,
     identity: &SecretKey,
     account: PublicKey,
 ) -> Result<Till, Trouble> {
@@ -160,6 +161,16 @@ fn load_till(
         for (_, row) in &page {
             let row = codec::decode::<SegmentRow>(row).map_err(|e| damaged(&e))?;
             till.load(row).map_err(|e| damaged(&e))?;
+        }
+    }
+    let mut after = None::<Vec<u8>>;
+    loop {
+        let page = db.scan(LINES, &[], after.as_deref(), 256)?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        for (_, row) in &page {
+            let row = codec::decode::<ChainRecord>(row).map_err(|e| damaged(&e))?;
+            till.load_line(row, &broker).map_err(|e| damaged(&e))?;
         }
     }
     let mut after = None::<Vec<u8>>;

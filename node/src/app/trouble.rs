@@ -2,6 +2,8 @@
 //! is made in `errors`.
 
 use super::vault::VaultError;
+use super::view::ErrorView;
+use crate::errors;
 use crate::overlay::RequestError;
 use crate::store::StoreError;
 use netpay_core::amount::Coins;
@@ -115,5 +117,93 @@ impl Trouble {
     /// A file that cannot be used.
     pub fn file(path: impl Into<PathBuf>, why: impl ToString) -> Self {
         Self::File { path: path.into(), why: why.to_string() }
+    }
+}
+
+impl From<Trouble> for ErrorView {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Store(error) => of_store(&error),
+            Trouble::Vault(error) => of_vault(error),
+            Trouble::Locked => errors::wallet_locked(),
+            Trouble::NoBroker => errors::no_broker(),
+            Trouble::BrokerUnreachable(error) => errors::broker_unreachable("the broker").because(error),
+            Trouble::BrokerNonsense(why) => errors::verification_failed("the broker's answer", why),
+            Trouble::Refused(reject) => of_reject(&reject),
+            Trouble::PeerUnreachable(error) => errors::peer_unreachable("the peer", error),
+            Trouble::NotEnough { name, needed, have, held } => {
+                errors::not_enough_coins(&name, needed.0, have.0, held.0, None)
+            }
+            Trouble::OverLimit { name, price, limit } => errors::over_limit(name, price.0, limit.0),
+            Trouble::TooDear(most) => errors::price_too_high("it", "more", most.0),
+            Trouble::NoVendor => errors::no_vendor("it"),
+            Trouble::WrongBytes => errors::verification_failed("a unit", "its hash is not that of the content asked for"),
+            Trouble::TimedOut => errors::timed_out("waiting for the other side"),
+            Trouble::NotFound { what, id } => match what {
+                "download" => errors::no_download(id),
+                "shared file" => errors::not_shared(id),
+                "chain" => errors::no_chain(id),
+                "peer" => errors::peer_not_found(id),
+                _ => errors::file_not_found(id),
+            },
+            Trouble::BadInput { what, given, why } => match what {
+                "number of coins" => errors::bad_amount(given, 1_048_576).because(why),
+                "address" => errors::bad_address(given, why),
+                "id or link" => errors::bad_link(given, why),
+                "invite" => errors::bad_invite(why),
+                "voucher" => errors::bad_voucher(why),
+                "id" => errors::bad_id(given),
+                _ => errors::bad_request(format!("{given} is no {what}: {why}")),
+            },
+            Trouble::File { path, why } => errors::storage("using", path.display(), why),
+            Trouble::Start(error) => of_start(&error),
+            Trouble::Home(error) => of_home(error),
+            Trouble::Stopping => errors::stopping(),
+        }
+    }
+}
+
+fn of_store(error: &StoreError) -> ErrorView {
+    match error {
+        StoreError::Full => errors::disk_full("the home"),
+        StoreError::Corrupt(what) => errors::damaged("the database", what),
+        other => errors::storage("using", "the database", other),
+    }
+}
+
+fn of_vault(error: VaultError) -> ErrorView {
+    match error {
+        VaultError::WrongPassphrase => errors::wrong_passphrase(),
+        VaultError::NotAWallet(why) => errors::damaged("the wallet", why),
+        VaultError::NotEmpty => errors::bad_backup("this wallet has chains of its own; restore into a new home"),
+        VaultError::Io(error) => errors::storage("using", "the wallet", error),
+        VaultError::Store(error) => of_store(&error),
+        VaultError::Chain(why) => errors::damaged("a chain of the wallet", why),
+    }
+}
+
+fn of_reject(reject: &Reject) -> ErrorView {
+    use netpay_core::wire::reject::RejectCode;
+    match reject.code {
+        RejectCode::UnknownAccount => errors::not_registered("the broker"),
+        RejectCode::BadVoucher => errors::bad_voucher(&*reject.why),
+        RejectCode::Funds | RejectCode::Frozen | RejectCode::Mismatch | RejectCode::NotMember => {
+            errors::broker_refused(reject)
+        }
+        _ => errors::vendor_refused("the other side", reject),
+    }
+}
+
+fn of_start(error: &crate::overlay::StartError) -> ErrorView {
+    match error {
+        crate::overlay::StartError::PortInUse { address } => errors::port_in_use(address),
+        other => errors::cannot_listen("the address configured", other),
+    }
+}
+
+fn of_home(error: crate::home::HomeError) -> ErrorView {
+    match error {
+        crate::home::HomeError::Locked { pid, path } => errors::home_locked(&path, pid),
+        other => errors::storage("using", "the home", other),
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// Far more than anything here takes: it only keeps a broken test from hanging.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 /// How long between two looks at something that no event tells of.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 

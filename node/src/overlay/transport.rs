@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How long connecting may take, from the first packet to the negotiated multiplexer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most streams on one connection, both ways. Each has a window of 256 KiB for certain; what is left of the
 /// connection's 1 GiB goes to the streams that need more, as measured by yamux.
 const MAX_STREAMS: usize = 512;

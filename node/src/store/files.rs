@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, also after power was lost.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// Readable and writable by the owner only: keys, tokens, wallets.
@@ -51,6 +51,45 @@ pub fn create_dir_durably(directory: &Path) -> io::Result<()> {
     sync_dir(parent)
 }
 
+/// The right to something, held by whoever has a file locked, until it is dropped or the process ends. The file is never
+/// removed: a lock on a removed file would keep nobody out.
+#[derive(Debug)]
+#[must_use = "free again when this is dropped"]
+pub struct FileLock(File);
+
+impl FileLock {
+    /// Takes it, or says with `None` that somebody has it. The file is created where there is none, and keeps what is in it.
+    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(fs4::TryLockError::WouldBlock) => Ok(None),
+            Err(fs4::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Leaves a note in the file, for those who find it locked.
+    pub fn note(&mut self, note: &str) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.rewind()?;
+        self.0.write_all(note.as_bytes())
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing alone does not free it while a process that is just being started still has our files.
+        if let Err(error) = fs4::FileExt::unlock(&self.0) {
+            tracing::warn!(%error, "a lock could not be freed");
+        }
+    }
+}
+
 fn write_and_rename(unfinished: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = create_with_mode(unfinished, mode)?;
     file.write_all(bytes)?;
@@ -61,7 +100,10 @@ fn write_and_rename(unfinished: &Path, path: &Path, bytes: &[u8], mode: u32) -> 
 }
 
 fn unfinished(path: &Path) -> io::Result<PathBuf> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    let mut name = path
+        .file_name()
+        .ok_or(io::ErrorKind::InvalidInput)?
+        .to_owned();
     name.push(UNFINISHED);
     Ok(path.with_file_name(name))
 }
@@ -77,7 +119,11 @@ fn parent(path: &Path) -> &Path {
 #[cfg(unix)]
 fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
 }
 
 #[cfg(not(unix))]

@@ -39,7 +39,13 @@ pub trait Store: Send + Sync + 'static {
     /// A page of the rows whose keys begin with `prefix`, in the order of their keys, from the first one behind `after` on.
     /// A page is as of one moment and has at most `limit`, [`SCAN_MAX_ROWS`] or (about) [`SCAN_MAX_BYTES`]; only an empty
     /// page is the end. The next page is `scan` again with the last key as `after`.
-    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError>;
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
 
     /// Hands over a batch; it is carried out whether or not the answer is awaited. While the queue to the disk is full this
     /// blocks the calling thread, for about one write; the writer depends on nobody, so it always goes on.
@@ -61,7 +67,10 @@ impl Db {
     /// Opens the database in that directory, and creates it where there is none. Replays the journal, so it may take a second
     /// after a crash.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(disk::Disk::open(directory, disk::Options::default())?)))
+        Ok(Self(Arc::new(disk::Disk::open(
+            directory,
+            disk::Options::default(),
+        )?)))
     }
 
     /// An empty database that is forgotten with its last handle.

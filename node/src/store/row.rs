@@ -31,13 +31,22 @@ impl Db {
     /// The row of that key.
     pub fn row<R: Row>(&self, key: impl AsRef<[u8]>) -> Result<Option<R>, StoreError> {
         let key = key.as_ref();
-        self.get(R::TABLE, key)?.map(|value| parse(key, &value)).transpose()
+        self.get(R::TABLE, key)?
+            .map(|value| parse(key, &value))
+            .transpose()
     }
 
     /// All rows whose key begins with `prefix`, in order, fetched page by page. A row that is changed meanwhile
     /// is seen as it was or as it is.
     pub fn rows<R: Row>(&self, prefix: impl AsRef<[u8]>) -> Rows<'_, R> {
-        Rows { db: self, prefix: prefix.as_ref().to_vec(), after: None, page: Vec::new().into_iter(), ended: false, row: PhantomData }
+        Rows {
+            db: self,
+            prefix: prefix.as_ref().to_vec(),
+            after: None,
+            page: Vec::new().into_iter(),
+            ended: false,
+            row: PhantomData,
+        }
     }
 }
 
@@ -56,7 +65,10 @@ impl<R: Row> Iterator for Rows<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 && !self.ended {
-            match self.db.scan(R::TABLE, &self.prefix, self.after.as_deref(), SCAN_MAX_ROWS) {
+            match self
+                .db
+                .scan(R::TABLE, &self.prefix, self.after.as_deref(), SCAN_MAX_ROWS)
+            {
                 Ok(page) => self.page = page.into_iter(),
                 Err(error) => {
                     self.ended = true;

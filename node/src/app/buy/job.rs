@@ -110,7 +110,7 @@ impl Node {
         let mut patience = PATIENCE.iter();
         loop {
             if job.is_complete() {
-                return self.complete(&job).await;
+                return self.put_in_place(&job).await;
             }
             let before = lock(&job.state).have.len();
             let row = self.row_of(id)?;
@@ -218,7 +218,7 @@ impl Node {
     }
 
     /// Puts the finished file in its place, durably.
-    async fn complete(&self, job: &Job) -> Result<(), Trouble> {
+    async fn put_in_place(&self, job: &Job) -> Result<(), Trouble> {
         let row = self.row_of(job.id)?;
         let (partial, file) = (self.partial(job.id), Arc::clone(&job.file));
         let target = super::unused(std::path::Path::new(&*row.output));
@@ -233,21 +233,19 @@ impl Node {
 
     /// The tab of a vendor in a download, opened durably before anything is paid on it.
     pub(super) async fn tab_of(&self, id: u64, vendor: Vendor, price: Coins) -> Result<(usize, TabRow), Trouble> {
-        let (at, tab, row) = {
-            let mut all = lock(&self.0.downloads.all);
-            let download = all.get_mut(&id).ok_or_else(|| super::no_download(id))?;
-            let tabs = &mut download.row.tabs;
-            if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
-                return Ok((at, tabs[at].clone()));
+        let tabs = self.row_of(id)?.tabs;
+        if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
+            return Ok((at, tabs[at].clone()));
+        }
+        let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
+        let mut at = Err(Trouble::NoVendor);
+        let commit = self.change_row(id, |row| {
+            if row.tabs.push(tab.clone()).is_ok() {
+                at = Ok(row.tabs.len() - 1);
             }
-            let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
-            tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
-            (tabs.len() - 1, tab, download.row.clone())
-        };
-        let mut batch = crate::store::Batch::new();
-        row.put(&mut batch);
-        self.db().commit(batch).await?;
-        Ok((at, tab))
+        })?;
+        commit.await?;
+        Ok((at?, tab))
     }
 }
 

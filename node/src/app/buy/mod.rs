@@ -10,7 +10,7 @@ mod sale;
 use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
 use super::{Node, Trouble, lock};
 use crate::clock;
-use crate::store::Batch;
+use crate::store::{Batch, Commit};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
 use netpay_core::content::link::Link;
@@ -290,21 +290,23 @@ impl Node {
 
     /// Changes where a download stands, durably, and tells whoever watches.
     async fn set_state(&self, id: u64, state: DownloadState, error: Option<ErrorView>) -> Result<(), Trouble> {
-        let row = {
-            let mut all = lock(&self.0.downloads.all);
-            let download = all.get_mut(&id).ok_or_else(|| no_download(id))?;
-            download.row.state = state;
-            download.row.clone()
-        };
-        let mut batch = Batch::new();
-        row.put(&mut batch);
-        self.db().commit(batch).await?;
+        self.change_row(id, |row| row.state = state)?.await?;
         self.show(id, |view| {
             view.state = state;
             view.error = error;
             view.rate = 0;
         });
         Ok(())
+    }
+
+    /// Changes a download's row, and hands it to the store while it is held: rows reach the disk in order.
+    fn change_row(&self, id: u64, change: impl FnOnce(&mut DownloadRow)) -> Result<Commit, Trouble> {
+        let mut all = lock(&self.0.downloads.all);
+        let download = all.get_mut(&id).ok_or_else(|| no_download(id))?;
+        change(&mut download.row);
+        let mut batch = Batch::new();
+        download.row.put(&mut batch);
+        Ok(self.db().commit(batch))
     }
 
     /// Changes what watchers see.

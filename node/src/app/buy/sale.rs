@@ -9,7 +9,7 @@ use crate::app::pipe::{self, Step};
 use crate::app::{Trouble, lock};
 use crate::clock;
 use crate::overlay::{Protocol, Stream};
-use crate::store::Batch;
+use crate::store::{Batch, Commit};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Wire};
 use netpay_core::content::listing::Listing;
@@ -99,7 +99,8 @@ impl Sale {
         let (to_inbox, inbox) = mpsc::channel(AHEAD);
         let (outbox, steps) = mpsc::channel(OUTBOX);
         tokio::spawn(read(reader, to_inbox));
-        tokio::spawn(pipe::write(node.db().clone(), writer, steps));
+        tokio::spawn(pipe::write(writer, steps));
+        let shown = (Instant::now(), lock(&job.state).have_bytes);
         Ok(Self {
             buyer: Buyer::new(purchase, vendor, fresh),
             vendor,
@@ -111,7 +112,7 @@ impl Sale {
             fresh: Vec::new(),
             finishing: false,
             over: None,
-            shown: (Instant::now(), lock(&job.state).have_bytes),
+            shown,
             job,
         })
     }
@@ -229,7 +230,8 @@ impl Sale {
         let mut out = Vec::new();
         let mut batch = Batch::new();
         let paid_before = self.buyer.paid();
-        if self.price > Coins::ZERO {
+        // The rows go to the store while the wallet is held, so that they reach the disk in order.
+        let commit = if self.price > Coins::ZERO {
             node.purse(|purse| {
                 for input in inputs {
                     self.buyer.handle(now, input, &mut purse.wallet, &mut out);
@@ -240,14 +242,15 @@ impl Sale {
                         purse.rows(changes, &mut batch);
                     }
                 }
-            })?;
+                self.commit(paid_before, batch)
+            })?
         } else {
             let mut nothing = netpay_core::wallet::Wallet::new(node.network(), node.broker_key(), [0; 32]);
             inputs.into_iter().for_each(|input| self.buyer.handle(now, input, &mut nothing, &mut out));
-        }
-        self.rows(paid_before, &mut batch);
-        if !batch.is_empty() {
-            self.send(Step::Commit(batch)).await?;
+            self.commit(paid_before, batch)
+        };
+        if let Some(commit) = commit {
+            self.send(Step::Commit(commit)).await?;
         }
         for output in out {
             match output {
@@ -290,26 +293,25 @@ impl Sale {
         inputs.push(Input::Finish { keep_open: self.job.node.row_of(self.job.id).is_ok_and(|row| row.keep_open) });
     }
 
-    /// The rows of units verified and of what was paid on the tab.
-    fn rows(&mut self, paid_before: Coins, batch: &mut Batch) {
+    /// Adds the rows of units verified and of what was paid on the tab, and hands all to the store.
+    fn commit(&mut self, paid_before: Coins, mut batch: Batch) -> Option<Commit> {
         for unit in self.fresh.drain(..) {
-            rows::put_unit(batch, self.job.id, unit, self.tab);
+            rows::put_unit(&mut batch, self.job.id, unit, self.tab);
         }
         let paid = self.buyer.paid();
-        if paid == paid_before {
-            return;
-        }
-        let mut all = lock(&self.job.node.0.downloads.all);
-        if let Some(download) = all.get_mut(&self.job.id) {
+        let node = &self.job.node;
+        let mut all = lock(&node.0.downloads.all);
+        if let Some(download) = all.get_mut(&self.job.id).filter(|_| paid != paid_before) {
             let mut tabs = std::mem::take(&mut download.row.tabs).into_vec();
             if let Some(tab) = tabs.get_mut(self.tab) {
                 tab.paid = paid;
             }
             download.row.tabs = List::first_of(tabs);
-            download.row.put(batch);
+            download.row.put(&mut batch);
             let total = download.row.tabs.iter().map(|tab| tab.paid.0).sum();
             download.view.send_modify(|view| view.paid = total);
         }
+        (!batch.is_empty()).then(|| node.db().commit(batch))
     }
 
     fn note(&self, message: &ToBuyer) {

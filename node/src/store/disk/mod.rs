@@ -29,7 +29,8 @@ use self::journal::{Found, Journal, Medium, NotCreated, RealMedium};
 use self::queue::{Job, Queue};
 use self::tree::Tree;
 use self::writer::Writer;
-use super::{Batch, Commit, Page, Store, StoreError, Table, files};
+use super::files::{self, FileLock};
+use super::{Batch, Commit, Page, Store, StoreError, Table};
 
 /// A journal of this size is followed by a checkpoint.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
@@ -59,7 +60,13 @@ impl Default for Options {
 /// See the module.
 pub(super) struct Disk {
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    writer: Mutex<Option<Running>>,
+}
+
+/// The writer, and the lock that it is protected by until it has ended.
+struct Running {
+    thread: JoinHandle<Result<(), StoreError>>,
+    _lock: FileLock,
 }
 
 /// What the writer and its callers share.
@@ -74,7 +81,11 @@ struct Shared {
 impl Disk {
     /// Opens or creates the database in that directory.
     pub fn open(directory: &Path, options: Options) -> Result<Self, StoreError> {
-        files::create_dir_durably(directory).map_err(|e| StoreError::io("creating", directory, e))?;
+        files::create_dir_durably(directory)
+            .map_err(|e| StoreError::io("creating", directory, e))?;
+        let lock = directory.join("lock");
+        let lock = FileLock::take(&lock).map_err(|e| StoreError::io("locking", &lock, e))?;
+        let lock = lock.ok_or_else(|| StoreError::InUse(directory.to_owned()))?;
         let tree = Arc::new(Tree::open(&directory.join("sled"))?);
         let journal = recover(directory, &tree, &*options.medium)?;
         journal::remove_others(directory, journal.path())?;
@@ -88,7 +99,13 @@ impl Disk {
             .name("store".into())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::io("starting the writer of", directory, e))?;
-        Ok(Self { shared, writer: Mutex::new(Some(thread)) })
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(Running {
+                thread,
+                _lock: lock,
+            })),
+        })
     }
 }
 
@@ -97,7 +114,13 @@ impl Store for Disk {
         self.shared.tree()?.get(table, key)
     }
 
-    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
         self.shared.tree()?.scan(table, prefix, after, limit)
     }
 
@@ -109,7 +132,12 @@ impl Store for Disk {
         let (answer, commit) = Commit::pending();
         match self.shared.queue.push(Job { bytes, answer }) {
             Ok(()) => commit,
-            Err(_) => Commit::known(Err(self.shared.stopped.get().cloned().unwrap_or(StoreError::Closed))),
+            Err(_) => Commit::known(Err(self
+                .shared
+                .stopped
+                .get()
+                .cloned()
+                .unwrap_or(StoreError::Closed))),
         }
     }
 
@@ -117,12 +145,16 @@ impl Store for Disk {
         self.shared.queue.close();
         // Held while joining, so that a second caller returns no earlier than the first.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match writer.take() {
-            // A panic of the writer has been recorded as the reason to stop.
-            Some(thread) => thread.join().unwrap_or(Ok(())),
-            None => Ok(()),
+        let Some(Running { thread, _lock }) = writer.take() else {
+            return Ok(());
         };
-        self.shared.tree.write().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic of the writer has been recorded as the reason to stop.
+        let result = thread.join().unwrap_or(Ok(()));
+        self.shared
+            .tree
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match self.shared.stopped.get() {
             Some(error) => Err(error.clone()),
             None => result,
@@ -143,12 +175,19 @@ impl Shared {
         if let Some(error) = self.stopped.get() {
             return Err(error.clone());
         }
-        self.tree.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
+        self.tree
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(StoreError::Closed)
     }
 
     /// Ends everything: what waits, what comes, and reads, which could see half of a group.
     fn stop(&self, why: String) -> StoreError {
-        let error = self.stopped.get_or_init(|| StoreError::Stopped(why)).clone();
+        let error = self
+            .stopped
+            .get_or_init(|| StoreError::Stopped(why))
+            .clone();
         tracing::error!(%error, "the database has stopped");
         self.queue.close();
         error
@@ -162,7 +201,10 @@ fn recover(directory: &Path, tree: &Tree, medium: &dyn Medium) -> Result<Journal
         // A crash while creating leaves no journal, but no group in sled either.
         return match applied {
             None => Journal::create(medium, directory, 0).map_err(NotCreated::into_error),
-            Some(_) => Err(StoreError::Corrupt(format!("{} has data but no journal", directory.display()))),
+            Some(_) => Err(StoreError::Corrupt(format!(
+                "{} has data but no journal",
+                directory.display()
+            ))),
         };
     };
     let applied = applied.unwrap_or(0);

@@ -6,18 +6,26 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::store::batch::{Op, ops};
 use crate::store::files;
-use crate::store::{KEY_MAX, Page, SCAN_MAX_BYTES, SCAN_MAX_ROWS, StoreError, TABLE_NAME_MAX, Table};
+use crate::store::{
+    KEY_MAX, Page, SCAN_MAX_BYTES, SCAN_MAX_ROWS, StoreError, TABLE_NAME_MAX, Table,
+};
 
 /// sled's page cache. The operating system caches the file as well; a peer at rest is to stay small.
-const CACHE_BYTES: u64 = 8 << 20;
+const CACHE_BYTES: u64 = 4 << 20;
 /// sled's own default, stated because [`PIECE_MAX`] follows from it.
 const SEGMENT_BYTES: usize = 512 << 10;
+/// How often sled is asked again for its lock, and how long after each time. Its threads let go of a database a moment after
+/// its last handle is gone; who holds our own lock has nobody else to fear.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// Longer values are cut into pieces of this.
 const PIECE_MAX: usize = 4 << 10;
 
@@ -51,7 +59,7 @@ pub(super) struct Tree {
 type Tables = BTreeMap<String, sled::Tree>;
 
 impl Tree {
-    /// Opens sled in that directory, or creates it.
+    /// Opens sled in that directory, or creates it. The caller holds the lock of the database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let config = sled::Config::new()
             .path(path)
@@ -59,7 +67,7 @@ impl Tree {
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
-        let db = config.open().map_err(|e| open_error(path, e))?;
+        let db = open_patiently(&config).map_err(|e| open_error(path, e))?;
         let tree = |name: &[u8]| db.open_tree(name).map_err(|e| open_error(path, e));
         let mut tables = Tables::new();
         for name in db.tree_names() {
@@ -70,7 +78,13 @@ impl Tree {
             }
         }
         let (meta, pieces) = (tree(META.as_bytes())?, tree(PIECES.as_bytes())?);
-        Ok(Self { path: path.to_owned(), meta, pieces, tables: RwLock::new(tables), db })
+        Ok(Self {
+            path: path.to_owned(),
+            meta,
+            pieces,
+            tables: RwLock::new(tables),
+            db,
+        })
     }
 
     /// The number of the group that was applied last; `None` in a new one.
@@ -78,7 +92,10 @@ impl Tree {
         let Some(row) = self.meta.get(APPLIED).map_err(|e| self.error(e))? else {
             return Ok(None);
         };
-        let number = row.as_ref().try_into().map_err(|_| self.damaged("the row of the last group"))?;
+        let number = row
+            .as_ref()
+            .try_into()
+            .map_err(|_| self.damaged("the row of the last group"))?;
         Ok(Some(u64::from_be_bytes(number)))
     }
 
@@ -101,7 +118,9 @@ impl Tree {
             };
             self.change(rows, Op { table, key, value })?;
         }
-        self.meta.insert(APPLIED, &group.to_be_bytes()).map_err(|e| self.error(e))?;
+        self.meta
+            .insert(APPLIED, &group.to_be_bytes())
+            .map_err(|e| self.error(e))?;
         Ok(())
     }
 
@@ -118,7 +137,13 @@ impl Tree {
     }
 
     /// A page of rows; see [`crate::store::Store::scan`].
-    pub fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+    pub fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         let Some(rows) = tables.get(table.name()) else {
             return Ok(Page::new());
@@ -129,7 +154,10 @@ impl Tree {
         };
         let mut page = Page::new();
         let mut bytes = 0;
-        for row in rows.range::<&[u8], _>((start, Bound::Unbounded)).take(limit.min(SCAN_MAX_ROWS)) {
+        for row in rows
+            .range::<&[u8], _>((start, Bound::Unbounded))
+            .take(limit.min(SCAN_MAX_ROWS))
+        {
             let (key, stored) = row.map_err(|e| self.error(e))?;
             if !key.starts_with(prefix) || bytes >= SCAN_MAX_BYTES {
                 break;
@@ -144,10 +172,16 @@ impl Tree {
     /// Makes everything applied durable without the journal.
     pub fn make_durable(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|e| self.error(e))?;
-        for entry in fs::read_dir(&self.path).map_err(|e| StoreError::io("listing", &self.path, e))? {
-            let path = entry.map_err(|e| StoreError::io("listing", &self.path, e))?.path();
+        for entry in
+            fs::read_dir(&self.path).map_err(|e| StoreError::io("listing", &self.path, e))?
+        {
+            let path = entry
+                .map_err(|e| StoreError::io("listing", &self.path, e))?
+                .path();
             if path.is_file() {
-                File::open(&path).and_then(|file| file.sync_data()).map_err(|e| StoreError::io("syncing", &path, e))?;
+                File::open(&path)
+                    .and_then(|file| file.sync_data())
+                    .map_err(|e| StoreError::io("syncing", &path, e))?;
             }
         }
         files::sync_dir(&self.path).map_err(|e| StoreError::io("syncing", &self.path, e))
@@ -161,13 +195,20 @@ impl Tree {
                     Some(value) => rows.insert(key, whole(value)),
                     None => rows.remove(key),
                 };
-                return self.drop_pieces(table, key, pieces_of(old.map_err(|e| self.error(e))?.as_deref()), 0);
+                return self.drop_pieces(
+                    table,
+                    key,
+                    pieces_of(old.map_err(|e| self.error(e))?.as_deref()),
+                    0,
+                );
             }
             Some(_) => pieces_of(rows.get(key).map_err(|e| self.error(e))?.as_deref()),
         };
         let value = value.unwrap_or_default();
         for (index, piece) in value.chunks(PIECE_MAX).enumerate() {
-            self.pieces.insert(piece_key(table, key, index), piece).map_err(|e| self.error(e))?;
+            self.pieces
+                .insert(piece_key(table, key, index), piece)
+                .map_err(|e| self.error(e))?;
         }
         let mut head = vec![IN_PIECES];
         head.extend_from_slice(&(value.len() as u32).to_le_bytes());
@@ -175,9 +216,17 @@ impl Tree {
         self.drop_pieces(table, key, old_pieces, value.len().div_ceil(PIECE_MAX))
     }
 
-    fn drop_pieces(&self, table: &str, key: &[u8], had: usize, has: usize) -> Result<(), StoreError> {
+    fn drop_pieces(
+        &self,
+        table: &str,
+        key: &[u8],
+        had: usize,
+        has: usize,
+    ) -> Result<(), StoreError> {
         for index in has..had {
-            self.pieces.remove(piece_key(table, key, index)).map_err(|e| self.error(e))?;
+            self.pieces
+                .remove(piece_key(table, key, index))
+                .map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -186,13 +235,23 @@ impl Tree {
         match stored.split_first() {
             Some((&WHOLE, value)) => Ok(value.to_vec()),
             Some((&IN_PIECES, length)) => {
-                let length = length.try_into().map(u32::from_le_bytes).map_err(|_| self.damaged("a row"))? as usize;
+                let length = length
+                    .try_into()
+                    .map(u32::from_le_bytes)
+                    .map_err(|_| self.damaged("a row"))? as usize;
                 let mut value = Vec::with_capacity(length);
                 for index in 0..length.div_ceil(PIECE_MAX) {
-                    let piece = self.pieces.get(piece_key(table, key, index)).map_err(|e| self.error(e))?;
+                    let piece = self
+                        .pieces
+                        .get(piece_key(table, key, index))
+                        .map_err(|e| self.error(e))?;
                     value.extend_from_slice(&piece.ok_or_else(|| self.damaged("a long row"))?);
                 }
-                if value.len() == length { Ok(value) } else { Err(self.damaged("a long row")) }
+                if value.len() == length {
+                    Ok(value)
+                } else {
+                    Err(self.damaged("a long row"))
+                }
             }
             _ => Err(self.damaged("a row")),
         }
@@ -206,7 +265,10 @@ impl Tree {
     }
 
     fn damaged(&self, what: &str) -> StoreError {
-        StoreError::Corrupt(format!("{}: {what} is not in the form it was written", self.path.display()))
+        StoreError::Corrupt(format!(
+            "{}: {what} is not in the form it was written",
+            self.path.display()
+        ))
     }
 }
 
@@ -220,7 +282,9 @@ fn whole(value: &[u8]) -> Vec<u8> {
 /// How many pieces belong to what is stored.
 fn pieces_of(stored: Option<&[u8]>) -> usize {
     match stored.and_then(<[u8]>::split_first) {
-        Some((&IN_PIECES, length)) => length.try_into().map_or(0, |length| (u32::from_le_bytes(length) as usize).div_ceil(PIECE_MAX)),
+        Some((&IN_PIECES, length)) => length.try_into().map_or(0, |length| {
+            (u32::from_le_bytes(length) as usize).div_ceil(PIECE_MAX)
+        }),
         _ => 0,
     }
 }
@@ -229,11 +293,25 @@ fn piece_key(table: &str, key: &[u8], index: usize) -> Vec<u8> {
     [table.as_bytes(), &[0], key, &(index as u32).to_be_bytes()].concat()
 }
 
-/// sled says in words only that somebody else has the file.
+fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 1..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    config.open()
+}
+
 fn open_error(path: &Path, error: sled::Error) -> StoreError {
     match error {
-        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => StoreError::InUse(path.to_owned()),
+        sled::Error::Io(error) if is_locked(&error) => StoreError::InUse(path.to_owned()),
         sled::Error::Io(error) => StoreError::io("opening", path, error),
         other => StoreError::Corrupt(format!("{}: {other}", path.display())),
     }
+}
+
+/// sled says in words only that somebody else has the file.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }

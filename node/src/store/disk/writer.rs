@@ -27,8 +27,21 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer that goes on with that journal.
-    pub fn new(directory: &Path, options: Options, journal: Journal, tree: Arc<Tree>, shared: Arc<Shared>) -> Self {
-        Self { directory: directory.to_owned(), options, journal, tree, shared, read_only: None }
+    pub fn new(
+        directory: &Path,
+        options: Options,
+        journal: Journal,
+        tree: Arc<Tree>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            options,
+            journal,
+            tree,
+            shared,
+            read_only: None,
+        }
     }
 
     /// Runs until the queue is closed and empty.
@@ -48,7 +61,11 @@ impl Writer {
             }
         }
         // So that the next open has nothing to replay.
-        if self.is_sound() && self.journal.used() > 0 && self.options.checkpoint_on_close { self.checkpoint() } else { Ok(()) }
+        if self.is_sound() && self.journal.used() > 0 && self.options.checkpoint_on_close {
+            self.checkpoint()
+        } else {
+            Ok(())
+        }
     }
 
     fn write(&mut self, group: &[Job]) -> Result<(), StoreError> {
@@ -62,7 +79,10 @@ impl Writer {
             self.checkpoint()?;
         }
         self.check_room()?;
-        let number = match self.journal.append(group.iter().map(|job| job.bytes.as_slice())) {
+        let number = match self
+            .journal
+            .append(group.iter().map(|job| job.bytes.as_slice()))
+        {
             Ok(number) => number,
             Err(AppendError::Undone(error)) => {
                 tracing::warn!(%error, "a group of commits failed");
@@ -74,7 +94,9 @@ impl Writer {
             }
         };
         // From here on the group is durable and will be there after the next open, whatever happens now.
-        self.tree.apply(number, self.journal.last_changes()).map_err(|error| self.shared.stop(error.to_string()))?;
+        self.tree
+            .apply(number, self.journal.last_changes())
+            .map_err(|error| self.shared.stop(error.to_string()))?;
         self.journal.trim(RECORD_KEEP);
         Ok(())
     }
@@ -82,14 +104,15 @@ impl Writer {
     /// Moves the truth from the journal into sled and begins a new journal. Each step leaves a state that opens.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.tree.make_durable()?;
-        self.journal = match Journal::create(&*self.options.medium, &self.directory, self.journal.group()) {
-            Ok(journal) => journal,
-            Err(NotCreated::Undone(error)) => return Err(error),
-            Err(NotCreated::InTheWay(why)) => {
-                tracing::error!(why, "the database is read-only from now on");
-                return Err(self.read_only.insert(StoreError::ReadOnly(why)).clone());
-            }
-        };
+        self.journal =
+            match Journal::create(&*self.options.medium, &self.directory, self.journal.group()) {
+                Ok(journal) => journal,
+                Err(NotCreated::Undone(error)) => return Err(error),
+                Err(NotCreated::InTheWay(why)) => {
+                    tracing::error!(why, "the database is read-only from now on");
+                    return Err(self.read_only.insert(StoreError::ReadOnly(why)).clone());
+                }
+            };
         if let Err(error) = journal::remove_others(&self.directory, self.journal.path()) {
             tracing::warn!(%error, "an old journal could not be removed; the next checkpoint tries again");
         }
@@ -104,7 +127,11 @@ impl Writer {
     fn check_room(&self) -> Result<(), StoreError> {
         // Where it cannot be asked for, the write itself will tell.
         match rustix::fs::statvfs(&self.directory) {
-            Ok(stat) if stat.f_bavail.saturating_mul(stat.f_frsize) < self.options.reserve_bytes => Err(StoreError::Full),
+            Ok(stat)
+                if stat.f_bavail.saturating_mul(stat.f_frsize) < self.options.reserve_bytes =>
+            {
+                Err(StoreError::Full)
+            }
             _ => Ok(()),
         }
     }
