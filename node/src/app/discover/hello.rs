@@ -38,7 +38,8 @@ pub async fn run(node: Node) {
 
 async fn greet(node: &Node) {
     let mut events = node.overlay().events();
-    let connected = |node: &Node| node.overlay().connected().into_iter().map(|peer| peer.node).take(MAX_WAITING);
+    let connected =
+        |node: &Node| node.overlay().connected().into_iter().map(|peer| peer.node).take(MAX_WAITING);
     let mut waiting: BTreeSet<PublicKey> = connected(node).collect();
     let mut running = FuturesUnordered::new();
     loop {
@@ -150,7 +151,11 @@ impl Node {
     ///
     /// # Errors
     /// If there are too few and it does not answer.
-    pub(in crate::app) async fn sellers(&self, vendor: PublicKey, count: usize) -> Result<Vec<Seller>, Trouble> {
+    pub(in crate::app) async fn sellers(
+        &self,
+        vendor: PublicKey,
+        count: usize,
+    ) -> Result<Vec<Seller>, Trouble> {
         let count = count.min(MAX_TAGS);
         for _ in 0..TRIES {
             if let Some(sellers) = self.0.contacts.take(&vendor, count) {
