@@ -70,7 +70,7 @@ fn a_message_above_its_limit_is_refused_unread() {
 #[test]
 fn a_list_length_or_a_tag_written_anywhere_is_refused_or_meant() {
     for sample in &*SAMPLES {
-        for at in 1..sample.bytes.len() {
+        for at in (1..sample.bytes.len()).step_by(1 + sample.bytes.len() / 300) {
             for lie in [1 << 16, 1 << 32, u64::MAX] {
                 let mut bytes = sample.bytes.clone();
                 for (byte, lie) in bytes[at..].iter_mut().zip(u64::to_le_bytes(lie)) {
@@ -85,7 +85,7 @@ fn a_list_length_or_a_tag_written_anywhere_is_refused_or_meant() {
 #[test]
 fn a_wrong_byte_anywhere_is_refused_or_meant() {
     for sample in &*SAMPLES {
-        for at in 1..sample.bytes.len() {
+        for at in (1..sample.bytes.len()).step_by(1 + sample.bytes.len() / 300) {
             for wrong in [0, 1, 2, 255] {
                 let mut bytes = sample.bytes.clone();
                 bytes[at] = wrong;
