@@ -251,12 +251,14 @@ fn rows() -> Vec<Sample> {
         close: Some(close().wire()),
         open_certificate: None,
         close_certificate: Some(certificate(close().hash())),
+        redeemed: false,
     };
     let kept: Kept = kept.expect("accepted");
     let tab = Tab {
         paid: Coins(5),
         charged: Coins(4),
         spans: List::first_of([Span { first: 0, count: 2 }, Span { first: 7, count: 1 }]),
+        unpaid: List::first_of([Coins(6)]),
         used: NOW,
     };
     vec![sample("row_kept", &kept), sample("row_chain", &row), sample("row_segment", &segment), sample("row_tab", &tab)]
