@@ -253,9 +253,11 @@ fn take_open(next: &mut Kept, line: &Line, open: &Signed<Open>, now: Time) -> Re
         return refused(WhyRefused::RateLimited);
     }
     match next.segments.iter().next_back() {
-        // A first Open, or a certified one that a newly chosen reader adopts as it stands.
         None => {}
         Some((newest, _)) if open.j < *newest => return Err(Verdict::Stale),
+        // Whatever this witness missed: q members acked this Open and so its ancestors, hence no other of their
+        // numbers can be certified any more. Refusing it would lose this witness to the chain for good.
+        Some(_) if line.base.as_ref().is_some_and(|(base, _)| base.open.hash() == open.hash()) => {}
         Some((newest, kept)) if newest.next() == open.j => {
             if open.prev != kept.hash {
                 return refused(WhyRefused::Behind);
