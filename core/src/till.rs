@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 pub const BLOCK_FOR: u64 = MINUTE;
 /// The most segments held in memory: those still open or not yet certified.
 pub const MAX_HELD: usize = 16_384;
+/// Unpaid units that may be on their way at most.
+pub const MAX_UNPAID: usize = 64;
 /// The most stretches of units one tab remembers.
 pub const MAX_TAB_SPANS: usize = 256;
 
@@ -72,6 +74,9 @@ pub enum TillError {
     /// The same tag in a second chain.
     #[error("the holder tag was used in another chain")]
     TagReused,
+    /// The Open binds the terms of fair mode: a claim would need keys that a plain sale never makes.
+    #[error("the segment was opened for fair mode, which is not sold here")]
+    Fair,
 }
 
 /// One segment in the till.
@@ -86,6 +91,8 @@ pub struct Held {
     open_certificate: Option<Certificate>,
     /// A certificate of the Close: the claim is final at once.
     close_certificate: Option<Certificate>,
+    /// It was paid out. It is remembered while its chain can be spent, or its Open could be shown again as new.
+    redeemed: bool,
 }
 
 /// A segment as it is stored.
@@ -109,6 +116,8 @@ pub struct SegmentRow {
     pub open_certificate: Option<Certificate>,
     /// Of C_j.
     pub close_certificate: Option<Certificate>,
+    /// Whether it was paid out.
+    pub redeemed: bool,
 }
 
 impl Wire for SegmentRow {
@@ -124,6 +133,9 @@ pub struct Tab {
     pub charged: Coins,
     /// The units charged, in ascending stretches.
     pub spans: List<Span, MAX_TAB_SPANS>,
+    /// Of the units sent ahead of their payment: what had been charged in all with each. It outlives the
+    /// stream, or a break would be worth as many unpaid units as trust allows.
+    pub unpaid: List<Coins, MAX_UNPAID>,
     /// When it was last used.
     pub used: Time,
 }
@@ -134,7 +146,7 @@ impl Wire for Tab {
 
 impl Tab {
     fn new(now: Time) -> Self {
-        Self { paid: Coins::ZERO, charged: Coins::ZERO, spans: List::new(), used: now }
+        Self { paid: Coins::ZERO, charged: Coins::ZERO, spans: List::new(), unpaid: List::new(), used: now }
     }
 
     /// Whether this unit was charged already.
@@ -143,12 +155,37 @@ impl Tab {
         self.spans.iter().any(|span| span.first <= unit && unit - span.first < span.count)
     }
 
+    /// Units charged and paid, as far as they are remembered.
+    fn paid_units(&self) -> usize {
+        let units = self.spans.iter().fold(0u64, |sum, span| sum.saturating_add(span.count));
+        usize::try_from(units).unwrap_or(usize::MAX).saturating_sub(self.unpaid.len())
+    }
+
+    /// Whether a unit of this price may be sent: it was charged before, is paid already, or trust reaches
+    /// further than the units that stand unpaid.
+    #[must_use]
+    pub fn may_charge(&self, unit: u64, price: Coins) -> bool {
+        let after = self.charged.saturating_add(price);
+        self.has(unit) || after <= self.paid || self.unpaid.len() < self.paid_units().min(MAX_UNPAID)
+    }
+
+    /// Counts coins, and which of the unpaid units they pay.
+    fn pay(&mut self, coins: Coins) {
+        self.paid = self.paid.saturating_add(coins);
+        let paid = self.paid;
+        self.unpaid = List::first_of(self.unpaid.iter().copied().filter(|charged| *charged > paid));
+    }
+
     /// Charges a unit, once. Returns whether it was new.
     pub fn charge(&mut self, unit: u64, price: Coins) -> bool {
         if self.has(unit) {
             return false;
         }
         self.charged = self.charged.saturating_add(price);
+        if self.charged > self.paid {
+            // Nothing is sent beyond what may stand unpaid (`may_charge`).
+            let _ = self.unpaid.push(self.charged);
+        }
         let mut spans = std::mem::take(&mut self.spans).into_vec();
         let at = spans.partition_point(|span| span.first <= unit);
         spans.insert(at, Span { first: unit, count: 1 });
@@ -227,7 +264,8 @@ impl Till {
         meter.restore(row.index, row.release);
         let key = (open.chain, open.j);
         let (open_certificate, close_certificate) = (row.open_certificate, row.close_certificate);
-        let held = Held { touchstone, open, tag: row.tag, meter, close, open_certificate, close_certificate };
+        let (tag, redeemed) = (row.tag, row.redeemed);
+        let held = Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed };
         self.held.insert(key, held);
         Ok(())
     }
@@ -267,6 +305,7 @@ impl Till {
             close: held.close.as_ref().map(Signed::wire),
             open_certificate: held.open_certificate.clone(),
             close_certificate: held.close_certificate.clone(),
+            redeemed: held.redeemed,
         })
     }
 
@@ -321,7 +360,10 @@ impl Till {
         }
         let new = ours.into_iter().filter(|s| !self.held.contains_key(&(chain, s.open.j)) && s.close.is_none());
         let new: Vec<Signed<Open>> = new.map(|segment| segment.open.clone()).collect();
-        if self.held.len() + new.len() > MAX_HELD {
+        if new.iter().any(|open| open.fair.is_some()) {
+            return Err(TillError::Fair);
+        }
+        if self.all().count() + new.len() > MAX_HELD {
             return Err(TillError::Full);
         }
         let mut changes: Vec<TillChange> = new.into_iter().map(|open| self.hold(line, open, tag)).collect();
@@ -336,8 +378,16 @@ impl Till {
         let (chain, j) = (open.chain, open.j);
         let meter = Meter::new(&open, self.anchor(&chain, open.start, line.touchstone.root));
         let touchstone = line.touchstone.clone();
-        let held =
-            Held { touchstone, open, tag, meter, close: None, open_certificate: None, close_certificate: None };
+        let held = Held {
+            touchstone,
+            open,
+            tag,
+            meter,
+            close: None,
+            open_certificate: None,
+            close_certificate: None,
+            redeemed: false,
+        };
         self.held.insert((chain, j), held);
         TillChange::Segment(chain, j)
     }
@@ -374,23 +424,21 @@ impl Till {
             return Err(TillError::Blocked);
         }
         let held = self.held.get_mut(&(*chain, pay.j)).ok_or(TillError::NotOpen(None))?;
-        if let Some(close) = &held.close {
-            // A payment that was counted before the close is no mistake; a later one is too late.
-            return if pay.index <= held.meter.index() {
-                Ok((Count::ZERO, Vec::new()))
-            } else {
-                Err(TillError::NotOpen(Some(Box::new(close.wire()))))
-            };
-        }
-        if pay.index < held.meter.index() && pay.index > held.open.start {
+        // A payment that was counted before is no mistake, and counts nothing.
+        if held.meter.has_counted(pay) {
             return Ok((Count::ZERO, Vec::new()));
+        }
+        if let Some(close) = &held.close {
+            return Err(TillError::NotOpen(Some(Box::new(close.wire()))));
+        }
+        if held.touchstone.spend_by <= now {
+            return Err(TillError::Expired);
         }
         let gained = held.meter.accept(pay).inspect_err(|_| {
             self.blocked.retain(|_, until| now < *until);
             self.blocked.insert(*chain, now.plus(BLOCK_FOR));
         })?;
-        let row = self.tab_mut(tab, now);
-        row.paid = row.paid.saturating_add(gained.into());
+        self.tab_mut(tab, now).pay(gained.into());
         Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
     }
 
@@ -486,8 +534,8 @@ impl Till {
         for held in self.of_chain(chain).filter(|held| held.lacks_certificate()) {
             let shown = showing.line.segment(held.open.j).is_some();
             match &held.close {
-                None if shown => showing.want.push(held.open.hash()),
-                None => {}
+                // One that the line no longer shows, since a later one is certified, is still kept and acked.
+                None => showing.want.push(held.open.hash()),
                 Some(close) => {
                     if !shown && showing.closes.len() < MAX_CLOSES {
                         showing.closes.push(close.wire());
@@ -517,20 +565,42 @@ impl Till {
         self.held.get(&(*chain, j))
     }
 
-    /// Every segment in memory.
+    /// Every segment not paid out yet.
     pub fn all(&self) -> impl Iterator<Item = &Held> {
-        self.held.values()
+        self.held.values().filter(|held| !held.redeemed)
     }
 
-    /// Takes a segment out of memory: it is closed, certified and stored, or redeemed.
+    /// Notes that a segment was redeemed. Of it remains what refuses its Open and its payments when they are
+    /// shown again.
     pub fn release(&mut self, chain: &ChainId, j: SegmentNo) -> Vec<TillChange> {
-        self.held.remove(&(*chain, j));
-        let last = self.of_chain(chain).next().is_none();
+        if let Some(held) = self.held.get_mut(&(*chain, j)) {
+            held.redeemed = true;
+            (held.open_certificate, held.close_certificate) = (None, None);
+        }
+        let last = self.of_chain(chain).all(|held| held.redeemed);
         if last {
             self.lines.remove(chain);
         }
         let line = last.then_some(TillChange::Line(*chain));
         [Some(TillChange::Segment(*chain, j)), line].into_iter().flatten().collect()
+    }
+
+    /// Forgets the segments of chains that can no longer be spent, as far as nothing is to be redeemed in
+    /// them: their rows are gone.
+    pub fn forget_over(&mut self, now: Time) -> Vec<TillChange> {
+        let is_over = |held: &Held| {
+            now > held.touchstone.spend_by.plus(SPEND_MARGIN) && (held.redeemed || held.paid() == Count::ZERO)
+        };
+        let over: Vec<_> = self.held.iter().filter(|(_, held)| is_over(held)).map(|(key, _)| *key).collect();
+        let mut changes = Vec::new();
+        for (chain, j) in over {
+            self.held.remove(&(chain, j));
+            changes.push(TillChange::Segment(chain, j));
+            if self.of_chain(&chain).next().is_none() && self.lines.remove(&chain).is_some() {
+                changes.push(TillChange::Line(chain));
+            }
+        }
+        changes
     }
 
     /// Coins of this chain that no certificate protects yet.
@@ -590,7 +660,7 @@ impl Held {
     /// Whether no other Open of this number can be certified any more.
     #[must_use]
     pub const fn is_certified(&self) -> bool {
-        self.open_certificate.is_some() || self.close_certificate.is_some()
+        self.redeemed || self.open_certificate.is_some() || self.close_certificate.is_some()
     }
 
     /// The certificate that makes its claim final at once.
@@ -604,7 +674,7 @@ impl Held {
     #[must_use]
     pub fn lacks_certificate(&self) -> bool {
         let certified = if self.close.is_some() { self.close_certificate.is_some() } else { self.is_certified() };
-        !certified && self.meter.paid() > Count::ZERO
+        !certified && !self.redeemed && self.meter.paid() > Count::ZERO
     }
 
     /// Whether `object` is its Open or its Close.

@@ -412,6 +412,7 @@ impl Wallet {
     pub fn retire(&mut self, id: &ChainId) -> Option<WalletChange> {
         let chain = self.chains.get_mut(id)?;
         chain.retired = true;
+        chain.leases.values_mut().for_each(|lease| lease.ended = true);
         Some(WalletChange::Chain(*id))
     }
 }

@@ -114,6 +114,15 @@ impl Meter {
         self.anchor
     }
 
+    /// Whether this payment, or one beyond it, was accepted before. Its release is checked, not just its
+    /// index, which anybody could name.
+    #[must_use]
+    pub fn has_counted(&self, pay: &Pay) -> bool {
+        let (Some(m), Some(below)) = (pay.index.since(self.start), self.index.since(pay.index)) else { return false };
+        let own = self.key.walk_down(self.paid(), &self.release, below);
+        pay.j == self.j && m > Count::ZERO && own == pay.release
+    }
+
     /// Checks a payment and, if it holds, counts it. The same payment again holds and adds nothing.
     ///
     /// # Errors

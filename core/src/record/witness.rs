@@ -132,6 +132,12 @@ impl Kept {
             .any(|segment| segment.is(object))
     }
 
+    /// The segment that the certificate of the base is of.
+    fn base_no(&self) -> Option<SegmentNo> {
+        let object = self.base.as_ref()?.object;
+        self.segments.iter().find(|(_, segment)| segment.is(&object)).map(|(j, _)| *j)
+    }
+
     /// The evidence against the buyer, if there is any.
     #[must_use]
     pub const fn evidence(&self) -> Option<&Evidence> {
@@ -182,12 +188,6 @@ pub fn judge(
         return refuse(WhyRefused::TooYoung);
     }
     let mut next = kept.cloned().unwrap_or_else(|| Kept::new(&line.touchstone));
-    if let Some((base, certificate)) = &line.base {
-        let known = next.segments.get(&base.open.j).is_some_and(|segment| segment.hash == base.open.hash());
-        if known || next.segments.is_empty() {
-            next.base = Some(certificate.clone());
-        }
-    }
     for segment in line.all() {
         match take(&mut next, line, segment, bench.now) {
             Ok(()) => {}
@@ -201,6 +201,12 @@ pub fn judge(
     }
     for close in closes {
         take_older_close(&mut next, close, bench.network);
+    }
+    // A late put of older segments does not take the base back.
+    if let Some((base, certificate)) = &line.base
+        && next.base_no().is_none_or(|known| known <= base.open.j)
+    {
+        next.base = Some(certificate.clone());
     }
     let shown = line.newest().map(|segment| segment.open.j);
     let stale = shown < next.segments.keys().next_back().copied();
@@ -247,9 +253,11 @@ fn take_open(next: &mut Kept, line: &Line, open: &Signed<Open>, now: Time) -> Re
         return refused(WhyRefused::RateLimited);
     }
     match next.segments.iter().next_back() {
-        // A first Open, or a certified one that a newly chosen reader adopts as it stands.
         None => {}
         Some((newest, _)) if open.j < *newest => return Err(Verdict::Stale),
+        // Whatever this witness missed: q members acked this Open and so its ancestors, hence no other of their
+        // numbers can be certified any more. Refusing it would lose this witness to the chain for good.
+        Some(_) if line.base.as_ref().is_some_and(|(base, _)| base.open.hash() == open.hash()) => {}
         Some((newest, kept)) if newest.next() == open.j => {
             if open.prev != kept.hash {
                 return refused(WhyRefused::Behind);

@@ -12,7 +12,7 @@ use crate::wire::hello::HolderTag;
 use crate::coin::payment::Pay;
 use crate::coin::segment::Close;
 use crate::time::Moment;
-use crate::wallet::{Seller, Wallet, WalletChange, WalletError};
+use crate::wallet::{Seller, Wallet, WalletChain, WalletChange, WalletError};
 use crate::wire::reject::Reject;
 use crate::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 
@@ -154,17 +154,15 @@ impl Buyer {
             out.push(self.order(Funding::Free));
             return;
         }
-        if self.continue_here(wallet, out) {
+        if self.continue_here(now, wallet, out) {
             return;
         }
-        let Some((id, handed)) = self.choose(now, wallet) else {
-            self.phase = Phase::Over;
-            out.push(Output::OutOfCoins);
-            return;
-        };
-        match handed {
-            Some((j, from)) => self.ask_for_handover(id, j, from, wallet, out),
-            None => self.open_and_order(id, now, wallet, out),
+        match self.choose(now, wallet, true) {
+            Some((id, Some((j, from)))) => self.ask_for_handover(id, j, from, wallet, out),
+            // What was paid on the tab covers what is there: a lease is opened when there is something to pay.
+            _ if self.due() == Coins::ZERO => out.push(self.order(Funding::Free)),
+            Some((id, None)) => self.open_and_order(id, now, wallet, out),
+            None => self.fail(wallet, out),
         }
     }
 
@@ -175,20 +173,26 @@ impl Buyer {
 
     /// Goes on in segments that are still open here: from an earlier sale, or from before a break. Their
     /// last payments are sent again, in case the vendor never got them.
-    fn continue_here(&mut self, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
+    fn continue_here(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
         let here: Vec<(ChainId, SegmentNo)> = wallet
             .chains()
-            .filter(|(_, chain)| !chain.is_retired())
+            .filter(|(_, chain)| chain.is_spendable(now.time()))
             .flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (*id, *j, lease)))
             .filter(|(_, _, lease)| lease.seller.node == self.node && !lease.ended && !lease.in_use)
             .map(|(id, j, _)| (id, j))
             .collect();
-        let Some((id, j)) = here.last().copied() else { return false };
+        let due = self.due();
+        let payable = |(id, j): &&(ChainId, SegmentNo)| {
+            let chain = wallet.chain(id);
+            let left = chain.and_then(|chain| chain.lease(*j)).is_some_and(|lease| lease.left() > Count::ZERO);
+            (due > Coins::ZERO && left) || chain.is_some_and(|chain| chain.last_pay(*j).is_some())
+        };
+        let Some((id, j)) = here.iter().rev().find(payable).copied() else { return false };
         here.iter().for_each(|(id, j)| wallet.hold(id, *j));
         self.segments = here;
         let Some(lease) = wallet.chain(&id).and_then(|chain| chain.lease(j)) else { return false };
         let (left, tag) = (lease.left(), lease.seller.tag);
-        let coins = Count::from_coins(self.due()).map_or(left, |due| due.min(left));
+        let coins = Count::from_coins(due).map_or(left, |due| due.min(left));
         let Ok((pay, change)) = wallet.pay(&id, j, coins) else { return false };
         self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
         out.push(Output::Persist { changes: vec![change], paid: self.purchase.paid });
@@ -205,14 +209,20 @@ impl Buyer {
     }
 
     /// The chain to pay from: one that no sale holds if there is one, the emptiest of those that suffice,
-    /// else the fullest; and where it must be handed over from.
-    fn choose(&self, now: Moment, wallet: &Wallet) -> Option<(ChainId, Option<(SegmentNo, PublicKey)>)> {
+    /// else the fullest; and where it must be handed over from, if it may be one that must.
+    fn choose(
+        &self,
+        now: Moment,
+        wallet: &Wallet,
+        handovers: bool,
+    ) -> Option<(ChainId, Option<(SegmentNo, PublicKey)>)> {
         let wanted = self.purchase.expected.saturating_sub(self.purchase.owed).0;
         let best = wallet
             .chains()
             .filter(|(_, chain)| chain.is_spendable(now.time()))
             .filter_map(|(id, chain)| {
-                let coins = chain.spread().free + u64::from(chain.idle().0);
+                let idle = if handovers { chain.idle() } else { Count::ZERO };
+                let coins = chain.spread().free + u64::from(idle.0);
                 (coins > 0).then_some((id, chain, coins))
             })
             .min_by_key(|(id, chain, coins)| {
@@ -223,7 +233,7 @@ impl Buyer {
         let (id, chain, _) = best;
         let handed = chain
             .newest_open()
-            .filter(|(_, lease)| !lease.in_use && lease.left().0 > 0)
+            .filter(|(_, lease)| handovers && !lease.in_use && lease.left().0 > 0)
             .map(|(j, lease)| (j, lease.seller.node));
         Some((*id, handed))
     }
@@ -292,7 +302,8 @@ impl Buyer {
     /// What should have been paid by now: the units verified, or the first one ahead.
     fn due_total(&self) -> Coins {
         let Purchase { owed, ahead, .. } = self.purchase;
-        if owed == Coins::ZERO && self.verified == 0 { ahead } else { owed }
+        // A unit that costs nothing by itself is not sent to somebody who never paid.
+        if owed == Coins::ZERO && self.verified == 0 { ahead.max(Coins(1)) } else { owed }
     }
 
     fn due(&self) -> Coins {
@@ -369,9 +380,11 @@ impl Buyer {
 
     fn next_lease(&mut self, now: Moment, wallet: &mut Wallet) -> Result<(WalletChange, Output), WalletError> {
         let here = self.segments.last().map(|(id, _)| *id);
-        let id = match here.filter(|id| wallet.chain(id).is_some_and(|chain| chain.spread().free > 0)) {
+        let goes_on = |chain: &WalletChain| chain.is_spendable(now.time()) && chain.spread().free > 0;
+        let id = match here.filter(|id| wallet.chain(id).is_some_and(goes_on)) {
             Some(id) => id,
-            None => self.choose(now, wallet).ok_or(WalletError::Exhausted)?.0,
+            // A handover would keep the sale waiting: only coins that are free now.
+            None => self.choose(now, wallet, false).ok_or(WalletError::Exhausted)?.0,
         };
         let (tag, change) = self.open(id, now, wallet)?;
         let record = wallet.chain(&id).and_then(|chain| chain.record()).ok_or(WalletError::Uncertified)?;
@@ -480,6 +493,9 @@ impl Buyer {
             self.over(wallet);
             out.push(Output::Finished);
         } else if self.phase != Phase::Closing {
+            if let Phase::HandingOver(id, j) = self.phase {
+                wallet.release_hold(&id, j);
+            }
             self.phase = Phase::Closing;
             out.push(send(if keep_open { ToVendor::Done } else { ToVendor::Close }));
         }

@@ -5,7 +5,7 @@ use crate::codec::List;
 use crate::coin::touchstone::{self, Touchstone};
 use crate::id::{NetworkId, ObjectHash};
 use crate::keys::{Signature, Signed};
-use crate::record::chain::{Ack, Certificate, ChainRecord, Evidence};
+use crate::record::chain::{Ack, Certificate, ChainRecord, Culprit, Evidence};
 use crate::wire::record::RecordReply;
 use std::collections::BTreeMap;
 
@@ -54,7 +54,8 @@ impl Certify {
     pub fn heard(&mut self, seat: u8, reply: RecordReply, broker: &crate::keys::PublicKey) -> Step {
         match reply {
             RecordReply::Accepted { acks } => self.count(seat, &acks),
-            RecordReply::Conflict(evidence) if evidence.convicts(&self.network, broker).is_some() => {
+            // Genuine evidence about somebody else is no reason to refuse this chain.
+            RecordReply::Conflict(evidence) if evidence.convicts(&self.network, broker) == Some(self.buyer()) => {
                 Step::Conflict(evidence)
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
@@ -62,6 +63,10 @@ impl Certify {
                 Step::More
             }
         }
+    }
+
+    fn buyer(&self) -> Culprit {
+        Culprit::Buyer(touchstone::chain_id(&self.touchstone))
     }
 
     fn count(&mut self, seat: u8, acks: &[(ObjectHash, Signature)]) -> Step {

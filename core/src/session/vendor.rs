@@ -19,8 +19,6 @@ use crate::wire::reject::{Reject, RejectCode};
 use crate::wire::trade::{Funding, MAX_RECEIPTS, MAX_SPANS, Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Unpaid units that may be on their way at most.
-pub const MAX_UNPAID: usize = 64;
 /// Units handed to the writer at once.
 pub const BURST: usize = 8;
 
@@ -120,9 +118,6 @@ struct Sale {
     units: Units,
     price: Coins,
     spans: VecDeque<Span>,
-    /// Of the units sent and not yet paid: what had been charged in all with each.
-    unpaid: VecDeque<Coins>,
-    paid_units: usize,
 }
 
 /// The vendor's machine.
@@ -205,19 +200,13 @@ impl Vendor {
             return Err(Refusal::new(RejectCode::Malformed, "a sale begins with an order"));
         };
         let units = agreed(&terms, offer).map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
-        let mut sale = Sale {
-            tab,
-            units,
-            price: terms.price,
-            spans: VecDeque::new(),
-            unpaid: VecDeque::new(),
-            paid_units: 0,
-        };
-        sale.resume(till);
+        let mut sale = Sale { tab, units, price: terms.price, spans: VecDeque::new() };
         sale.want(span)?;
         self.sale = Some(sale);
         match funding {
             Funding::Free if terms.price == Coins::ZERO => Ok(()),
+            // What was paid on the tab before the break covers what is wanted now, or will be added to.
+            Funding::Free if till.tab(&tab).is_some_and(|tab| tab.paid > Coins::ZERO) => Ok(()),
             Funding::Free => Err(Refusal::new(RejectCode::BadPayment, "this is not free")),
             Funding::Opened { tag, record, pay } => {
                 let chain = self.take(now, tag, record, till, out)?;
@@ -280,9 +269,11 @@ impl Vendor {
             }
             Err(why) => return Err(refuse_till(&why)),
         };
-        let holder = till.holder(&tag);
-        let ours = line.all().filter(|segment| segment.open.holder == holder).map(|segment| segment.open.j);
-        self.segments.extend(ours.map(|j| (chain, j)));
+        // Those taken before may be another sale's; the ones of this sale come with their payments.
+        self.segments.extend(changes.iter().filter_map(|change| match change {
+            TillChange::Segment(chain, j) => Some((*chain, *j)),
+            TillChange::Tab(_) | TillChange::Line(_) => None,
+        }));
         self.chains.insert(chain);
         if !changes.is_empty() {
             out.push(Output::Persist(changes));
@@ -304,8 +295,8 @@ impl Vendor {
         };
         let (_, changes) = till.pay(chain, pay, sale.tab, now.time()).map_err(|why| refuse_till(&why))?;
         self.segments.insert((*chain, pay.j));
+        self.chains.insert(*chain);
         if !changes.is_empty() {
-            sale.cover(till);
             out.push(Output::Persist(changes));
         }
         Ok(())
@@ -332,8 +323,9 @@ impl Vendor {
 
     fn is_at_risk(&self, till: &Till) -> bool {
         let Policy { per_chain, in_all } = self.shop.policy;
-        let chains: BTreeSet<&ChainId> = self.segments.iter().map(|(chain, _)| chain).collect();
-        till.uncertified() > in_all || chains.iter().any(|chain| till.uncertified_of(chain) > per_chain)
+        let here = self.chains.iter().map(|chain| till.uncertified_of(chain)).max().unwrap_or_default();
+        // What other sales risk is no concern of one whose own chains are certified.
+        here > per_chain || (here > Coins::ZERO && till.uncertified() > in_all)
     }
 
     fn wait_for_certificate(&mut self, till: &Till, out: &mut Vec<Output>) {
@@ -437,19 +429,6 @@ impl Vendor {
 }
 
 impl Sale {
-    /// Takes up a tab where an earlier stream left it.
-    fn resume(&mut self, till: &Till) {
-        let Some(tab) = till.tab(&self.tab) else { return };
-        let units: u64 = tab.spans.iter().map(|span| span.count).sum();
-        let units = usize::try_from(units).unwrap_or(usize::MAX);
-        if tab.charged > tab.paid {
-            self.unpaid.push_back(tab.charged);
-            self.paid_units = units.saturating_sub(MAX_UNPAID);
-        } else {
-            self.paid_units = units;
-        }
-    }
-
     fn want(&mut self, span: Span) -> Result<(), Refusal> {
         let end = span.first.checked_add(span.count);
         if span.count == 0 || end.is_none_or(|end| end > self.units.count()) {
@@ -462,24 +441,13 @@ impl Sale {
         Ok(())
     }
 
-    /// Notes which of the units sent are paid now.
-    fn cover(&mut self, till: &Till) {
-        let paid = till.tab(&self.tab).map_or(Coins::ZERO, |tab| tab.paid);
-        while self.unpaid.front().is_some_and(|charged| *charged <= paid) {
-            self.unpaid.pop_front();
-            self.paid_units += 1;
-        }
-    }
-
     /// What a unit wanted costs; `want` has seen to it that there is such a unit.
     fn cost(&self, unit: u64) -> Coins {
         self.units.price_of(self.price, unit).unwrap_or(self.price)
     }
 
     fn may_send(&self, unit: u64, till: &Till) -> bool {
-        let Some(tab) = till.tab(&self.tab) else { return false };
-        let after = tab.charged.saturating_add(self.cost(unit));
-        tab.has(unit) || after <= tab.paid || self.unpaid.len() < self.paid_units.min(MAX_UNPAID)
+        till.tab(&self.tab).is_some_and(|tab| tab.may_charge(unit, self.cost(unit)))
     }
 
     fn charge(&mut self, unit: u64, now: Moment, till: &mut Till) {
@@ -494,14 +462,7 @@ impl Sale {
             return;
         }
         let cost = self.cost(unit);
-        let tab = till.tab_mut(self.tab, now.time());
-        if tab.charge(unit, cost) {
-            if tab.charged <= tab.paid {
-                self.paid_units += 1;
-            } else {
-                self.unpaid.push_back(tab.charged);
-            }
-        }
+        till.tab_mut(self.tab, now.time()).charge(unit, cost);
     }
 }
 
@@ -545,7 +506,7 @@ fn refuse_record(why: &BadRecord) -> Refusal {
 fn refuse_till(why: &TillError) -> Refusal {
     let code = match why {
         TillError::Expired => RejectCode::Expired,
-        TillError::NotForUs | TillError::TagReused => RejectCode::BadLease,
+        TillError::NotForUs | TillError::TagReused | TillError::Fair => RejectCode::BadLease,
         TillError::DoubleSpend(_) => RejectCode::DoubleSpend,
         TillError::Blocked => RejectCode::Blocked,
         TillError::BadPay(_) => RejectCode::BadPayment,

@@ -56,7 +56,7 @@ pub struct TabId(pub [u8; 16]);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
 pub enum Funding {
-    /// The price is zero.
+    /// The price is zero, or the tab covers what is wanted first.
     Free,
     /// The chain's state, with at least one Open for this vendor, and a payment in one of them.
     Opened {

@@ -1,21 +1,27 @@
 //! A town in memory: a broker's key, a buyer with a wallet, vendors with tills, and sales driven by hand.
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
-use netpay_core::amount::{Cap, Coins};
+use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::List;
 use netpay_core::coin::chain::{Chain, Seed};
-use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::content::units::Units;
-use netpay_core::id::{ChainId, ContentRoot, NetworkId};
-use netpay_core::keys::{PublicKey, SecretKey};
+use netpay_core::coin::payment::Pay;
+use netpay_core::coin::segment::{Close, Open, ReleaseChain, SegmentNo};
+use netpay_core::coin::touchstone::{Touchstone, chain_id};
+use netpay_core::content::units::{GROUP, Units};
+use netpay_core::id::{ChainId, ContentRoot, NetworkId, PayTo};
+use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
+use netpay_core::record::chain::{Ack, Evidence, Line};
+use netpay_core::record::witness::{Bench, Kept, Verdict, judge};
 use netpay_core::session::buyer::{self, Buyer, Purchase};
+use netpay_core::session::certify::{Certify, Step};
 use netpay_core::session::vendor::{self, Offer, Policy, Shop, Vendor};
-use netpay_core::till::Till;
+use netpay_core::till::{Showing, Till};
 use netpay_core::time::{DAY, Moment, Time};
 use netpay_core::wallet::{Seller, Wallet};
 use netpay_core::wire::hello::HolderTag;
+use netpay_core::wire::record::RecordReply;
 use netpay_core::wire::reject::RejectCode;
-use netpay_core::wire::trade::{Span, TabId, Terms, ToVendor};
+use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::VecDeque;
 
 pub const NOW: Moment = Moment(1_800_000_000_000);
@@ -76,6 +82,11 @@ pub struct Stall {
 impl Stall {
     pub fn new(town: &Town, n: u8) -> Self {
         Self { node: key(n).public(), till: Till::new(town.network, [n; 32], key(n + 1).public()) }
+    }
+
+    /// The holder key of a tag.
+    pub fn holder(&self, tag: u8) -> PublicKey {
+        self.till.holder(&HolderTag([tag; 16]))
     }
 
     pub fn seller(&self, tag: u8) -> Seller {
@@ -215,11 +226,204 @@ pub fn certify(
     chain: ChainId,
     object: netpay_core::id::ObjectHash,
 ) -> netpay_core::record::chain::Certificate {
-    use netpay_core::record::chain::{Ack, Certificate};
+    use netpay_core::record::chain::Certificate;
     let acks = town.witnesses.iter().enumerate().take(3).map(|(seat, witness)| {
         (u8::try_from(seat).expect("a seat"), Ack { chain, object }.sign(&town.network, witness))
     });
     Certificate { object, acks: List::first_of(acks) }
+}
+
+/// A chain in the hands of somebody who signs whatever it likes.
+pub struct Purse {
+    pub network: NetworkId,
+    pub key: SecretKey,
+    pub touchstone: Signed<Touchstone>,
+    pub coins: Chain,
+}
+
+impl Purse {
+    pub fn new(town: &Town, change: impl FnOnce(&mut Touchstone)) -> Self {
+        let (key, seed) = (key(50), Seed([50; 16]));
+        let issued = NOW.time();
+        let mut touchstone = Touchstone {
+            network: town.network,
+            broker: town.broker.public(),
+            chain_key: key.public(),
+            n: Cap(10_000),
+            root: Chain::root_of(&seed, Cap(10_000)),
+            nonce: [50; 16],
+            committee: List::first_of(town.witnesses.iter().map(SecretKey::public)),
+            issued,
+            spend_by: issued.plus(14 * DAY),
+            redeem_by: issued.plus(21 * DAY),
+        };
+        change(&mut touchstone);
+        let touchstone = town.broker.sign(&town.network, touchstone);
+        Self { network: town.network, key, touchstone, coins: Chain::grow(&seed, Cap(10_000)) }
+    }
+
+    pub fn id(&self) -> ChainId {
+        chain_id(&self.touchstone)
+    }
+
+    pub fn fresh(&self) -> Line {
+        Line::fresh(self.touchstone.clone())
+    }
+
+    fn releases(&self, (j, holder, start, cap): (SegmentNo, PublicKey, Index, Cap)) -> ReleaseChain {
+        ReleaseChain::grow(&[51; 32], self.id(), j, &holder, (start, cap))
+    }
+
+    /// The Open after those of `line`, wherever it may begin.
+    pub fn open(&self, line: &Line, holder: PublicKey, start: u32, cap: u32) -> Signed<Open> {
+        let (j, prev, _) = line.next();
+        let (start, cap) = (Index(start), Cap(cap));
+        let release_root = self.releases((j, holder, start, cap)).root();
+        let open = Open { chain: self.id(), j, prev, holder, start, cap, release_root, fair: None };
+        self.key.sign(&self.network, open)
+    }
+
+    /// The line with one more Open.
+    pub fn opened(&self, line: &Line, holder: PublicKey, start: u32, cap: u32) -> Line {
+        let mut line = line.clone();
+        line.extend(self.open(&line, holder, start, cap)).expect("it extends the line");
+        line
+    }
+
+    pub fn pay(&self, open: &Open, index: u32) -> Pay {
+        let releases = self.releases((open.j, open.holder, open.start, open.cap));
+        let release = releases.link(Count(index - open.start.0)).expect("within the lease");
+        Pay { j: open.j, index: Index(index), coin: self.coins.coin(Index(index)).expect("within the chain"), release }
+    }
+
+    /// The Close of the line's segment `j` at `end`, signed by `holder` whatever was paid.
+    pub fn close(&self, line: &Line, j: u32, end: u32, holder: &SecretKey) -> Signed<Close> {
+        let open = &line.segment(SegmentNo(j)).expect("shown").open;
+        let close = Close {
+            chain: self.id(),
+            j: open.j,
+            open: open.hash(),
+            end: Index(end),
+            coin: self.coins.coin(Index(end)).expect("within the chain"),
+            release: open.release_root,
+            pay_to: PayTo([52; 32]),
+        };
+        holder.sign(&self.network, close)
+    }
+
+    pub fn order(&self, line: &Line, tag: u8, pay: Pay, tab: u8) -> ToVendor {
+        let funding = Funding::Opened { tag: HolderTag([tag; 16]), record: line.record().expect("short"), pay };
+        order(tab, funding)
+    }
+}
+
+/// 100 units of a coin each.
+pub fn order(tab: u8, funding: Funding) -> ToVendor {
+    ToVendor::Order {
+        tab: TabId([tab; 16]),
+        terms: Terms { root: ContentRoot([1; 32]), size: 100 * GROUP, price: Coins(100), unit_log: 0 },
+        span: Span { first: 0, count: 100 },
+        funding,
+    }
+}
+
+/// What a vendor does with one order and what follows it, until it sends nothing more.
+pub fn visit(town: &Town, stall: &mut Stall, messages: impl IntoIterator<Item = ToVendor>) -> (Vendor, Vec<vendor::Output>) {
+    let mut vendor = Vendor::new(town.shop());
+    let mut out = Vec::new();
+    for (at, message) in messages.into_iter().enumerate() {
+        let offer = Offer::Offered { price: Coins(100), size: 100 * GROUP };
+        let input = match at {
+            0 => vendor::Input::Ordered(Box::new(message), offer),
+            _ => vendor::Input::Heard(Box::new(message)),
+        };
+        vendor.handle(NOW, input, &mut stall.till, &mut out);
+    }
+    ready(&mut vendor, stall, &mut out);
+    (vendor, out)
+}
+
+pub fn ready(vendor: &mut Vendor, stall: &mut Stall, out: &mut Vec<vendor::Output>) {
+    for _ in 0..100 {
+        vendor.handle(NOW, vendor::Input::Ready, &mut stall.till, out);
+    }
+}
+
+pub fn units(out: &[vendor::Output]) -> usize {
+    out.iter().filter(|output| matches!(output, vendor::Output::SendUnit(_))).count()
+}
+
+pub fn refusal(out: &[vendor::Output]) -> Option<RejectCode> {
+    out.iter().find_map(|output| match output {
+        vendor::Output::Send(message) => match &**message {
+            ToBuyer::Reject { reject, .. } => Some(reject.code),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// A member of a committee, with what it keeps.
+pub struct Member {
+    pub key: SecretKey,
+    pub birth: Time,
+    pub kept: std::collections::BTreeMap<ChainId, Kept>,
+}
+
+impl Member {
+    pub fn all(town: &Town) -> Vec<Self> {
+        let member = |key: &SecretKey| Self { key: key.clone(), birth: Time(0), kept: std::collections::BTreeMap::new() };
+        town.witnesses.iter().map(member).collect()
+    }
+
+    pub fn put_at(&mut self, town: &Town, line: &Line, closes: &[Unverified<Close>], now: Time) -> Verdict {
+        let me = self.key.public();
+        let bench = Bench { network: &town.network, me: &me, birth: self.birth, now };
+        let (kept, verdict) = judge(self.kept.get(&line.chain()), line, closes, bench);
+        if let Some(kept) = kept {
+            self.kept.insert(line.chain(), kept);
+        }
+        verdict
+    }
+
+    pub fn put(&mut self, town: &Town, line: &Line) -> Verdict {
+        self.put_at(town, line, &[], NOW.time())
+    }
+
+    /// Its whole answer to a put, as it goes over the wire.
+    pub fn answer(&mut self, town: &Town, showing: &Showing) -> RecordReply {
+        match self.put_at(town, &showing.line, &showing.closes, NOW.time()) {
+            Verdict::Accepted => {
+                let kept = &self.kept[&showing.line.chain()];
+                let chain = showing.line.chain();
+                let acks = showing.want.iter().filter(|object| kept.keeps(object));
+                let ack = |object| Ack { chain, object }.sign(&town.network, &self.key);
+                RecordReply::Accepted { acks: List::first_of(acks.map(|object| (*object, ack(*object)))) }
+            }
+            Verdict::Stale => RecordReply::Stale(self.kept[&showing.line.chain()].record()),
+            Verdict::Conflict(evidence) => RecordReply::Conflict(*evidence),
+            Verdict::Refused(why) => RecordReply::Refused(why),
+        }
+    }
+}
+
+/// Has a stall's segments of a chain certified by real witnesses, `asked` in this order.
+pub fn certify_at(town: &Town, stall: &mut Stall, chain: ChainId, members: &mut [Member], asked: &[u8]) -> Option<Evidence> {
+    let showing = stall.till.showing(&chain)?;
+    let mut session = Certify::new(town.network, showing.line.touchstone.clone(), showing.want.clone());
+    for seat in asked {
+        let reply = members[usize::from(*seat)].answer(town, &showing);
+        match session.heard(*seat, reply, &town.broker.public()) {
+            Step::Certified(certificates) => {
+                for certificate in certificates {
+                    assert!(!stall.till.certified(&chain, &certificate).is_empty());
+                }
+            }
+            Step::Conflict(evidence) => return Some(evidence),
+            Step::Stale(_) | Step::More => {}
+        }
+    }
+    None
 }
 
 pub const fn time() -> Time {

@@ -1,0 +1,348 @@
+//! What a witness keeps, what it refuses, and what its word proves.
+
+mod town;
+
+use netpay_core::codec::{List, encode};
+use netpay_core::coin::segment::{Open, SegmentNo};
+use netpay_core::coin::touchstone::quorum_of;
+use netpay_core::id::ObjectHash;
+use netpay_core::keys::{SecretKey, Signed};
+use netpay_core::record::chain::{Ack, Certificate, Culprit, Evidence, Line, verify};
+use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
+use netpay_core::session::certify::{Certify, Step};
+use netpay_core::wire::record::RecordReply;
+use town::{Member, NOW, Purse, Town, certify, key};
+
+fn holder() -> SecretKey {
+    key(77)
+}
+
+fn setting() -> (Town, Purse, Member) {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let member = Member::all(&town).remove(0);
+    (town, purse, member)
+}
+
+/// A line of leases, each from the last one's end.
+fn line_of(purse: &Purse, caps: &[u32]) -> Line {
+    let start = |line: &Line| line.newest().map_or(0, |segment| segment.open.cap.0);
+    caps.iter().fold(purse.fresh(), |line, cap| purse.opened(&line, holder().public(), start(&line), *cap))
+}
+
+fn closed(purse: &Purse, line: &Line, j: u32, end: u32) -> Line {
+    let mut line = line.clone();
+    line.close(purse.close(&line, j, end, &holder())).expect("of its open");
+    line
+}
+
+#[test]
+fn w1_two_opens_of_one_number_are_evidence_and_the_first_stays() {
+    let (town, purse, mut member) = setting();
+    let (first, second) = (line_of(&purse, &[20]), line_of(&purse, &[30]));
+    assert_eq!(member.put(&town, &first), Verdict::Accepted);
+    assert_eq!(member.put(&town, &first), Verdict::Accepted, "the same again is acked again");
+    let Verdict::Conflict(evidence) = member.put(&town, &second) else { panic!("no conflict") };
+    assert_eq!(evidence.convicts(&town.network, &town.broker.public()), Some(Culprit::Buyer(purse.id())));
+    let kept = &member.kept[&purse.id()];
+    assert!(kept.keeps(&first.newest().expect("opened").open.hash()));
+    assert!(!kept.keeps(&second.newest().expect("opened").open.hash()));
+}
+
+#[test]
+fn after_evidence_no_new_open_is_acked_but_closes_are() {
+    let (town, purse, mut member) = setting();
+    let first = line_of(&purse, &[20]);
+    member.put(&town, &first);
+    member.put(&town, &line_of(&purse, &[30]));
+    let next = purse.opened(&first, holder().public(), 20, 40);
+    assert_eq!(member.put(&town, &next), Verdict::Refused(WhyRefused::Evidence));
+    let first = closed(&purse, &first, 1, 5);
+    assert_eq!(member.put(&town, &first), Verdict::Accepted);
+    let close = first.newest().and_then(|segment| segment.close.as_ref()).expect("closed").hash();
+    assert!(member.kept[&purse.id()].keeps(&close));
+}
+
+#[test]
+fn w2_a_lease_inside_the_one_before_it_is_refused() {
+    let (town, purse, mut member) = setting();
+    let first = line_of(&purse, &[20]);
+    let by_receipt = closed(&purse, &first, 1, 5);
+    let inside = purse.opened(&by_receipt, holder().public(), 5, 30);
+    assert_eq!(member.put(&town, &first), Verdict::Accepted);
+    // Without the Close the record does not even hold; with it, it does.
+    let mut bare = first.clone();
+    assert!(bare.extend(inside.newest().expect("opened").open.clone()).is_err());
+    assert_eq!(member.put(&town, &inside), Verdict::Accepted);
+    let (town, purse, mut member) = setting();
+    // A close that another witness never acked does not move the start at one that acked a higher one.
+    let first = line_of(&purse, &[20]);
+    assert_eq!(member.put(&town, &closed(&purse, &first, 1, 9)), Verdict::Accepted);
+    let low = purse.opened(&closed(&purse, &first, 1, 5), holder().public(), 5, 30);
+    assert_eq!(member.put(&town, &low), Verdict::Refused(WhyRefused::CloseConflict));
+}
+
+#[test]
+fn w3_one_close_per_segment_and_none_above_its_successor() {
+    let (town, purse, mut member) = setting();
+    let first = line_of(&purse, &[20]);
+    assert_eq!(member.put(&town, &closed(&purse, &first, 1, 5)), Verdict::Accepted);
+    assert_eq!(member.put(&town, &closed(&purse, &first, 1, 6)), Verdict::Refused(WhyRefused::CloseConflict));
+    // The successor begins at 5 by a close of 5; a close of 9 that comes late would overlap it.
+    let mut late = Member::all(&town).remove(1);
+    let successor = purse.opened(&closed(&purse, &first, 1, 5), holder().public(), 5, 30);
+    assert_eq!(late.put(&town, &successor), Verdict::Accepted);
+    let above = purse.close(&first, 1, 9, &holder()).wire();
+    let before = late.kept[&purse.id()].clone();
+    assert_eq!(late.put_at(&town, &successor, &[above], NOW.time()), Verdict::Accepted);
+    assert_eq!(late.kept[&purse.id()], before, "the close above is passed over");
+}
+
+#[test]
+fn a_close_above_a_successor_that_began_at_the_cap_is_acked() {
+    let (town, purse, mut member) = setting();
+    let line = line_of(&purse, &[20, 40]);
+    assert_eq!(member.put(&town, &line), Verdict::Accepted);
+    let close = purse.close(&line, 1, 20, &holder());
+    assert_eq!(member.put_at(&town, &line, &[close.wire()], NOW.time()), Verdict::Accepted);
+    assert!(member.kept[&purse.id()].keeps(&close.hash()));
+}
+
+#[test]
+fn a_close_of_an_open_that_is_not_kept_is_not_acked() {
+    let (town, purse, mut member) = setting();
+    let (kept, other) = (line_of(&purse, &[20]), line_of(&purse, &[30]));
+    member.put(&town, &kept);
+    let (foreign, forged) = (purse.close(&other, 1, 5, &holder()), purse.close(&kept, 1, 5, &key(66)));
+    member.put_at(&town, &kept, &[foreign.wire(), forged.wire()], NOW.time());
+    assert!(!member.kept[&purse.id()].keeps(&foreign.hash()) && !member.kept[&purse.id()].keeps(&forged.hash()));
+}
+
+#[test]
+fn a_late_put_of_an_older_open_on_the_same_line_is_still_acked() {
+    let (town, purse, mut member) = setting();
+    let (old, new) = (line_of(&purse, &[20]), line_of(&purse, &[20, 40, 60]));
+    assert_eq!(member.put(&town, &new), Verdict::Accepted);
+    assert_eq!(member.put(&town, &old), Verdict::Accepted);
+    assert!(member.kept[&purse.id()].keeps(&old.newest().expect("opened").open.hash()));
+    assert_eq!(member.kept[&purse.id()].newest(), [new.newest().expect("opened").open.hash()]);
+}
+
+#[test]
+fn a_witness_that_missed_some_segments_goes_on_from_a_certified_one() {
+    let (town, purse, mut member) = setting();
+    let first = line_of(&purse, &[20]);
+    let second = purse.opened(&closed(&purse, &first, 1, 5), holder().public(), 5, 30);
+    let mut based = purse.opened(&second, holder().public(), 30, 50);
+    let certificate = certify(&town, purse.id(), based.newest().expect("opened").open.hash());
+    assert!(based.certify(&town.network, certificate));
+    member.put(&town, &first);
+    assert_eq!(member.put(&town, &based), Verdict::Accepted);
+    // So does one to which the close that freed the start was never shown, and one that kept nothing yet.
+    let certificate = certify(&town, purse.id(), second.newest().expect("opened").open.hash());
+    let mut inside = second.clone();
+    assert!(inside.certify(&town.network, certificate));
+    for (at, known) in [(1, Some(&first)), (2, None)] {
+        let mut member = Member::all(&town).remove(at);
+        known.map(|line| member.put(&town, line));
+        assert_eq!(member.put(&town, &inside), Verdict::Accepted);
+    }
+}
+
+#[test]
+fn an_uncertified_open_whose_forerunner_is_another_is_refused() {
+    let (town, purse, mut member) = setting();
+    member.put(&town, &line_of(&purse, &[20, 40]));
+    let fork = line_of(&purse, &[20, 30, 60]);
+    assert!(matches!(member.put(&town, &fork), Verdict::Conflict(_)));
+    assert!(!member.kept[&purse.id()].keeps(&fork.newest().expect("opened").open.hash()));
+}
+
+#[test]
+fn a_memory_younger_than_the_chain_acks_nothing() {
+    let (town, purse, mut member) = setting();
+    member.birth = purse.touchstone.issued.plus(1);
+    assert_eq!(member.put(&town, &line_of(&purse, &[20])), Verdict::Refused(WhyRefused::TooYoung));
+    member.birth = purse.touchstone.issued;
+    assert_eq!(member.put(&town, &line_of(&purse, &[20])), Verdict::Accepted);
+}
+
+#[test]
+fn who_is_not_of_the_committee_keeps_nothing() {
+    let (town, purse, mut member) = setting();
+    member.key = key(66);
+    assert_eq!(member.put(&town, &line_of(&purse, &[20])), Verdict::Refused(WhyRefused::NotCommittee));
+    assert!(member.kept.is_empty());
+}
+
+#[test]
+fn opens_are_acked_until_ten_minutes_after_the_chains_time_and_closes_longer() {
+    let (town, purse, mut member) = setting();
+    let last = purse.touchstone.spend_by.plus(OPEN_GRACE);
+    let line = line_of(&purse, &[20]);
+    assert_eq!(member.put_at(&town, &line, &[], last.plus(1)), Verdict::Refused(WhyRefused::Expired));
+    assert_eq!(member.put_at(&town, &line, &[], last), Verdict::Accepted);
+    assert_eq!(member.put_at(&town, &closed(&purse, &line, 1, 5), &[], last.plus(9999)), Verdict::Accepted);
+}
+
+#[test]
+fn a_reader_sees_the_newest_segments_however_many_there_were() {
+    let (town, purse, mut member) = setting();
+    let mut line = purse.fresh();
+    for j in 1..100 {
+        line = purse.opened(&line, holder().public(), 20 * (j - 1), 20 * j);
+        // Certificates come in threes, so that the base is often one the member did not know before.
+        if j % 3 == 0 {
+            let certificate = certify(&town, purse.id(), line.newest().expect("opened").open.hash());
+            assert!(line.certify(&town.network, certificate));
+        }
+        if j % 2 == 0 {
+            assert_eq!(member.put(&town, &line), Verdict::Accepted);
+            let shown = verify(member.kept[&purse.id()].record(), &town.network, &town.broker.public());
+            assert_eq!(shown.expect("it holds").newest().map(|segment| segment.open.j), Some(SegmentNo(j)));
+        }
+    }
+}
+
+#[test]
+fn a_late_put_does_not_take_the_base_back() {
+    let (town, purse, mut member) = setting();
+    let mut old = line_of(&purse, &[20, 40]);
+    let certificate = certify(&town, purse.id(), old.segment(SegmentNo(1)).expect("opened").open.hash());
+    assert!(old.certify(&town.network, certificate));
+    let mut new = line_of(&purse, &[20, 40, 60, 80]);
+    let certificate = certify(&town, purse.id(), new.segment(SegmentNo(3)).expect("opened").open.hash());
+    assert!(new.certify(&town.network, certificate));
+    member.put(&town, &new);
+    member.put(&town, &old);
+    let shown = verify(member.kept[&purse.id()].record(), &town.network, &town.broker.public()).expect("it holds");
+    assert_eq!(shown.base.map(|(segment, _)| segment.open.j), Some(SegmentNo(3)));
+}
+
+#[test]
+fn what_a_witness_keeps_of_the_longest_chain_can_be_stored() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |touchstone| {
+        touchstone.n = netpay_core::amount::Cap(9999);
+        touchstone.committee = List::first_of((0..20).map(|n| key(100 + n).public()));
+    });
+    let mut member = Member::all(&town).remove(0);
+    let (mut line, mut j) = (purse.fresh(), 0);
+    // Leases are eight coins at least: more segments than 9999 / 8 there cannot be, and the bound is far above.
+    while (j + 1) * 8 <= 9999 {
+        line = purse.opened(&line, holder().public(), 8 * j, 8 * (j + 1));
+        j += 1;
+        if j % 8 == 0 {
+            assert_eq!(member.put(&town, &line), Verdict::Accepted);
+            line = Line { base: None, segments: Vec::new(), ..line.clone() };
+            let newest = member.kept[&purse.id()].record();
+            let base = newest.links.last().expect("kept").open.clone();
+            let open = base.verify(&town.network, &purse.key.public()).expect("ours");
+            let certificate = Certificate { object: open.hash(), acks: List::new() };
+            line.base = Some((netpay_core::record::chain::Segment { open, close: None }, certificate));
+        }
+    }
+    assert!(usize::try_from(j).expect("small") < MAX_SEGMENTS);
+    assert!(encode(&member.kept[&purse.id()]).len() < 1 << 19);
+}
+
+fn certificate_of(town: &Town, purse: &Purse, signers: &[(u8, usize)]) -> (Certificate, ObjectHash) {
+    let object = line_of(purse, &[20]).newest().expect("opened").open.hash();
+    let ack = Ack { chain: purse.id(), object };
+    let acks = signers.iter().map(|(seat, witness)| (*seat, ack.clone().sign(&town.network, &town.witnesses[*witness])));
+    (Certificate { object, acks: List::first_of(acks) }, object)
+}
+
+#[test]
+fn a_certificate_needs_q_distinct_seats_each_signed_by_who_sits_there() {
+    let (town, purse, _) = setting();
+    assert_eq!(quorum_of(4), 3);
+    let holds = |signers: &[(u8, usize)]| certificate_of(&town, &purse, signers).0.holds(&town.network, &purse.touchstone);
+    assert!(holds(&[(0, 0), (1, 1), (3, 3)]) && holds(&[(0, 0), (1, 1), (2, 2), (3, 3)]));
+    assert!(!holds(&[]) && !holds(&[(0, 0), (1, 1)]), "too few");
+    assert!(!holds(&[(0, 0), (1, 1), (1, 1)]), "the same seat twice");
+    assert!(!holds(&[(0, 0), (1, 1), (2, 1)]), "signed by another member");
+    assert!(!holds(&[(0, 0), (1, 1), (4, 2)]), "no such seat");
+    assert!(!holds(&[(0, 0), (1, 1), (2, 2), (2, 2)]), "a doubled seat spoils it");
+    let (mut other, _) = certificate_of(&town, &purse, &[(0, 0), (1, 1), (2, 2)]);
+    other.object = ObjectHash([0; 32]);
+    assert!(!other.holds(&town.network, &purse.touchstone), "of another object");
+    let stranger = Purse::new(&town, |touchstone| touchstone.nonce = [1; 16]);
+    let (ours, _) = certificate_of(&town, &purse, &[(0, 0), (1, 1), (2, 2)]);
+    assert!(!ours.holds(&town.network, &stranger.touchstone), "of another chain");
+}
+
+fn two_opens(purse: &Purse, one: &Signed<Open>, other: &Signed<Open>) -> Evidence {
+    Evidence::TwoOpens { touchstone: purse.touchstone.wire(), one: one.wire(), other: other.wire() }
+}
+
+#[test]
+fn evidence_that_proves_nothing_convicts_nobody() {
+    let (town, purse, _) = setting();
+    let broker = town.broker.public();
+    let opens: Vec<_> = [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let second = line_of(&purse, &[20, 40]).newest().expect("opened").open.clone();
+    let stranger = Purse::new(&town, |touchstone| touchstone.nonce = [1; 16]);
+    let elsewhere = line_of(&stranger, &[30]).newest().expect("opened").open.clone();
+    let forged = key(66).sign(&town.network, opens[1].value().clone());
+    let none = [
+        two_opens(&purse, &opens[0], &opens[0]),
+        two_opens(&purse, &opens[0], &second),
+        two_opens(&purse, &opens[0], &elsewhere),
+        two_opens(&stranger, &opens[0], &opens[1]),
+        two_opens(&purse, &opens[0], &forged),
+    ];
+    for evidence in none {
+        assert_eq!(evidence.convicts(&town.network, &broker), None);
+    }
+    let good = two_opens(&purse, &opens[0], &opens[1]);
+    assert_eq!(good.convicts(&town.network, &broker), Some(Culprit::Buyer(purse.id())));
+    assert_eq!(good.convicts(&town.network, &key(66).public()), None, "of another broker");
+    assert_eq!(good.convicts(&netpay_core::id::NetworkId([0; 32]), &broker), None, "in another network");
+}
+
+#[test]
+fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
+    let (town, purse, _) = setting();
+    let opens: Vec<_> = [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let acked = |open: &Signed<Open>, by: usize| {
+        (open.wire(), Ack { chain: purse.id(), object: open.hash() }.sign(&town.network, &town.witnesses[by]))
+    };
+    let evidence = |seat, one, other| {
+        let touchstone = purse.touchstone.wire();
+        let evidence = Evidence::TwoAcks { touchstone, seat, one: acked(&opens[0], one), other: acked(&opens[1], other) };
+        evidence.convicts(&town.network, &town.broker.public())
+    };
+    assert_eq!(evidence(1, 1, 1), Some(Culprit::Witness(town.witnesses[1].public())));
+    assert_eq!(evidence(1, 1, 2), None);
+    assert_eq!(evidence(0, 1, 1), None);
+    assert_eq!(evidence(9, 1, 1), None);
+}
+
+#[test]
+fn genuine_evidence_about_another_chain_does_not_stop_this_one() {
+    let (town, purse, _) = setting();
+    let stranger = Purse::new(&town, |touchstone| touchstone.nonce = [1; 16]);
+    let opens: Vec<_> = [20, 30].map(|cap| line_of(&stranger, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let about_another = two_opens(&stranger, &opens[0], &opens[1]);
+    assert!(about_another.convicts(&town.network, &town.broker.public()).is_some());
+    let object = line_of(&purse, &[20]).newest().expect("opened").open.hash();
+    let mut session = Certify::new(town.network, purse.touchstone.clone(), [object]);
+    let step = session.heard(0, RecordReply::Conflict(about_another), &town.broker.public());
+    assert!(matches!(step, Step::More));
+}
+
+#[test]
+fn acks_that_do_not_hold_certify_nothing() {
+    let (town, purse, _) = setting();
+    let object = line_of(&purse, &[20]).newest().expect("opened").open.hash();
+    let ack = |by: usize| Ack { chain: purse.id(), object }.sign(&town.network, &town.witnesses[by]);
+    let reply = |by| RecordReply::Accepted { acks: List::first_of([(object, ack(by)), (ObjectHash([0; 32]), ack(by))]) };
+    let mut session = Certify::new(town.network, purse.touchstone.clone(), [object]);
+    for (seat, by) in [(0, 0), (0, 0), (1, 0), (9, 1), (1, 1)] {
+        assert!(matches!(session.heard(seat, reply(by), &town.broker.public()), Step::More));
+    }
+    let Step::Certified(certificates) = session.heard(2, reply(2), &town.broker.public()) else { panic!("no quorum") };
+    assert!(session.is_done() && certificates[0].holds(&town.network, &purse.touchstone));
+    assert_eq!(certificates[0].acks.len(), 3);
+}
