@@ -10,7 +10,7 @@ use netpay_core::codec::{self, List};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Signed;
-use netpay_core::record::chain::{self as record, Certificate, ChainRecord, Evidence, Line};
+use netpay_core::record::chain::{self as record, Certificate, Evidence, Line};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;

@@ -1,9 +1,26 @@
-use super::*; use super::view::*; use netpay_core::wire::hello::*; use netpay_core::id::ContentRoot; use netpay_core::keys::Signed; use netpay_core::content::listing::Listing; use netpay_core::wallet::Seller;
-#[derive(Default)] pub struct Contacts; impl Node {
-pub async fn find_vendors(&self,_:&ContentRoot)->Result<Vec<Signed<Listing>>,Trouble>{todo!()}
-pub(super) fn hello_service(&self,_:PublicKey,_:Hello)->Welcome{todo!()}
-pub(super) fn found(&self,_:&Signed<Listing>)->Found{todo!()}
-pub(super) fn peer_named(&self,_:&str)->Result<PublicKey,Trouble>{todo!()}
-pub(super) async fn sellers(&self,_:PublicKey,_:usize)->Result<Vec<Seller>,Trouble>{todo!()} }
-pub async fn run(_:Node){}
-pub fn known_peers(_:&Db)->Result<Vec<(PublicKey,Vec<Multiaddr>)>,Trouble>{todo!()}
+//! Discover: who is there, what they call themselves, and who has what.
+//!
+//! Everything that comes from others is bounded, checked, and only shown: a name is never a path, and a listing
+//! counts only with its vendor's signature.
+
+mod contacts;
+mod hello;
+mod known;
+mod peers;
+mod ranking;
+mod search;
+
+pub use contacts::Contacts;
+pub use hello::run;
+pub use known::known_peers;
+
+use std::time::Duration;
+
+/// How long one peer is waited for when it is asked for listings, cards or its catalogue.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a peer is waited for when it is greeted.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a peer is waited for when a person connects to it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many replicas of each bucket of cards are asked.
+const REPLICAS_ASKED_FOR_CARDS: usize = 3;

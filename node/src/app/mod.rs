@@ -16,6 +16,9 @@ pub mod trouble;
 pub mod vault;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
 use crate::home::{Home, HomeLock};
 use crate::invite::Invite;
 use crate::overlay::{Multiaddr, Overlay};
@@ -84,6 +87,8 @@ struct Inner {
     certifier: Certifier,
     till: Mutex<Till>,
     purse: Mutex<Option<Purse>>,
+    /// The passphrase given at the start, under which a restored wallet is kept too.
+    passphrase: Option<zeroize::Zeroizing<String>>,
     membership: Mutex<Option<Unverified<Membership>>>,
     shelf: Arc<shelf::Shelf<publish::Rows>>,
     index: publish::Replicas,

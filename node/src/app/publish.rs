@@ -21,7 +21,7 @@ use meter::Meter;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
 use netpay_core::content::link::{Link, SCHEME};
-use netpay_core::content::listing::MAX_PRICE;
+use netpay_core::content::listing::{Listing, MAX_PRICE};
 use netpay_core::content::token::{MAX_TOKEN, MAX_TOKENS};
 use netpay_core::content::units::unit_for;
 use netpay_core::id::{ContentRoot, NetworkId};
@@ -190,6 +190,11 @@ impl Node {
         self.0.index.own.len()
     }
 
+    /// The listings of everything offered now, by content root.
+    pub(super) fn own_listings(&self) -> Vec<Signed<Listing>> {
+        self.0.index.own.offered()
+    }
+
     /// Publishes soon what is not yet where it belongs: after something changed that only others know of, such
     /// as a new membership.
     pub(super) fn publish_soon(&self) {
@@ -236,7 +241,7 @@ impl Node {
     async fn list(
         &self,
         only: Option<BTreeSet<ContentRoot>>,
-    ) -> Result<Vec<Signed<netpay_core::content::listing::Listing>>, Trouble> {
+    ) -> Result<Vec<Signed<Listing>>, Trouble> {
         let _alone = self.0.index.pen.lock().await;
         let news = self.blocking(move |node| {
             let concerned = |row: &ShelfRow| only.as_ref().is_none_or(|only| only.contains(&row.root));

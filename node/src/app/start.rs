@@ -85,6 +85,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         membership: Mutex::new(fund::stored_membership(&db)?),
         till: Mutex::new(till),
         purse: Mutex::new(purse),
+        passphrase: passphrase.map(zeroize::Zeroizing::new),
         contacts: discover::Contacts::default(),
         downloads: buy::Downloads::default(),
         sales: sell::Sales::default(),

@@ -79,9 +79,9 @@ impl Node {
         };
         let from = match &request.from {
             None => None,
-            Some(peer) => Some(self.peer_named(peer)?),
+            Some(peer) => Some(self.peer_named(peer).await?),
         };
-        let mut listings = self.find_vendors(&root).await?;
+        let mut listings = self.find_vendors(&root).await;
         listings.retain(|listing| from.is_none_or(|from| listing.vendor == from));
         if listings.is_empty() { Err(Trouble::NoVendor) } else { Ok((root, listings)) }
     }
@@ -96,7 +96,7 @@ impl Node {
             return Ok(running);
         }
         let best = listings.first().ok_or(Trouble::NoVendor)?;
-        let (name, price) = (best.name.to_string(), best.price);
+        let (name, price, best_vendor) = (best.name.to_string(), best.price, Some(best.vendor));
         let limit = request.max_price.map(Coins);
         if let Some(limit) = limit.filter(|limit| price > *limit) {
             return Err(Trouble::OverLimit { name, price, limit });
@@ -116,7 +116,7 @@ impl Node {
             ceiling,
             unit_log: units.log(),
             output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
-            from: request.from.as_ref().and_then(|peer| self.peer_named(peer).ok()),
+            from: request.from.as_ref().and_then(|_| best_vendor),
             keep_open: request.keep_open,
             state: DownloadState::Waiting,
             began: clock::time(),

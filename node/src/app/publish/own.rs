@@ -7,11 +7,12 @@
 use crate::app::lock;
 use crate::app::shelf::ShelfRow;
 use crate::store::{Batch, Db, StoreError, Table};
-use netpay_core::codec::{self, List};
+use netpay_core::codec::{self, List, Wire};
 use netpay_core::content::listing::{LISTING_LIFE, Listing, MAX_AHEAD, Modes};
 use netpay_core::id::{ContentRoot, NetworkId};
 use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::time::{DAY, Time};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Mutex;
@@ -19,6 +20,13 @@ use std::sync::Mutex;
 const OWN: Table = Table::new("own-listings");
 /// Rows changed in one batch.
 const AT_ONCE: usize = 512;
+
+#[derive(Serialize, Deserialize)]
+struct OwnRow(Unverified<Listing>);
+
+impl Wire for OwnRow {
+    const MAX: usize = 1400;
+}
 
 /// What signs a listing and what it names.
 pub(super) struct Pen<'a> {
@@ -49,8 +57,8 @@ impl Own {
             let page = db.scan(OWN, &[], after.as_deref(), AT_ONCE)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
-            let listings = page.iter().filter_map(|(_, value)| codec::decode::<Unverified<Listing>>(value).ok());
-            for listing in listings.filter_map(|listing| listing.verify_own(&network).ok()) {
+            let listings = page.iter().filter_map(|(_, value)| codec::decode::<OwnRow>(value).ok());
+            for listing in listings.filter_map(|row| row.0.verify_own(&network).ok()) {
                 kept.keep(listing, now);
             }
         }
@@ -112,7 +120,7 @@ impl Own {
         for part in news.chunks(AT_ONCE) {
             let mut batch = Batch::new();
             for listing in part {
-                batch.put(OWN, listing.root.0, codec::encode(&listing.wire()));
+                batch.put(OWN, listing.root.0, codec::encode(&OwnRow(listing.wire())));
             }
             self.db.commit(batch).wait()?;
         }

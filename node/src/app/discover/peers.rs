@@ -1,0 +1,186 @@
+//! Who is there, and what they have.
+
+use super::{ASK_TIMEOUT, CONNECT_TIMEOUT, REPLICAS_ASKED_FOR_CARDS};
+use crate::app::view::{Found, PeerView};
+use crate::app::{Node, Trouble};
+use crate::clock;
+use crate::overlay::{Multiaddr, Protocol, RequestError, node_key};
+use futures::stream::{FuturesUnordered, StreamExt};
+use netpay_core::codec;
+use netpay_core::content::listing::{self, Listing};
+use netpay_core::id::ContentRoot;
+use netpay_core::keys::{PublicKey, Signed};
+use netpay_core::record::presence::{self, Bucket, Card, MAX_CARDS, bucket_of, place_of_bucket};
+use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
+use netpay_core::wire::index::{IndexReply, IndexRequest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Pages read of one replica's bucket at most.
+const MAX_CARD_PAGES: usize = MAX_CARDS / 32;
+/// Files of one peer shown at most.
+const MAX_CATALOGUE: usize = 20_000;
+
+impl Node {
+    /// The other peers: those connected, and those whose cards are in the network.
+    ///
+    /// # Errors
+    /// None at present; who does not answer is left out.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, Trouble> {
+        let connected: BTreeMap<_, _> =
+            self.overlay().connected().into_iter().map(|peer| (peer.node, peer.addresses)).collect();
+        let cards = self.cards().await;
+        let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
+        peers.extend(cards);
+        peers.remove(&self.me());
+        let mut views: Vec<_> = peers.into_iter().map(|peer| self.peer_view(peer, connected.get(&peer))).collect();
+        views.sort_by(|a, b| (!a.connected, &a.name, &a.node).cmp(&(!b.connected, &b.name, &b.node)));
+        Ok(views)
+    }
+
+    /// What a peer offers: it is named by its node key, its peer id, or a name that only it has.
+    ///
+    /// # Errors
+    /// If there is no such peer, or it does not answer.
+    pub async fn browse(&self, peer: String) -> Result<Vec<Found>, Trouble> {
+        let vendor = self.peer_named(peer.trim()).await?;
+        if vendor == self.me() {
+            return Ok(self.own_listings().iter().map(|listing| self.found(listing)).collect());
+        }
+        let (mut found, mut after) = (Vec::new(), None::<ContentRoot>);
+        while found.len() < MAX_CATALOGUE {
+            let request = codec::encode(&BrowseRequest { after });
+            let reply = self.overlay().request(vendor, Protocol::Browse, request, ASK_TIMEOUT).await;
+            let page = match reply.map(|reply| codec::decode::<BrowseReply>(&reply)) {
+                Ok(Ok(page)) => page,
+                // What was shown before it fell silent is worth showing.
+                Ok(Err(_)) | Err(_) if !found.is_empty() => break,
+                Ok(Err(_)) => return Err(Trouble::PeerUnreachable(RequestError::Unsupported)),
+                Err(error) => return Err(Trouble::PeerUnreachable(error)),
+            };
+            let Some(last) = self.catalogue_page(&vendor, &page, after, &mut found) else { break };
+            after = Some(last);
+            if !page.more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Connects to a peer at this address, which ends in its peer id.
+    ///
+    /// # Errors
+    /// If it is no such address, or nobody of that id answers there.
+    pub async fn connect(&self, address: String) -> Result<PeerView, Trouble> {
+        let bad = |why: &str| Trouble::bad("peer address", address.clone(), why);
+        let parsed: Multiaddr = address.trim().parse().map_err(|error| bad(&format!("{error}")))?;
+        let peer = parsed.iter().find_map(|part| match part {
+            libp2p::multiaddr::Protocol::P2p(peer) => Some(peer),
+            _ => None,
+        });
+        let peer = peer.ok_or_else(|| bad("it does not end in /p2p/ and a peer id"))?;
+        let peer = node_key(&peer).ok_or_else(|| bad("the peer id is not of an Ed25519 key"))?;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.overlay().connect(peer, vec![parsed])).await;
+        let connected = connected.unwrap_or(Err(crate::overlay::ConnectError::Unreachable("no answer in time".to_owned())));
+        connected.map_err(|error| Trouble::PeerUnreachable(error.into()))?;
+        if let Err(trouble) = self.say_hello(peer).await {
+            tracing::debug!(%peer, %trouble, "no welcome");
+        }
+        let at = self.overlay().connected().into_iter().find(|known| known.node == peer).map(|known| known.addresses);
+        Ok(self.peer_view(peer, at.as_ref()))
+    }
+
+    fn peer_view(&self, peer: PublicKey, connected: Option<&Vec<Multiaddr>>) -> PeerView {
+        let known = self.0.contacts.known(&peer, clock::time());
+        let at = connected.filter(|at| !at.is_empty());
+        PeerView {
+            node: peer.to_string(),
+            name: known.name,
+            files: known.files,
+            addresses: at.map_or(known.addresses, |at| at.iter().map(ToString::to_string).collect()),
+            connected: connected.is_some(),
+            member: known.member,
+        }
+    }
+
+    /// Reads the cards of all buckets, and remembers them.
+    async fn cards(&self) -> BTreeSet<PublicKey> {
+        let buckets = Bucket::all().map(|bucket| async move {
+            let mut replicas = self.replicas_of(&place_of_bucket(bucket)).await;
+            // Who is not connected may be gone, and would be waited for.
+            replicas.sort_by_key(|replica| *replica != self.me() && !self.overlay().is_connected(replica));
+            replicas.truncate(REPLICAS_ASKED_FOR_CARDS);
+            let pages: FuturesUnordered<_> =
+                replicas.into_iter().map(|replica| self.cards_at(replica, bucket)).collect();
+            pages.concat().await
+        });
+        let cards: Vec<Signed<Card>> = buckets.collect::<FuturesUnordered<_>>().concat().await;
+        let now = clock::time();
+        let nodes = cards.iter().map(|card| card.node).collect();
+        for card in cards.into_iter().filter(|card| card.node != self.me()) {
+            self.0.contacts.saw(card, now);
+        }
+        nodes
+    }
+
+    async fn cards_at(&self, replica: PublicKey, bucket: Bucket) -> Vec<Signed<Card>> {
+        let (mut cards, mut after) = (Vec::new(), None);
+        for _ in 0..MAX_CARD_PAGES {
+            let reply = self.ask_index(replica, IndexRequest::GetCards { bucket, after }, ASK_TIMEOUT).await;
+            let Ok(IndexReply::Cards { cards: page, next }) = reply else { break };
+            let now = clock::time();
+            let believed = page.into_vec().into_iter().filter_map(|card| presence::verify(card, &self.network(), now).ok());
+            cards.extend(believed.filter(|card| bucket_of(&card.node) == bucket));
+            // A page that does not lead on has no next.
+            match next {
+                Some(next) if after.is_none_or(|after| after < next) && cards.len() < MAX_CARDS => after = Some(next),
+                _ => break,
+            }
+        }
+        cards
+    }
+
+    /// Adds a page of a catalogue, as far as it is the vendor's and leads on. Returns the last root.
+    fn catalogue_page(
+        &self,
+        vendor: &PublicKey,
+        page: &BrowseReply,
+        mut last: Option<ContentRoot>,
+        found: &mut Vec<Found>,
+    ) -> Option<ContentRoot> {
+        let (now, before) = (clock::time(), last);
+        for listing in &page.listings {
+            let listing: Signed<Listing> = listing::verify(listing.clone(), &self.network(), now).ok()?;
+            if listing.vendor != *vendor || last.is_some_and(|last| listing.root <= last) {
+                return None;
+            }
+            last = Some(listing.root);
+            if !listing.withdrawn {
+                found.push(self.found(&listing));
+            }
+        }
+        last.filter(|last| Some(*last) != before)
+    }
+
+    pub(in crate::app) async fn peer_named(&self, text: &str) -> Result<PublicKey, Trouble> {
+        if let Ok(peer) = text.parse::<PublicKey>() {
+            return Ok(peer);
+        }
+        if let Some(peer) = text.parse().ok().and_then(|peer| node_key(&peer)) {
+            return Ok(peer);
+        }
+        let mut named = self.0.contacts.named(text, clock::time());
+        if named.len() != 1 {
+            self.cards().await;
+            named = self.0.contacts.named(text, clock::time());
+        }
+        if text == self.settings().name {
+            named.insert(self.me());
+        }
+        let mut named = named.into_iter();
+        match (named.next(), named.next()) {
+            (Some(peer), None) => Ok(peer),
+            (None, _) => Err(Trouble::NotFound { what: "peer", id: text.to_owned() }),
+            (Some(_), Some(_)) => Err(Trouble::bad("peer", text, "more than one calls itself so; give the node key")),
+        }
+    }
+}
