@@ -1,6 +1,6 @@
 //! A NetPay peer: the overlay it lives in, the stores it relies on, the six things it does, and its command.
 //!
-//! A module uses only those above it in this list.
+//! A module uses only those above it in this list; [`errors`] and [`app`] share [`app::view`].
 #![warn(missing_docs)]
 
 pub mod clock;
@@ -10,5 +10,7 @@ pub mod store;
 pub mod home;
 pub mod overlay;
 pub mod witness;
-pub mod app;
 pub mod errors;
+pub mod config;
+pub mod app;
+pub mod api;

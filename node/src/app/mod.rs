@@ -5,6 +5,7 @@
 pub mod buy;
 pub mod certify;
 pub mod discover;
+pub mod door;
 pub mod fund;
 mod pipe;
 pub mod publish;
