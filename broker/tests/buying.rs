@@ -369,6 +369,8 @@ async fn what_the_disk_did_not_take_did_not_happen() {
 struct Gated {
     db: Db,
     gate: Arc<(Mutex<bool>, Condvar)>,
+    /// Hears of every batch that comes to the gate.
+    entered: Option<tokio::sync::mpsc::UnboundedSender<()>>,
 }
 
 impl Store for Gated {
@@ -385,6 +387,10 @@ impl Store for Gated {
         self.db.scan(table, prefix, after, limit)
     }
     fn commit(&self, batch: Batch) -> Commit {
+        if let Some(entered) = &self.entered {
+            // A test that does not listen any more does not mind.
+            let _ = entered.send(());
+        }
         let (open, opened) = &*self.gate;
         let open = open.lock().expect("no panic");
         drop(opened.wait_while(open, |open| !*open).expect("no panic"));
@@ -396,13 +402,39 @@ impl Store for Gated {
 }
 
 #[tokio::test]
+async fn nobody_is_told_of_a_purchase_that_is_still_on_its_way_to_the_disk() {
+    let gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let (tell, mut entered) = tokio::sync::mpsc::unbounded_channel();
+    let store = Gated { db: Db::memory(), gate: gate.clone(), entered: Some(tell) };
+    let town = Arc::new(Town::with(Db::from_store(store), terms()));
+    let ann = town.person(1, 100).await;
+    while entered.try_recv().is_ok() {}
+    *gate.0.lock().expect("no panic") = false;
+    let asking = tokio::spawn({
+        let (town, ann) = (town.clone(), ann.clone());
+        async move { town.ask(&ann, ann.buy(1, 40)).await }
+    });
+    entered.recv().await.expect("the purchase goes to the disk");
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!asking.is_finished(), "acknowledged before it was durable");
+    *gate.0.lock().expect("no panic") = true;
+    gate.1.notify_all();
+    assert!(matches!(asking.await.expect("no panic"), BankReply::Sold { .. }));
+}
+
+#[tokio::test]
 async fn a_bank_with_too_much_to_do_says_so_and_forgets_nobody_it_let_in() {
     let gate = Arc::new((Mutex::new(true), Condvar::new()));
     let set = |open| {
         *gate.0.lock().expect("no panic") = open;
         gate.1.notify_all();
     };
-    let town = Arc::new(Town::with(Db::from_store(Gated { db: Db::memory(), gate: gate.clone() }), terms()));
+    let town = Arc::new(Town::with(
+        Db::from_store(Gated { db: Db::memory(), gate: gate.clone(), entered: None }),
+        terms(),
+    ));
     let ann = town.person(1, 100).await;
     set(false);
     let request = ann.buy(1, 40);
@@ -411,7 +443,10 @@ async fn a_bank_with_too_much_to_do_says_so_and_forgets_nobody_it_let_in() {
         tokio::spawn(async move { town.ask(&ann, request).await })
     });
     let asks: Vec<_> = asks.collect();
+    let mut turns = 0;
     while town.refusal(&ann, BankRequest::Info).await != Some(Code::Busy) {
+        turns += 1;
+        assert!(turns < 10 * MAX_REQUESTS, "everybody was let in");
         tokio::task::yield_now().await;
     }
     set(true);
