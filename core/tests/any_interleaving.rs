@@ -484,6 +484,8 @@ impl World {
             assert!(download.done, "download {sale} does not end: has {}, paid {}", download.have.len(), download.paid);
             assert_eq!(download.paid, Coins(PRICES[sale]));
         }
+        let claimed: u32 = self.claimable().values().flatten().map(|(start, end, _)| end - start).sum();
+        assert_eq!(u64::from(claimed), PRICES.iter().sum::<u64>(), "what was paid can be claimed, and no more");
     }
 }
 
@@ -504,6 +506,22 @@ proptest! {
 fn three_vendors_and_six_downloads_without_any_mishap() {
     let mut world = World::new();
     world.end_well();
-    let claimed: u32 = world.claimable().values().flatten().map(|(start, end, _)| end - start).sum();
-    assert_eq!(u64::from(claimed), PRICES.iter().sum::<u64>());
+}
+
+#[test]
+fn debug_one() {
+    let mut world = World::new();
+    world.happen(Event::Buyer { sale: 2, crash: None });
+    world.happen(Event::BuyerCrashes);
+    world.happen(Event::Buyer { sale: 0, crash: None });
+    for sale in [0usize, 1, 2] {
+        for i in 0..12 {
+            world.happen(Event::Buyer { sale, crash: None });
+            if sale == 2 { if let Some(r) = world.running.get(&sale) { eprintln!("{i} to_vendor {:?}", r.to_vendor); } }
+            world.happen(Event::Vendor { sale, crash: None, reachable: true });
+            if sale == 2 { if let Some(r) = world.running.get(&sale) { eprintln!("{i} to_buyer {:?}", r.to_buyer); } }
+            (0..VENDORS).for_each(|vendor| world.happen(Event::Certify { vendor }));
+            if world.downloads[sale].done { break; }
+        }
+    }
 }
