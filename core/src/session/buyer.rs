@@ -266,12 +266,17 @@ impl Buyer {
         handovers: bool,
     ) -> Option<(ChainId, Option<(SegmentNo, PublicKey)>)> {
         let wanted = self.purchase.expected.saturating_sub(self.purchase.owed).0;
+        // This vendor's own open segments are another sale's, which comes back to them.
+        let idle = |chain: &WalletChain| {
+            let newest = chain.newest_open().filter(|(_, lease)| !lease.in_use && lease.left() > Count::ZERO);
+            let handed = newest.filter(|(_, lease)| handovers && lease.seller.node != self.node);
+            handed.map(|(j, lease)| (j, lease.seller.node, u64::from(lease.left().0)))
+        };
         let best = wallet
             .chains()
             .filter(|(_, chain)| chain.is_spendable(now.time()))
             .filter_map(|(id, chain)| {
-                let idle = if handovers { chain.idle() } else { Count::ZERO };
-                let coins = chain.spread().free + u64::from(idle.0);
+                let coins = chain.spread().free + idle(chain).map_or(0, |(.., coins)| coins);
                 (coins > 0).then_some((id, chain, coins))
             })
             .min_by_key(|(id, chain, coins)| {
@@ -280,11 +285,7 @@ impl Buyer {
                 (full, busy, *coins < wanted, if *coins < wanted { u64::MAX - coins } else { *coins }, **id)
             })?;
         let (id, chain, _) = best;
-        let handed = chain
-            .newest_open()
-            .filter(|(_, lease)| handovers && !lease.in_use && lease.left().0 > 0)
-            .map(|(j, lease)| (j, lease.seller.node));
-        Some((*id, handed))
+        Some((*id, idle(chain).map(|(j, node, _)| (j, node))))
     }
 
     fn ask_for_handover(
