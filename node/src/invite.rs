@@ -71,7 +71,8 @@ impl FromStr for Invite {
         if text.len() > INVITE_MAX {
             return Err(BadInvite::Form);
         }
-        let (broker, rest) = text.strip_prefix(SCHEME).and_then(|rest| rest.split_once('@')).ok_or(BadInvite::Form)?;
+        let (broker, rest) =
+            text.strip_prefix(SCHEME).and_then(|rest| rest.split_once('@')).ok_or(BadInvite::Form)?;
         let (network, address) = rest.find('/').map(|at| rest.split_at(at)).ok_or(BadInvite::Form)?;
         let broker: PublicKey = broker.parse().map_err(|_| BadInvite::Key)?;
         if !broker.is_usable() {

@@ -14,3 +14,4 @@ pub mod errors;
 pub mod config;
 pub mod app;
 pub mod api;
+pub mod cli;

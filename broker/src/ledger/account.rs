@@ -115,10 +115,20 @@ impl Customer {
         }
     }
 
+    /// The number of the newest line.
+    #[must_use]
+    pub const fn last_line(&self) -> u64 {
+        self.last_line
+    }
+
     /// The lines kept that come after number `after`, oldest first.
     pub fn lines_after(&self, after: u64) -> impl Iterator<Item = &Line> {
         let from = self.lines.partition_point(|line| line.number <= after);
         self.lines.range(from..)
+    }
+
+    pub(super) fn since(at: Time) -> Self {
+        Self { since: at, ..Self::default() }
     }
 
     pub(super) fn write(&mut self, at: Time, what: What, change: i64) {

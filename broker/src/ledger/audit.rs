@@ -1,11 +1,11 @@
 //! Proof that the books are right, from the journal alone: every record is folded again, and what the fold believes is
 //! held against sums that are made without it.
 
+use super::Ledger;
 use super::command::{Event, Record};
 use super::entry::{Book, Books, Entry};
 use super::fold::Broken;
 use super::intervals::{Intervals, Range};
-use super::Ledger;
 use netpay_core::amount::Coins;
 use netpay_core::id::{ChainId, NetworkId};
 use std::collections::BTreeMap;
@@ -90,7 +90,8 @@ impl Auditor {
                 return Err(broken("a balance is not the sum of its entries"));
             }
         }
-        let balances = ledger.customers.values().fold(Coins::ZERO, |sum, customer| sum.saturating_add(customer.balance));
+        let balances =
+            ledger.customers.values().fold(Coins::ZERO, |sum, customer| sum.saturating_add(customer.balance));
         if i64::try_from(balances.0).ok() != Some(ledger.books.balances) {
             return Err(broken("the balances are not what customers have"));
         }
@@ -131,7 +132,9 @@ impl Auditor {
 fn paid_by(event: &Event) -> Vec<(ChainId, Range)> {
     match event {
         Event::Redeemed { claims, .. } => {
-            let paid = claims.iter().flat_map(|claim| claim.paid.iter().flat_map(|ranges| ranges.iter().map(|r| (claim.chain, *r))));
+            let paid = claims.iter().flat_map(|claim| {
+                claim.paid.iter().flat_map(|ranges| ranges.iter().map(|r| (claim.chain, *r)))
+            });
             paid.collect()
         }
         Event::Settled { chain, claims, .. } => {

@@ -34,6 +34,13 @@ impl Facts {
         Ok(Self { id, touchstone: wire.claim()?, wire, signed: OnceLock::new() })
     }
 
+    /// The facts of a touchstone that is believed already.
+    #[must_use]
+    pub fn of(signed: Signed<Touchstone>) -> Self {
+        let (id, touchstone, wire) = (touchstone::chain_id(&signed), signed.value().clone(), signed.wire());
+        Self { id, touchstone, wire, signed: OnceLock::from(Some(signed)) }
+    }
+
     /// The touchstone as it travels.
     #[must_use]
     pub const fn wire(&self) -> &Unverified<Touchstone> {
@@ -43,7 +50,8 @@ impl Facts {
     /// The touchstone believed, as certificates ask for it: verified when it is first needed, and then remembered.
     #[must_use]
     pub fn signed(&self) -> Option<&Signed<Touchstone>> {
-        let verify = || touchstone::verify(self.wire.clone(), &self.touchstone.network, &self.touchstone.broker).ok();
+        let verify =
+            || touchstone::verify(self.wire.clone(), &self.touchstone.network, &self.touchstone.broker).ok();
         self.signed.get_or_init(verify).as_ref()
     }
 }

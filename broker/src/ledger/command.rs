@@ -190,6 +190,7 @@ pub enum Command {
 
 /// What happened: everything random or chosen is in it, so that folding it needs nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "made once, folded at once")]
 pub enum Event {
     /// See [`Command::IssueVouchers`].
     VouchersIssued(List<(VoucherId, Coins), MAX_VOUCHERS>),

@@ -98,7 +98,9 @@ impl Books {
         let outstanding = i128::from(self.issued) - i128::from(self.redeemed) - i128::from(self.refunded);
         self.sum() == 0
             && self.cash <= 0
-            && [self.vouchers, self.balances, self.coins, self.payouts, self.bonds].iter().all(|book| *book >= 0)
+            && [self.vouchers, self.balances, self.coins, self.payouts, self.bonds]
+                .iter()
+                .all(|book| *book >= 0)
             && i128::from(self.coins) == outstanding
     }
 

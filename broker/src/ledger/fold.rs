@@ -9,9 +9,9 @@ use super::redeeming::total;
 use super::{Conviction, Customer, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
+use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
-use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::time::Time;
 use netpay_core::wire::bank::SEALED_SEED;
 use std::sync::Arc;
@@ -56,7 +56,9 @@ impl Ledger {
         let at = record.at;
         match &record.event {
             Event::VouchersIssued(vouchers) => self.fold_vouchers(vouchers),
-            Event::Registered { account, node, name, voucher } => self.fold_register(at, *account, *node, name, *voucher),
+            Event::Registered { account, node, name, voucher } => {
+                self.fold_register(at, *account, *node, name, *voucher)
+            }
             Event::PaidIn { account, voucher } => self.fold_pay_in(at, account, *voucher),
             Event::Credited { id, account, coins, note } => {
                 if self.credits.insert(*id, (*account, *coins)).is_some() {
@@ -86,7 +88,8 @@ impl Ledger {
             Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
             Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
             Event::EvidenceNoted { chain, witness, .. } => {
-                let convictions = chain.map(Conviction::Buyer).into_iter().chain(witness.map(Conviction::Witness));
+                let convictions =
+                    chain.map(Conviction::Buyer).into_iter().chain(witness.map(Conviction::Witness));
                 self.convicted.extend(convictions.map(|conviction| (conviction, at)));
                 Ok(Vec::new())
             }
@@ -122,7 +125,7 @@ impl Ledger {
         if let Some(customer) = before.and_then(|before| self.customers.get_mut(&before)) {
             customer.nodes.retain(|known| *known != node);
         }
-        let customer = self.customers.entry(account).or_insert_with(|| Customer { since: at, ..Customer::default() });
+        let customer = self.customers.entry(account).or_insert_with(|| Customer::since(at));
         customer.name = name.clone();
         if !customer.nodes.contains(&node) {
             customer.nodes.push(node);
@@ -147,7 +150,8 @@ impl Ledger {
         touchstone: &Unverified<Touchstone>,
         sealed: &Bytes<SEALED_SEED>,
     ) -> Folded {
-        let facts = Facts::new(touchstone.clone(), &self.network).map_err(|_| "the touchstone is malformed")?;
+        let facts =
+            Facts::new(touchstone.clone(), &self.network).map_err(|_| "the touchstone is malformed")?;
         let (id, chain_key) = (facts.id, facts.touchstone.chain_key);
         let (n, redeem_by) = (Count(facts.touchstone.n.0), facts.touchstone.redeem_by);
         self.take_off(at, &account, n.into(), What::Bought(id, n))?;
@@ -163,7 +167,8 @@ impl Ledger {
             retired: false,
             settled: None,
         };
-        let known = self.by_chain_key.insert(chain_key, id).is_some() | self.chains.insert(id, chain).is_some();
+        let known =
+            self.by_chain_key.insert(chain_key, id).is_some() | self.chains.insert(id, chain).is_some();
         if known {
             return Err("the chain was sold before");
         }
@@ -270,7 +275,13 @@ impl Ledger {
         Ok(())
     }
 
-    fn take_off(&mut self, at: Time, account: &PublicKey, coins: Coins, what: What) -> Result<(), &'static str> {
+    fn take_off(
+        &mut self,
+        at: Time,
+        account: &PublicKey,
+        coins: Coins,
+        what: What,
+    ) -> Result<(), &'static str> {
         let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
         customer.balance = customer.balance.checked_sub(coins).ok_or("a balance is negative")?;
         customer.write(at, what, -super::entry::signed(coins));
@@ -280,7 +291,11 @@ impl Ledger {
     /// A claim begins or ends to wait.
     fn wait(&mut self, account: &PublicKey, count: Count, begins: bool) -> Result<(), &'static str> {
         let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
-        let pending = if begins { customer.pending.checked_add(count.into()) } else { customer.pending.checked_sub(count.into()) };
+        let pending = if begins {
+            customer.pending.checked_add(count.into())
+        } else {
+            customer.pending.checked_sub(count.into())
+        };
         customer.pending = pending.ok_or("more claims end to wait than began to")?;
         Ok(())
     }

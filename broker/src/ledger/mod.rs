@@ -22,8 +22,8 @@ pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
 pub use audit::{Audit, Auditor, audit};
 pub use chain::{ChainBook, ClaimBook, ClaimState, Facts};
 pub use command::{
-    Answer, CheckedClaim, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId, Record, SettledClaim, TakenClaim,
-    VoucherId,
+    Answer, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId, Record,
+    SettledClaim, TakenClaim, VoucherId,
 };
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;

@@ -61,7 +61,12 @@ impl Ledger {
         Ok(Decision::happens(Event::Redeemed { account, claims }, answer))
     }
 
-    fn take(&self, account: &PublicKey, claim: CheckedClaim, scratch: &mut Scratch) -> Result<Outcome, Reject> {
+    fn take(
+        &self,
+        account: &PublicKey,
+        claim: CheckedClaim,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, Reject> {
         let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
         let chain = self.chains.get(&claim.chain).ok_or_else(unknown)?;
         if !scratch.seen.insert((claim.chain, claim.j)) {
@@ -73,7 +78,10 @@ impl Ledger {
                 return Ok(known.outcome(self.settlement_of(chain)));
             }
             if !same && (known.is_final() || !claim.certified) {
-                return Err(Reject::new(RejectCode::Mismatch, "another close of this segment was brought before"));
+                return Err(Reject::new(
+                    RejectCode::Mismatch,
+                    "another close of this segment was brought before",
+                ));
             }
         }
         if chain.settled.is_some() {
@@ -84,7 +92,10 @@ impl Ledger {
         }
         let limit = if claim.certified { MAX_CLAIMS_PER_CHAIN } else { MAX_PENDING_PER_CHAIN };
         if !chain.claims.contains_key(&claim.j) && chain.claims.len() + scratch.taken.len() >= limit {
-            return Err(Reject::new(RejectCode::Busy, "too many claims on this chain: only certified ones are taken"));
+            return Err(Reject::new(
+                RejectCode::Busy,
+                "too many claims on this chain: only certified ones are taken",
+            ));
         }
         let paid = claim.certified.then(|| {
             let paid = scratch.paid.entry(claim.chain).or_insert_with(|| chain.paid.clone());
@@ -118,7 +129,9 @@ impl Ledger {
         }
         let mut paid = chain.paid.clone();
         let claims = in_order_of_arrival(chain);
-        let claims = claims.into_iter().map(|(j, range)| SettledClaim { j, paid: List::first_of(pay(&mut paid, range)) });
+        let claims = claims
+            .into_iter()
+            .map(|(j, range)| SettledClaim { j, paid: List::first_of(pay(&mut paid, range)) });
         let claims = List::first_of(claims.collect::<Vec<_>>());
         let refund = Count(chain.facts.touchstone.n.0.saturating_sub(paid.total().0));
         Ok(Decision::happens(Event::Settled { chain: id, claims, refund }, Answer::Done))

@@ -9,7 +9,7 @@
 //! | Register | BadVoucher (unknown, used by another, or none where one is needed), Range (too many nodes) |
 //! | PayIn | UnknownAccount, BadVoucher |
 //! | Credit | Mismatch (the number was used otherwise), UnknownAccount, Range |
-//! | Buy | Mismatch (the chain key was used otherwise), UnknownAccount, Frozen, Range, Funds, Storage (no mint) |
+//! | Buy | Mismatch (the chain key was used otherwise), UnknownAccount, Frozen, Range, Funds, Busy (it became possible just now) |
 //! | Redeem | UnknownAccount; then per claim, see [`super::redeeming`] |
 //! | Retire | UnknownAccount, UnknownChain, NotYours |
 //! | Freeze, Unfreeze | UnknownAccount |
@@ -58,10 +58,12 @@ impl Ledger {
             }
             Command::PayIn { account, voucher } => self.pay_in(account, voucher),
             Command::Credit { id, account, coins, note } => self.credit(id, account, coins, note),
-            Command::Buy { account, chain_key, n, request, mint } => match self.may_buy(&account, &chain_key, n, request)? {
-                Some(known) => Ok(Decision::known(Answer::Sold(known))),
-                None => sold(account, request, mint),
-            },
+            Command::Buy { account, chain_key, n, request, mint } => {
+                match self.may_buy(&account, &chain_key, n, request)? {
+                    Some(known) => Ok(Decision::known(Answer::Sold(known))),
+                    None => sold(account, request, mint),
+                }
+            }
             Command::Redeem { account, claims } => self.redeem(account, claims),
             Command::Retire { account, chains } => self.retire(account, chains),
             Command::Freeze { account, why } => self.freeze(account, why),
@@ -69,8 +71,12 @@ impl Ledger {
             Command::AskPayout { id, coins, to } => self.ask_payout(id, coins, to),
             Command::Payout { id, reference } => self.payout(id, reference),
             Command::NoteEvidence { culprit, evidence } => self.note_evidence(culprit, *evidence),
-            Command::Resume { settle_from } if settle_from <= self.settle_from => Ok(Decision::known(Answer::Done)),
-            Command::Resume { settle_from } => Ok(Decision::happens(Event::Resumed { settle_from }, Answer::Done)),
+            Command::Resume { settle_from } if settle_from <= self.settle_from => {
+                Ok(Decision::known(Answer::Done))
+            }
+            Command::Resume { settle_from } => {
+                Ok(Decision::happens(Event::Resumed { settle_from }, Answer::Done))
+            }
             Command::Settle { chain } => self.settle(chain, now),
         }
     }
@@ -95,7 +101,10 @@ impl Ledger {
         let customer = self.known(account)?;
         not_frozen(customer)?;
         if n.0 == 0 || n.0 > MAX_CHAIN {
-            return Err(Reject::new(RejectCode::Range, &format!("a chain has 1 to {MAX_CHAIN} coins, not {n}")));
+            return Err(Reject::new(
+                RejectCode::Range,
+                &format!("a chain has 1 to {MAX_CHAIN} coins, not {n}"),
+            ));
         }
         covers(customer, Coins::from(Count(n.0)))?;
         Ok(None)
@@ -116,11 +125,16 @@ impl Ledger {
         }
         let known = vouchers.iter().filter(|(id, _)| self.vouchers.contains_key(id)).count();
         if known > 0 {
-            let same = |(id, value): &(VoucherId, Coins)| self.vouchers.get(id).is_some_and(|known| known.value == *value);
+            let same = |(id, value): &(VoucherId, Coins)| {
+                self.vouchers.get(id).is_some_and(|known| known.value == *value)
+            };
             if known == vouchers.len() && vouchers.iter().all(same) {
                 return Ok(Decision::known(Answer::Done));
             }
-            return Err(Reject::new(RejectCode::Mismatch, "some of these vouchers exist already, or with other values"));
+            return Err(Reject::new(
+                RejectCode::Mismatch,
+                "some of these vouchers exist already, or with other values",
+            ));
         }
         self.takes_in(total)?;
         Ok(Decision::happens(Event::VouchersIssued(List::first_of(vouchers)), Answer::Done))
@@ -169,15 +183,26 @@ impl Ledger {
         match self.vouchers.get(voucher) {
             Some(Voucher { used_by: None, .. }) => Ok(false),
             Some(Voucher { used_by: Some(user), .. }) if user == account => Ok(true),
-            _ => Err(Reject::new(RejectCode::BadVoucher, "this voucher is not known, or was used by another account")),
+            _ => Err(Reject::new(
+                RejectCode::BadVoucher,
+                "this voucher is not known, or was used by another account",
+            )),
         }
     }
 
-    fn credit(&self, id: [u8; 16], account: PublicKey, coins: Coins, note: Text<80>) -> Result<Decision, Reject> {
+    fn credit(
+        &self,
+        id: [u8; 16],
+        account: PublicKey,
+        coins: Coins,
+        note: Text<80>,
+    ) -> Result<Decision, Reject> {
         let answer = Answer::Account(account);
         match self.credits.get(&id) {
             Some(before) if *before == (account, coins) => return Ok(Decision::known(answer)),
-            Some(_) => return Err(Reject::new(RejectCode::Mismatch, "this number was used for another credit")),
+            Some(_) => {
+                return Err(Reject::new(RejectCode::Mismatch, "this number was used for another credit"));
+            }
             None => self.known(&account)?,
         };
         if coins == Coins::ZERO {
@@ -191,10 +216,14 @@ impl Ledger {
         self.known(&account)?;
         let mut all_known = true;
         for id in &chains {
-            let unknown = || Reject::new(RejectCode::UnknownChain, &format!("chain {id:.12} was not sold here"));
+            let unknown =
+                || Reject::new(RejectCode::UnknownChain, &format!("chain {id:.12} was not sold here"));
             let chain = self.chains.get(id).ok_or_else(unknown)?;
             if chain.buyer != account {
-                return Err(Reject::new(RejectCode::NotYours, &format!("chain {id:.12} was sold to another account")));
+                return Err(Reject::new(
+                    RejectCode::NotYours,
+                    &format!("chain {id:.12} was sold to another account"),
+                ));
             }
             all_known &= chain.retired;
         }
@@ -225,7 +254,9 @@ impl Ledger {
         let answer = Answer::Account(id.0);
         match self.payouts.get(&id) {
             Some(known) if known.coins == coins && known.to == to => return Ok(Decision::known(answer)),
-            Some(_) => return Err(Reject::new(RejectCode::Mismatch, "this number was used for another payout")),
+            Some(_) => {
+                return Err(Reject::new(RejectCode::Mismatch, "this number was used for another payout"));
+            }
             None => not_frozen(customer)?,
         }
         if coins == Coins::ZERO || to.is_empty() {
@@ -237,7 +268,8 @@ impl Ledger {
 
     fn payout(&self, id: PayoutId, reference: Text<80>) -> Result<Decision, Reject> {
         let payout = self.payouts.get(&id);
-        let payout = payout.ok_or_else(|| Reject::new(RejectCode::UnknownChain, "no such payout was asked for"))?;
+        let payout =
+            payout.ok_or_else(|| Reject::new(RejectCode::UnknownChain, "no such payout was asked for"))?;
         match &payout.paid {
             None => Ok(Decision::happens(Event::PaidOut { id, reference }, Answer::Done)),
             Some((_, paid_as)) if *paid_as == reference => Ok(Decision::known(Answer::Done)),
@@ -277,7 +309,7 @@ impl Ledger {
 }
 
 fn sold(account: PublicKey, request: ObjectHash, mint: Option<Box<Mint>>) -> Result<Decision, Reject> {
-    let unminted = || Reject::new(RejectCode::Storage, "the purchase was taken back by a failing disk: ask again");
+    let unminted = || Reject::new(RejectCode::Busy, "the account changed meanwhile: ask again");
     let mint = mint.ok_or_else(unminted)?;
     let touchstone = mint.facts.wire().clone();
     let answer = Answer::Sold(mint.facts.id);

@@ -7,7 +7,7 @@ use netpay_core::coin::chain::{Chain, Coin, Seed};
 use netpay_core::coin::segment::{Close, Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ObjectHash, PayTo};
-use netpay_core::keys::{Signature, SecretKey, Unverified};
+use netpay_core::keys::{SecretKey, Signature, Unverified};
 use netpay_core::record::chain::Evidence;
 use netpay_core::wire::bank::{Claim, Outcome};
 use netpay_core::wire::reject::{Reject, RejectCode};
@@ -51,8 +51,13 @@ impl Bank {
         for number in 1..=3 {
             bank.run(register(number)).expect("a new account");
         }
-        bank.run(Command::Credit { id: [9; 16], account: account(1), coins: Coins(100), note: Text::cut("cash") })
-            .expect("a credit");
+        bank.run(Command::Credit {
+            id: [9; 16],
+            account: account(1),
+            coins: Coins(100),
+            note: Text::cut("cash"),
+        })
+        .expect("a credit");
         bank
     }
 
@@ -79,7 +84,8 @@ impl Bank {
     }
 
     fn redeem(&mut self, vendor: u8, claims: Vec<ClaimResult>) -> Vec<Outcome> {
-        let decision = self.run(Command::Redeem { account: account(vendor), claims }).expect("a known account");
+        let decision =
+            self.run(Command::Redeem { account: account(vendor), claims }).expect("a known account");
         match decision.answer {
             Answer::Outcomes(outcomes) => outcomes.into_iter().map(|(_, _, outcome)| outcome).collect(),
             other => panic!("{other:?}"),
@@ -214,10 +220,16 @@ fn a_second_close_counts_only_if_it_is_certified_and_the_first_was_not() {
         _ => None,
     };
     bank.redeem(2, vec![claim(chain, 1, (0, 10), 1, UNCERTIFIED)]);
-    assert_eq!(code(bank.redeem(2, vec![claim(chain, 1, (0, 12), 2, UNCERTIFIED)])), Some(RejectCode::Mismatch));
+    assert_eq!(
+        code(bank.redeem(2, vec![claim(chain, 1, (0, 12), 2, UNCERTIFIED)])),
+        Some(RejectCode::Mismatch)
+    );
     assert_eq!(bank.redeem(3, vec![claim(chain, 1, (0, 8), 3, CERTIFIED)]), [Outcome::Paid(Coins(8))]);
     assert_eq!(bank.ledger.customer(&account(2)).map(|c| c.pending), Some(Coins::ZERO));
-    assert_eq!(code(bank.redeem(2, vec![claim(chain, 1, (0, 10), 1, CERTIFIED)])), Some(RejectCode::Mismatch));
+    assert_eq!(
+        code(bank.redeem(2, vec![claim(chain, 1, (0, 10), 1, CERTIFIED)])),
+        Some(RejectCode::Mismatch)
+    );
     // The same claim certified later is an upgrade.
     bank.redeem(2, vec![claim(chain, 2, (8, 20), 5, UNCERTIFIED)]);
     assert_eq!(bank.redeem(2, vec![claim(chain, 2, (8, 20), 5, CERTIFIED)]), [Outcome::Paid(Coins(12))]);
@@ -288,25 +300,47 @@ fn the_first_reason_of_the_documented_order_is_the_one_told() {
     assert_eq!(bank.code(buy(1, 2, 0)), Some(Code::Range));
     assert_eq!(bank.code(buy(1, 2, 16_385)), Some(Code::Range));
     assert_eq!(bank.code(buy(1, 2, 91)), Some(Code::Funds));
-    assert_eq!(bank.code(Command::PayIn { account: account(9), voucher: voucher(9) }), Some(Code::UnknownAccount));
-    assert_eq!(bank.code(Command::PayIn { account: account(1), voucher: voucher(9) }), Some(Code::BadVoucher));
-    let retire = |number, chain| Command::Retire { account: account(number), chains: List::first_of([chain]) };
+    assert_eq!(
+        bank.code(Command::PayIn { account: account(9), voucher: voucher(9) }),
+        Some(Code::UnknownAccount)
+    );
+    assert_eq!(
+        bank.code(Command::PayIn { account: account(1), voucher: voucher(9) }),
+        Some(Code::BadVoucher)
+    );
+    let retire =
+        |number, chain| Command::Retire { account: account(number), chains: List::first_of([chain]) };
     assert_eq!(bank.code(retire(9, ChainId([0; 32]))), Some(Code::UnknownAccount));
     assert_eq!(bank.code(retire(2, ChainId([0; 32]))), Some(Code::UnknownChain));
     assert_eq!(bank.code(retire(2, chain)), Some(Code::NotYours));
-    let payout = |number, coins| Command::AskPayout { id: (account(number), [1; 16]), coins: Coins(coins), to: Text::cut("x") };
+    let payout = |number, coins| Command::AskPayout {
+        id: (account(number), [1; 16]),
+        coins: Coins(coins),
+        to: Text::cut("x"),
+    };
     bank.run(Command::Freeze { account: account(1), why: Text::cut("why") }).expect("known");
     assert_eq!(bank.code(buy(1, 2, 0)), Some(Code::Frozen));
     assert_eq!(bank.code(payout(9, 0)), Some(Code::UnknownAccount));
     assert_eq!(bank.code(payout(1, 0)), Some(Code::Frozen));
     assert_eq!(bank.code(payout(2, 0)), Some(Code::Range));
     assert_eq!(bank.code(payout(2, 1)), Some(Code::Funds));
-    let credit = |id, number, coins| Command::Credit { id: [id; 16], account: account(number), coins: Coins(coins), note: Text::cut("") };
+    let credit = |id, number, coins| Command::Credit {
+        id: [id; 16],
+        account: account(number),
+        coins: Coins(coins),
+        note: Text::cut(""),
+    };
     assert_eq!(bank.code(credit(9, 9, 0)), Some(Code::Mismatch));
     assert_eq!(bank.code(credit(1, 9, 0)), Some(Code::UnknownAccount));
     assert_eq!(bank.code(credit(1, 1, 0)), Some(Code::Range));
     assert_eq!(bank.code(credit(1, 1, MAX_MONEY)), Some(Code::Range));
-    let needed = Command::Register { account: account(8), node: account(8), name: Text::cut(""), voucher: None, voucher_needed: true };
+    let needed = Command::Register {
+        account: account(8),
+        node: account(8),
+        name: Text::cut(""),
+        voucher: None,
+        voucher_needed: true,
+    };
     assert_eq!(bank.code(needed), Some(Code::BadVoucher));
     assert_eq!(bank.code(Command::Settle { chain: ChainId([0; 32]) }), Some(Code::UnknownChain));
     bank.check();
@@ -315,11 +349,15 @@ fn the_first_reason_of_the_documented_order_is_the_one_told() {
 #[test]
 fn a_voucher_pays_one_account_once() {
     let mut bank = Bank::open();
-    bank.run(Command::IssueVouchers { vouchers: vec![(voucher(1), Coins(7)), (voucher(2), Coins(7))] }).expect("new");
+    bank.run(Command::IssueVouchers { vouchers: vec![(voucher(1), Coins(7)), (voucher(2), Coins(7))] })
+        .expect("new");
     bank.run(Command::PayIn { account: account(2), voucher: voucher(1) }).expect("unused");
     bank.run(Command::PayIn { account: account(2), voucher: voucher(1) }).expect("the same again");
     assert_eq!(bank.balance(2), 7);
-    assert_eq!(bank.code(Command::PayIn { account: account(3), voucher: voucher(1) }), Some(RejectCode::BadVoucher));
+    assert_eq!(
+        bank.code(Command::PayIn { account: account(3), voucher: voucher(1) }),
+        Some(RejectCode::BadVoucher)
+    );
     let again = Command::IssueVouchers { vouchers: vec![(voucher(1), Coins(8))] };
     assert_eq!(bank.code(again), Some(RejectCode::Mismatch));
     assert_eq!(bank.ledger.books().vouchers, 7);
@@ -425,7 +463,9 @@ fn command(bank: &mut Bank, act: Act) -> Option<Command> {
         Act::Retire(a, k) => Command::Retire { account: account(a), chains: List::first_of([bank.id(k)]) },
         Act::Freeze(a, true) => Command::Freeze { account: account(a), why: Text::cut("why") },
         Act::Freeze(a, false) => Command::Unfreeze { account: account(a) },
-        Act::AskPayout(a, id, coins) => Command::AskPayout { id: (account(a), [id; 16]), coins: Coins(coins), to: Text::cut("x") },
+        Act::AskPayout(a, id, coins) => {
+            Command::AskPayout { id: (account(a), [id; 16]), coins: Coins(coins), to: Text::cut("x") }
+        }
         Act::Payout(a, id) => Command::Payout { id: (account(a), [id; 16]), reference: Text::cut("r") },
         Act::Evidence(k) => {
             let (culprit, evidence) = evidence(bank.id(k));

@@ -13,6 +13,8 @@ use crate::keys::{Domain, PublicKey, SelfSigned, Signable, Signature, Unverified
 use crate::record::chain::{Certificate, Evidence};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// Claims in one redemption.
 pub const MAX_CLAIMS: usize = 24;
@@ -29,6 +31,55 @@ pub const SEALED_SEED: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct VoucherCode(pub [u8; 20]);
+
+/// The digits of a voucher: Base32 (RFC 4648).
+const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Digits of a voucher, and how many stand together.
+const VOUCHER_DIGITS: usize = 32;
+const GROUP: usize = 4;
+
+/// A text that is no voucher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a voucher has {VOUCHER_DIGITS} letters and digits (A-Z, 2-7) in groups of {GROUP}")]
+pub struct BadVoucher;
+
+impl fmt::Display for VoucherCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (block, five) in self.0.chunks_exact(5).enumerate() {
+            let bits = five.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+            for digit in 0..8 {
+                if digit % GROUP == 0 && (block, digit) != (0, 0) {
+                    f.write_str("-")?;
+                }
+                let value = usize::try_from(bits >> (35 - 5 * digit) & 31).unwrap_or(0);
+                write!(f, "{}", char::from(DIGITS[value]))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for VoucherCode {
+    type Err = BadVoucher;
+    /// Takes it as a person types it: in either case, with or without dashes and spaces.
+    fn from_str(text: &str) -> Result<Self, BadVoucher> {
+        let digits = text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| byte.to_ascii_uppercase());
+        let digits: Vec<u8> = digits.take(VOUCHER_DIGITS + 1).collect();
+        if digits.len() != VOUCHER_DIGITS {
+            return Err(BadVoucher);
+        }
+        let mut code = [0; 20];
+        for (five, eight) in code.chunks_exact_mut(5).zip(digits.chunks_exact(8)) {
+            let mut bits = 0_u64;
+            for digit in eight {
+                let value = DIGITS.iter().position(|known| known == digit).ok_or(BadVoucher)?;
+                bits = bits << 5 | value as u64;
+            }
+            five.copy_from_slice(&bits.to_be_bytes()[3..]);
+        }
+        Ok(Self(code))
+    }
+}
 
 /// Opens an account for a key and makes the asking node a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +145,19 @@ pub struct Retire {
     pub chains: List<ChainId, MAX_CHAINS>,
 }
 
+/// Asks for money to be paid out. The same number again is the same payout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payout {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// The account's own number for this payout.
+    pub number: [u8; 16],
+    /// How much.
+    pub coins: Coins,
+    /// Where to, as the operator's bank understands it.
+    pub to: Text<80>,
+}
+
 macro_rules! by_account {
     ($($name:ident $max:literal $domain:literal)*) => {$(
         impl Wire for $name {
@@ -117,6 +181,7 @@ by_account! {
     Redeem 128 b"netpay/redeem\0\0\0"
     Query 128 b"netpay/query\0\0\0\0"
     Retire 2200 b"netpay/retire\0\0\0"
+    Payout 192 b"netpay/payout\0\0\0"
 }
 
 /// One segment's earnings.
@@ -171,6 +236,8 @@ pub enum BankRequest {
     Retire(Unverified<Retire>),
     /// Somebody signed two things of which the rules allow one.
     Evidence(Evidence),
+    /// See [`Payout`].
+    Payout(Unverified<Payout>),
 }
 
 impl Wire for BankRequest {
@@ -246,7 +313,7 @@ pub struct Account {
 pub enum BankReply {
     /// To Info.
     Info(Info),
-    /// To Register, PayIn and Account.
+    /// To Register, PayIn, Account and Payout.
     Account(Account),
     /// To Buy.
     Sold {
@@ -265,4 +332,22 @@ pub enum BankReply {
 
 impl Wire for BankReply {
     const MAX: usize = BULK_FRAME;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voucher_is_base32_in_groups_and_reads_back_as_typed() {
+        let code = VoucherCode(std::array::from_fn(|i| u8::try_from(i * 13).expect("small")));
+        let text = code.to_string();
+        let plain = text.replace('-', "");
+        assert_eq!(plain, data_encoding::BASE32_NOPAD.encode(&code.0));
+        assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [4; 8]);
+        assert_eq!((text.parse(), plain.to_lowercase().parse()), (Ok(code), Ok(code)));
+        for bad in ["", "AAAA", &text[1..], &format!("{text}A"), &text.replace(&text[..1], "1")] {
+            assert_eq!(bad.parse::<VoucherCode>(), Err(BadVoucher), "{bad}");
+        }
+    }
 }

@@ -127,7 +127,8 @@ impl Node {
     /// If the peer is stopping.
     pub async fn share_list(&self) -> Result<Vec<SharedFile>, Trouble> {
         let list = |node: &Node| {
-            let present = |root: &ContentRoot| node.0.shelf.state(root).is_ok_and(|state| state == State::Ready);
+            let present =
+                |root: &ContentRoot| node.0.shelf.state(root).is_ok_and(|state| state == State::Ready);
             let rows = node.0.shelf.rows();
             rows.iter().map(|row| shared_file(row, present(&row.root))).collect::<Vec<_>>()
         };
@@ -238,15 +239,14 @@ impl Node {
     }
 
     /// Makes listings say what the shelf says, of all files or of some; returns what is new.
-    async fn list(
-        &self,
-        only: Option<BTreeSet<ContentRoot>>,
-    ) -> Result<Vec<Signed<Listing>>, Trouble> {
+    async fn list(&self, only: Option<BTreeSet<ContentRoot>>) -> Result<Vec<Signed<Listing>>, Trouble> {
         let _alone = self.0.index.pen.lock().await;
         let news = self.blocking(move |node| {
             let concerned = |row: &ShelfRow| only.as_ref().is_none_or(|only| only.contains(&row.root));
-            let ready = |row: &ShelfRow| node.0.shelf.state(&row.root).is_ok_and(|state| state == State::Ready);
-            let rows: Vec<_> = node.0.shelf.rows().into_iter().filter(|row| concerned(row) && ready(row)).collect();
+            let ready =
+                |row: &ShelfRow| node.0.shelf.state(&row.root).is_ok_and(|state| state == State::Ready);
+            let rows: Vec<_> =
+                node.0.shelf.rows().into_iter().filter(|row| concerned(row) && ready(row)).collect();
             let pen = Pen { network: node.network(), identity: &node.0.identity, broker: node.broker_key() };
             node.0.index.own.reconcile(&rows, only.as_ref(), &pen, clock::time())
         });
@@ -316,7 +316,8 @@ fn parse_tags(tags: &[String]) -> Result<Tags, Trouble> {
         if tag.trim().is_empty() || tag.chars().any(char::is_control) {
             return Err(bad("it is empty or holds a control character".to_owned()));
         }
-        let text = Text::try_from(tag.trim()).map_err(|_| bad(format!("it is longer than {MAX_TOKEN} bytes")))?;
+        let text =
+            Text::try_from(tag.trim()).map_err(|_| bad(format!("it is longer than {MAX_TOKEN} bytes")))?;
         if !parsed.contains(&text) {
             parsed.push(text).map_err(|_| bad(format!("there are more than {MAX_TOKENS}")))?;
         }
@@ -342,7 +343,9 @@ fn shared_file(row: &ShelfRow, present: bool) -> SharedFile {
 fn trouble(error: ShelfError) -> Trouble {
     let why = error.to_string();
     let path: &Path = match &error {
-        ShelfError::NotOffered(root) => return Trouble::NotFound { what: "shared file", id: root.to_string() },
+        ShelfError::NotOffered(root) => {
+            return Trouble::NotFound { what: "shared file", id: root.to_string() };
+        }
         ShelfError::Stopped => return Trouble::Stopping,
         ShelfError::NoSuchUnit | ShelfError::Rows(_) => Path::new(""),
         ShelfError::Changed(path)

@@ -52,7 +52,25 @@ impl Town {
     async fn start(&self, n: usize, invite: Invite) -> Node {
         let home = Home::at(self.dir.path().join(format!("peer-{n}")));
         start::init(&home, None).expect("a fresh home");
-        let settings = Settings {
+        let settings = self.settings(n, invite);
+        let node = start::run(home, settings, None).await.expect("it starts");
+        self.enrol(&node);
+        node
+    }
+
+    fn enrol(&self, node: &Node) {
+        let member = Membership {
+            broker: self.broker.public(),
+            node: node.me(),
+            witness: true,
+            expires: clock::time().plus(3600),
+        };
+        *lock(&node.0.membership) = Some(self.broker.sign(&node.network(), member).wire());
+        node.publish_soon();
+    }
+
+    fn settings(&self, n: usize, invite: Invite) -> Settings {
+        Settings {
             name: format!("peer-{n}"),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")],
             local: true,
@@ -63,16 +81,7 @@ impl Town {
             policy: Policy::default(),
             unit_price: Coins(10),
             redeem_daily: false,
-        };
-        let node = start::run(home, settings, None).await.expect("it starts");
-        let member = Membership {
-            broker: self.broker.public(),
-            node: node.me(),
-            witness: true,
-            expires: clock::time().plus(3600),
-        };
-        *lock(&node.0.membership) = Some(self.broker.sign(&node.network(), member).wire());
-        node
+        }
     }
 
     async fn mint(&self, peer: usize, n: u32) {
@@ -172,5 +181,151 @@ async fn an_open_chain_moves_from_vendor_to_vendor() {
     assert!(handoff.detail.contains("closed"), "its close was read from the record: {handoff:?}");
     let spent = town.peers[4].wallet(|wallet| wallet.spendable(clock::time())).expect("open");
     assert_eq!(spent, Coins(85));
+    town.stop().await;
+}
+
+impl Town {
+    /// Starts a peer that was stopped, where it was.
+    async fn restart(&mut self, n: usize) {
+        self.peers[n].stop().await;
+        let invite = self.peers[n].settings().invite.clone();
+        let gone = self.peers.remove(n);
+        drop(gone);
+        let started = std::time::Instant::now();
+        loop {
+            // Tasks of the old one let go of its home within moments.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let home = Home::at(self.dir.path().join(format!("peer-{n}")));
+            if home.lock().is_ok() {
+                break;
+            }
+            assert!(started.elapsed().as_secs() < 20, "the home stays locked");
+        }
+        let peer = self.start_again(n, invite).await;
+        self.peers.insert(n, peer);
+    }
+
+    async fn start_again(&self, n: usize, invite: Invite) -> Node {
+        let home = Home::at(self.dir.path().join(format!("peer-{n}")));
+        let settings = self.settings(n, invite);
+        let node = start::run(home, settings, None).await.expect("it starts");
+        self.enrol(&node);
+        node
+    }
+}
+
+impl Node {
+    async fn names_found(&self, words: &str) -> Vec<String> {
+        let options = SearchOptions { words: words.to_owned(), ..SearchOptions::default() };
+        self.search(options).await.expect("it searches").into_iter().map(|found| found.name).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shared_is_found_changed_and_taken_back() {
+    let town = Town::of(5).await;
+    let (song, text) = (town.file("rite of spring.flac", 300_000), town.file("notes.txt", 10));
+    let shared = town.peers[1].share_add(vec![song, text], 3, vec!["ballet".to_owned()], false).await.expect("shared");
+    let began = std::time::Instant::now();
+    for (n, peer) in town.peers.iter().enumerate().filter(|(n, _)| *n != 1) {
+        assert_eq!(peer.names_found("ballet rite").await, ["rite of spring.flac"], "peer {n}");
+        assert_eq!(peer.names_found("ballet").await.len(), 2, "peer {n}");
+    }
+    assert!(town.peers[1].names_found("ballet").await.is_empty(), "not one's own");
+    println!("8 searches took {:?}", began.elapsed());
+
+    let rite = shared.iter().find(|file| file.name.starts_with("rite")).expect("it").id.clone();
+    let set = town.peers[1].share_set(rite.clone(), Some(4), Some(vec!["stravinsky".to_owned()])).await.expect("set");
+    assert_eq!((set.price, set.tags), (4, vec!["stravinsky".to_owned()]));
+    assert_eq!(town.peers[2].names_found("stravinsky").await.len(), 1);
+    assert_eq!(town.peers[2].names_found("ballet").await, ["notes.txt"]);
+    let root = rite.parse().expect("a root");
+    assert_eq!(town.peers[3].find_vendors(&root).await[0].price, Coins(4));
+
+    town.peers[1].share_remove(rite.clone()).await.expect("removed");
+    assert!(town.peers[2].names_found("stravinsky").await.is_empty());
+    assert!(town.peers[3].find_vendors(&root).await.is_empty());
+    let again = vec![town.dir.path().join("rite of spring.flac")];
+    town.peers[1].share_add(again, 5, vec![], false).await.expect("shared again");
+    assert_eq!(town.peers[3].find_vendors(&root).await[0].price, Coins(5));
+    assert!(town.peers[1].share_list().await.expect("a list").iter().all(|file| file.present));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_know_each_other_and_show_what_they_have() {
+    let town = Town::of(4).await;
+    let files: Vec<_> = (0..60).map(|n| town.file(&format!("track number {n}.flac"), 100 + n)).collect();
+    town.peers[1].share_add(files, 1, vec![], false).await.expect("shared");
+    let began = std::time::Instant::now();
+    let views = loop {
+        let views = town.peers[3].peers().await.expect("peers");
+        let told = |name: &str| views.iter().any(|view| view.name.as_deref() == Some(name) && view.member);
+        let files = views.iter().any(|view| view.files == Some(60));
+        if files && ["peer-0", "peer-1", "peer-2"].into_iter().all(told) {
+            break views;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{views:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    println!("everybody is known after {:?}", began.elapsed());
+    assert_eq!(views.len(), 3);
+    let by_name = town.peers[3].browse("peer-1".to_owned()).await.expect("a catalogue");
+    assert_eq!(by_name.len(), 60);
+    assert!(by_name[0].online && by_name[0].vendor_name.as_deref() == Some("peer-1"));
+    let by_key = town.peers[3].browse(town.peers[1].me().to_string()).await.expect("a catalogue");
+    let id = crate::overlay::peer_id(&town.peers[1].me()).to_string();
+    assert_eq!((by_key.len(), town.peers[3].browse(id).await.expect("a catalogue").len()), (60, 60));
+    assert!(town.peers[3].browse("nobody".to_owned()).await.is_err());
+    let sellers = town.peers[3].sellers(town.peers[1].me(), 8).await.expect("tags");
+    let more = town.peers[3].sellers(town.peers[1].me(), 8).await.expect("tags");
+    let tags: std::collections::BTreeSet<_> = sellers.iter().chain(&more).map(|seller| seller.tag).collect();
+    assert_eq!(tags.len(), 16);
+    assert!(sellers.iter().all(|s| town.peers[1].till(|till| till.holder(&s.tag)) == s.holder));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_peer_finds_and_is_found_again() {
+    let mut town = Town::of(3).await;
+    let song = town.file("rite of spring.flac", 300_000);
+    town.peers[1].share_add(vec![song], 3, vec![], false).await.expect("shared");
+    for n in [0, 1, 2] {
+        town.restart(n).await;
+    }
+    let began = std::time::Instant::now();
+    while town.peers[2].names_found("spring").await.is_empty() || town.peers[0].names_found("spring").await.is_empty() {
+        assert!(began.elapsed().as_secs() < 30, "not found again");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    println!("found again after {:?}", began.elapsed());
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_come_as_replicas_answer_and_hung_ones_hold_nobody_up() {
+    let town = Town::of(5).await;
+    for n in [3, 4] {
+        let never = crate::overlay::handler(|_, _| std::future::pending());
+        town.peers[n].overlay().serve(crate::overlay::Protocol::Record, never);
+    }
+    let song = town.file("rite of spring.flac", 300_000);
+    let began = std::time::Instant::now();
+    town.peers[1].share_add(vec![song], 3, vec![], false).await.expect("shared");
+    println!("shared after {:?}", began.elapsed());
+    assert!(began.elapsed().as_millis() < 2_800);
+    let (sender, mut results) = tokio::sync::mpsc::channel(8);
+    let began = std::time::Instant::now();
+    let options = SearchOptions { words: "spring".to_owned(), ..SearchOptions::default() };
+    let searching = tokio::spawn({
+        let node = town.peers[2].clone();
+        async move { node.search_stream(options, sender).await }
+    });
+    let first = results.recv().await.expect("a result");
+    println!("first result after {:?}", began.elapsed());
+    assert!(first.name.starts_with("rite") && began.elapsed().as_millis() < 1_000);
+    searching.await.expect("no panic").expect("it ends well");
+    println!("search ended after {:?}", began.elapsed());
+    assert!(began.elapsed().as_millis() < 3_500);
     town.stop().await;
 }

@@ -4,7 +4,7 @@ use libp2p::StreamProtocol;
 
 /// The most bytes a control message takes.
 pub const MAX_CONTROL: usize = 16 * 1024;
-/// The most bytes a batch of records takes, put or read.
+/// The most bytes a batch of records, or of claims at the broker, takes.
 pub const MAX_RECORDS: usize = 64 * 1024;
 
 /// What two nodes can talk about; one protocol per stream.
@@ -46,8 +46,8 @@ impl Protocol {
     #[must_use]
     pub const fn max_request(self) -> usize {
         match self {
-            Self::Record => MAX_RECORDS,
-            Self::Hello | Self::Trade | Self::Handoff | Self::Bank | Self::Browse => MAX_CONTROL,
+            Self::Record | Self::Bank => MAX_RECORDS,
+            Self::Hello | Self::Trade | Self::Handoff | Self::Browse => MAX_CONTROL,
         }
     }
 
@@ -55,8 +55,8 @@ impl Protocol {
     #[must_use]
     pub const fn max_reply(self) -> usize {
         match self {
-            Self::Record => MAX_RECORDS,
-            Self::Hello | Self::Trade | Self::Handoff | Self::Bank | Self::Browse => MAX_CONTROL,
+            Self::Record | Self::Bank => MAX_RECORDS,
+            Self::Hello | Self::Trade | Self::Handoff | Self::Browse => MAX_CONTROL,
         }
     }
 

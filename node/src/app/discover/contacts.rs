@@ -52,7 +52,12 @@ impl Contacts {
     }
 
     /// A vendor gave its holder keys for these tags.
-    pub(super) fn stocked(&self, vendor: PublicKey, pairs: impl IntoIterator<Item = (HolderTag, PublicKey)>, now: Time) {
+    pub(super) fn stocked(
+        &self,
+        vendor: PublicKey,
+        pairs: impl IntoIterator<Item = (HolderTag, PublicKey)>,
+        now: Time,
+    ) {
         self.change(vendor, now, |contact| {
             contact.greeted = Some(now);
             let room = MAX_STOCK.saturating_sub(contact.stock.len());
@@ -128,7 +133,8 @@ impl Contact {
             name: self.name.clone().or_else(|| card.and_then(|card| shown_name(&card.name))),
             member: self.member.is_some_and(|until| until > now),
             files: card.map(|card| card.files),
-            addresses: card.map_or_else(Vec::new, |card| card.addresses.iter().map(|a| a.to_string()).collect()),
+            addresses: card
+                .map_or_else(Vec::new, |card| card.addresses.iter().map(|a| a.to_string()).collect()),
         }
     }
 }

@@ -13,6 +13,7 @@ use netpay_core::time::MINUTE;
 use netpay_core::wallet::Seller;
 use netpay_core::wire::hello::{Hello, HolderTag, MAX_TAGS, Membership, Welcome};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
 /// Peers greeted at once.
@@ -21,6 +22,8 @@ const GREETED_AT_ONCE: usize = 16;
 const MAX_WAITING: usize = 1024;
 /// A peer that only went and came back is greeted again after so long, in seconds.
 const GREET_AGAIN: u64 = 10 * MINUTE;
+/// After so long, whoever did not answer a hello is greeted once more.
+const SECOND_HELLO: Duration = Duration::from_secs(3);
 /// How often a vendor is asked for tags for one purchase.
 const TRIES: usize = 3;
 
@@ -35,7 +38,8 @@ pub async fn run(node: Node) {
 
 async fn greet(node: &Node) {
     let mut events = node.overlay().events();
-    let connected = |node: &Node| node.overlay().connected().into_iter().map(|peer| peer.node).take(MAX_WAITING);
+    let connected =
+        |node: &Node| node.overlay().connected().into_iter().map(|peer| peer.node).take(MAX_WAITING);
     let mut waiting: BTreeSet<PublicKey> = connected(node).collect();
     let mut running = FuturesUnordered::new();
     loop {
@@ -43,7 +47,7 @@ async fn greet(node: &Node) {
             && let Some(peer) = waiting.pop_first()
         {
             if node.is_stranger(&peer) {
-                running.push(async move { (peer, node.say_hello(peer).await) });
+                running.push(async move { (peer, node.greet(peer).await) });
             }
         }
         tokio::select! {
@@ -133,11 +137,25 @@ impl Node {
         Ok(())
     }
 
+    /// Says hello, and once more if there is no answer: whoever has just started may not be listening yet.
+    async fn greet(&self, peer: PublicKey) -> Result<(), Trouble> {
+        let greeted = self.say_hello(peer).await;
+        if greeted.is_ok() {
+            return greeted;
+        }
+        tokio::time::sleep(SECOND_HELLO).await;
+        if self.overlay().is_connected(&peer) { self.say_hello(peer).await } else { greeted }
+    }
+
     /// Takes so many of a vendor's tags that were never used; asks it for more when there are too few.
     ///
     /// # Errors
     /// If there are too few and it does not answer.
-    pub(in crate::app) async fn sellers(&self, vendor: PublicKey, count: usize) -> Result<Vec<Seller>, Trouble> {
+    pub(in crate::app) async fn sellers(
+        &self,
+        vendor: PublicKey,
+        count: usize,
+    ) -> Result<Vec<Seller>, Trouble> {
         let count = count.min(MAX_TAGS);
         for _ in 0..TRIES {
             if let Some(sellers) = self.0.contacts.take(&vendor, count) {

@@ -32,8 +32,13 @@ impl Wire for KnownRow {
 pub fn known_peers(db: &Db) -> Result<Vec<(PublicKey, Vec<Multiaddr>)>, Trouble> {
     let mut rows: Vec<_> = load(db)?.into_iter().collect();
     rows.sort_by_key(|(peer, row)| (Reverse(row.at), *peer));
-    let parse = |row: &KnownRow| row.addresses.iter().filter_map(|address| address.parse().ok()).collect::<Vec<_>>();
-    Ok(rows.iter().map(|(peer, row)| (*peer, parse(row))).filter(|(_, addresses)| !addresses.is_empty()).collect())
+    let parse =
+        |row: &KnownRow| row.addresses.iter().filter_map(|address| address.parse().ok()).collect::<Vec<_>>();
+    Ok(rows
+        .iter()
+        .map(|(peer, row)| (*peer, parse(row)))
+        .filter(|(_, addresses)| !addresses.is_empty())
+        .collect())
 }
 
 /// Keeps addresses as they are learned.
@@ -52,7 +57,8 @@ impl Keeper {
     /// Keeps where a peer can be reached.
     pub async fn learned(&mut self, peer: PublicKey, addresses: &[Multiaddr]) -> Result<(), StoreError> {
         let texts = addresses.iter().map(ToString::to_string).filter(|text| text.len() <= MAX_ADDRESS);
-        let row = KnownRow { at: clock::time(), addresses: List::first_of(texts.map(|text| Text::cut(&text))) };
+        let row =
+            KnownRow { at: clock::time(), addresses: List::first_of(texts.map(|text| Text::cut(&text))) };
         if row.addresses.is_empty() {
             return Ok(());
         }

@@ -32,7 +32,8 @@ impl Node {
         let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
         peers.extend(cards);
         peers.remove(&self.me());
-        let mut views: Vec<_> = peers.into_iter().map(|peer| self.peer_view(peer, connected.get(&peer))).collect();
+        let mut views: Vec<_> =
+            peers.into_iter().map(|peer| self.peer_view(peer, connected.get(&peer))).collect();
         views.sort_by(|a, b| (!a.connected, &a.name, &a.node).cmp(&(!b.connected, &b.name, &b.node)));
         Ok(views)
     }
@@ -79,13 +80,20 @@ impl Node {
         });
         let peer = peer.ok_or_else(|| bad("it does not end in /p2p/ and a peer id"))?;
         let peer = node_key(&peer).ok_or_else(|| bad("the peer id is not of an Ed25519 key"))?;
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.overlay().connect(peer, vec![parsed])).await;
-        let connected = connected.unwrap_or(Err(crate::overlay::ConnectError::Unreachable("no answer in time".to_owned())));
+        let connected =
+            tokio::time::timeout(CONNECT_TIMEOUT, self.overlay().connect(peer, vec![parsed])).await;
+        let connected = connected
+            .unwrap_or(Err(crate::overlay::ConnectError::Unreachable("no answer in time".to_owned())));
         connected.map_err(|error| Trouble::PeerUnreachable(error.into()))?;
         if let Err(trouble) = self.say_hello(peer).await {
             tracing::debug!(%peer, %trouble, "no welcome");
         }
-        let at = self.overlay().connected().into_iter().find(|known| known.node == peer).map(|known| known.addresses);
+        let at = self
+            .overlay()
+            .connected()
+            .into_iter()
+            .find(|known| known.node == peer)
+            .map(|known| known.addresses);
         Ok(self.peer_view(peer, at.as_ref()))
     }
 
@@ -128,11 +136,16 @@ impl Node {
             let reply = self.ask_index(replica, IndexRequest::GetCards { bucket, after }, ASK_TIMEOUT).await;
             let Ok(IndexReply::Cards { cards: page, next }) = reply else { break };
             let now = clock::time();
-            let believed = page.into_vec().into_iter().filter_map(|card| presence::verify(card, &self.network(), now).ok());
+            let believed = page
+                .into_vec()
+                .into_iter()
+                .filter_map(|card| presence::verify(card, &self.network(), now).ok());
             cards.extend(believed.filter(|card| bucket_of(&card.node) == bucket));
             // A page that does not lead on has no next.
             match next {
-                Some(next) if after.is_none_or(|after| after < next) && cards.len() < MAX_CARDS => after = Some(next),
+                Some(next) if after.is_none_or(|after| after < next) && cards.len() < MAX_CARDS => {
+                    after = Some(next)
+                }
                 _ => break,
             }
         }
@@ -180,7 +193,9 @@ impl Node {
         match (named.next(), named.next()) {
             (Some(peer), None) => Ok(peer),
             (None, _) => Err(Trouble::NotFound { what: "peer", id: text.to_owned() }),
-            (Some(_), Some(_)) => Err(Trouble::bad("peer", text, "more than one calls itself so; give the node key")),
+            (Some(_), Some(_)) => {
+                Err(Trouble::bad("peer", text, "more than one calls itself so; give the node key"))
+            }
         }
     }
 }

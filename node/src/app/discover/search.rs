@@ -1,7 +1,7 @@
 //! Searching: the replicas of one word at once, what they say merged, and the best of it first.
 
-use super::ranking::{Order, by_promise, has_extension, rank};
 use super::ASK_TIMEOUT;
+use super::ranking::{Order, by_promise, has_extension, rank};
 use crate::app::publish::parse_root;
 use crate::app::view::{Found, SearchOptions};
 use crate::app::{Node, Trouble};
@@ -69,7 +69,8 @@ impl Query {
         match &self.what {
             What::File(root) => vec![(place_of_file(root), Filter::new())],
             What::Words(words) => {
-                let others = |word: &Token| List::first_of(words.iter().filter(|other| *other != word).cloned());
+                let others =
+                    |word: &Token| List::first_of(words.iter().filter(|other| *other != word).cloned());
                 let asked = by_promise(words).into_iter().take(MAX_WORDS_ASKED);
                 asked.map(|word| (place_of_token(word), others(word))).collect()
             }
@@ -101,7 +102,8 @@ impl Node {
     /// If there is no word to look for, or no such order.
     pub async fn search(&self, options: SearchOptions) -> Result<Vec<Found>, Trouble> {
         let query = Query::parse(&options)?;
-        let mut found: Vec<_> = self.find(&query, None).await.iter().map(|listing| self.found(listing)).collect();
+        let mut found: Vec<_> =
+            self.find(&query, None).await.iter().map(|listing| self.found(listing)).collect();
         rank(&mut found, query.words(), query.order);
         found.truncate(MAX_FOUND);
         Ok(found)
@@ -112,7 +114,11 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::search`].
-    pub async fn search_stream(&self, options: SearchOptions, results: mpsc::Sender<Found>) -> Result<(), Trouble> {
+    pub async fn search_stream(
+        &self,
+        options: SearchOptions,
+        results: mpsc::Sender<Found>,
+    ) -> Result<(), Trouble> {
         let query = Query::parse(&options)?;
         tokio::select! {
             _ = self.find(&query, Some(&results)) => {}
@@ -173,7 +179,8 @@ impl Node {
     ) -> Vec<Signed<Listing>> {
         let mut merged = Merged::default();
         let mut asked = BTreeSet::new();
-        let mut replies: FuturesUnordered<BoxFuture<'_, Option<Vec<Signed<Listing>>>>> = FuturesUnordered::new();
+        let mut replies: FuturesUnordered<BoxFuture<'_, Option<Vec<Signed<Listing>>>>> =
+            FuturesUnordered::new();
         for replica in self.replicas_of(&place).await {
             asked.insert(replica);
             replies.push(Box::pin(self.listings_at(replica, place, filter.clone())));
@@ -220,7 +227,12 @@ impl Node {
     }
 
     /// What a replica keeps at a place; `None` if it does not answer.
-    async fn listings_at(&self, replica: PublicKey, place: Place, filter: Filter) -> Option<Vec<Signed<Listing>>> {
+    async fn listings_at(
+        &self,
+        replica: PublicKey,
+        place: Place,
+        filter: Filter,
+    ) -> Option<Vec<Signed<Listing>>> {
         let limit = u32::try_from(MAX_PAGE).unwrap_or(u32::MAX);
         let (mut listings, mut after) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
@@ -230,7 +242,11 @@ impl Node {
                 return (!listings.is_empty()).then_some(listings);
             };
             let now = clock::time();
-            listings.extend(page.into_vec().into_iter().filter_map(|listing| listing::verify(listing, &self.network(), now).ok()));
+            listings.extend(
+                page.into_vec()
+                    .into_iter()
+                    .filter_map(|listing| listing::verify(listing, &self.network(), now).ok()),
+            );
             // A page that does not lead on has no next.
             match next {
                 Some(next) if after.is_none_or(|after| after < next) && listings.len() < MAX_PER_PLACE => {
@@ -318,12 +334,16 @@ mod tests {
         let answered = |query: Query| query.is_answered_by(&rite);
         assert!(answered(query("SPRING ballet", |_| ())));
         assert!(!answered(query("spring firebird", |_| ())));
-        assert!(answered(query("rite", |o| (o.max_price, o.extension) = (Some(40), Some(".FLAC".to_owned())))));
+        assert!(answered(
+            query("rite", |o| (o.max_price, o.extension) = (Some(40), Some(".FLAC".to_owned())))
+        ));
         assert!(!answered(query("rite", |o| o.max_price = Some(39))));
         assert!(!answered(query("rite", |o| o.extension = Some("mp3".to_owned()))));
         assert!(answered(query(&rite.root.to_string(), |_| ())));
         assert!(!answered(query(&ContentRoot([3; 32]).to_string(), |_| ())));
-        assert!(Query::parse(&SearchOptions { words: " ... ".to_owned(), ..SearchOptions::default() }).is_err());
+        assert!(
+            Query::parse(&SearchOptions { words: " ... ".to_owned(), ..SearchOptions::default() }).is_err()
+        );
     }
 
     #[test]

@@ -176,11 +176,15 @@ impl Kept {
     ) -> Vec<Signed<Listing>> {
         let concerned = |root: &ContentRoot| only.is_none_or(|only| only.contains(root));
         let on_shelf: BTreeSet<_> = shelf.iter().map(|row| row.root).collect();
-        let gone = self.offered.values().filter(|listing| concerned(&listing.root) && !on_shelf.contains(&listing.root));
+        let gone = self
+            .offered
+            .values()
+            .filter(|listing| concerned(&listing.root) && !on_shelf.contains(&listing.root));
         let mut news: Vec<_> = gone.map(|listing| self.tombstone(listing, pen, now)).collect();
         for row in shelf.iter().filter(|row| concerned(&row.root)) {
             let old = self.offered.get(&row.root);
-            if old.is_some_and(|old| !self.outdone.contains_key(&row.root) && still_says(old, row, pen, now)) {
+            if old.is_some_and(|old| !self.outdone.contains_key(&row.root) && still_says(old, row, pen, now))
+            {
                 continue;
             }
             let brokers = List::first_of([pen.broker]);

@@ -175,7 +175,12 @@ impl Node {
     }
 
     /// Puts at one member, one request after the other; a member that fails once is left alone for now.
-    async fn put_at(&self, target: PublicKey, requests: Vec<IndexRequest>, work: &[(Signed<Listing>, Vec<u8>)]) -> bool {
+    async fn put_at(
+        &self,
+        target: PublicKey,
+        requests: Vec<IndexRequest>,
+        work: &[(Signed<Listing>, Vec<u8>)],
+    ) -> bool {
         let (mut work, mut complete) = (work.iter(), true);
         for request in requests {
             let IndexRequest::PutListings { listings, .. } = &request else { continue };
@@ -192,7 +197,9 @@ impl Node {
                 for (number, verdict) in numbers.iter().zip(verdicts.into_vec()) {
                     match verdict {
                         // That there is no room is an answer too: others have more right to it.
-                        Verdict::Accepted | Verdict::Full => self.0.index.placed.add(listing, *number, target),
+                        Verdict::Accepted | Verdict::Full => {
+                            self.0.index.placed.add(listing, *number, target)
+                        }
                         Verdict::Stale(sequence) => {
                             self.0.index.own.outdone(listing.root, sequence, clock::time());
                             complete = false;
@@ -232,9 +239,10 @@ impl Node {
         let mut complete = true;
         while let Some((target, reply)) = replies.next().await {
             match (reply, lock(&self.0.index.placed.card).as_mut()) {
-                (Ok(IndexReply::Card(Verdict::Accepted | Verdict::Full | Verdict::Stale(_))), Some((hash, at)))
-                    if *hash == card.hash() =>
-                {
+                (
+                    Ok(IndexReply::Card(Verdict::Accepted | Verdict::Full | Verdict::Stale(_))),
+                    Some((hash, at)),
+                ) if *hash == card.hash() => {
                     at.insert(target);
                 }
                 _ => complete = false,

@@ -69,7 +69,7 @@ mod tests {
         let offer = Offer { price: Coins(3), ..Offer::default() };
         let added = shelf.add_blocking(&path, offer, &Hashing::default()).expect("on the shelf");
         let again = Shelf::open(&home, Rows::new(db.clone())).expect("a shelf");
-        assert_eq!(again.rows(), [added.row.clone()]);
+        assert_eq!(again.rows(), std::slice::from_ref(&added.row));
         again.remove(&added.row.root).expect("taken off");
         assert!(Rows::new(db).load().expect("rows").is_empty());
     }

@@ -23,13 +23,18 @@ const RESPONSIBLE: usize = 20;
 /// What a page of the catalogue needs besides its listings, in bytes.
 const PAGE_FRAME: usize = 256;
 
+/// Places of a listing, with their positions among its own.
+type Numbered = Vec<(u8, Place)>;
+
 impl Node {
     /// Answers a request about the index or presence.
     pub(in crate::app) async fn index_service(&self, from: PublicKey, request: IndexRequest) -> IndexReply {
         let (index, now) = (&self.0.index, clock::time());
         let cost = match &request {
             IndexRequest::PutListings { listings, .. } => listings.len().max(1),
-            IndexRequest::GetListings { .. } | IndexRequest::PutCard { .. } | IndexRequest::GetCards { .. } => 1,
+            IndexRequest::GetListings { .. }
+            | IndexRequest::PutCard { .. }
+            | IndexRequest::GetCards { .. } => 1,
         };
         if from != self.me() && !index.meter.allows(from, cost, Instant::now()) {
             return IndexReply::Refused(WhyRefused::Busy);
@@ -68,7 +73,11 @@ impl Node {
     }
 
     /// What the broker says of a node, if it does and that still holds.
-    pub(in crate::app) fn believe_member(&self, membership: &Unverified<Membership>, now: Time) -> Option<Membership> {
+    pub(in crate::app) fn believe_member(
+        &self,
+        membership: &Unverified<Membership>,
+        now: Time,
+    ) -> Option<Membership> {
         let broker = self.broker_key();
         let membership = membership.clone().verify(&self.network(), &broker).ok()?;
         let holds = membership.broker == broker && membership.expires > now;
@@ -112,12 +121,13 @@ impl Node {
         member: &PublicKey,
         put: PutListing,
         now: Time,
-    ) -> Result<(Signed<Listing>, Vec<(u8, Place)>), WhyRefused> {
-        let listing = listing::verify(put.listing.clone(), &self.network(), now).map_err(|bad| match bad {
-            BadListing::Signature(_) => WhyRefused::Forged,
-            BadListing::Expired => WhyRefused::Expired,
-            _ => WhyRefused::Range,
-        })?;
+    ) -> Result<(Signed<Listing>, Numbered), WhyRefused> {
+        let listing =
+            listing::verify(put.listing.clone(), &self.network(), now).map_err(|bad| match bad {
+                BadListing::Signature(_) => WhyRefused::Forged,
+                BadListing::Expired => WhyRefused::Expired,
+                _ => WhyRefused::Range,
+            })?;
         if listing.vendor != *member {
             return Err(WhyRefused::NotMember);
         }

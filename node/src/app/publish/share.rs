@@ -77,10 +77,13 @@ impl Share {
             after = Some(last.clone());
             for (key, value) in &page {
                 let row = codec::decode::<ListingRow>(value).ok();
-                match row.and_then(|row| Some((listing::verify(row.listing, &network, now).ok()?, row.places))) {
+                match row
+                    .and_then(|row| Some((listing::verify(row.listing, &network, now).ok()?, row.places)))
+                {
                     Some((listing, places)) => {
                         let own = (0u8..).zip(listing.places());
-                        let at: Vec<_> = own.filter(|(number, _)| places & bit(*number) != 0).map(Ok).collect();
+                        let at: Vec<_> =
+                            own.filter(|(number, _)| places & bit(*number) != 0).map(Ok).collect();
                         let _ = kept.take(&Offered { listing, at }, now);
                     }
                     None => {
@@ -126,7 +129,14 @@ impl Share {
     }
 
     /// Shows a page of what is kept at a place.
-    pub fn page(&self, place: &Place, filter: &Filter, after: Option<Cursor>, limit: usize, now: Time) -> Page {
+    pub fn page(
+        &self,
+        place: &Place,
+        filter: &Filter,
+        after: Option<Cursor>,
+        limit: usize,
+        now: Time,
+    ) -> Page {
         let none = Page { listings: Vec::new(), next: None };
         lock(&self.kept).places.get(place).map_or(none, |set| set.page(filter, after, limit, now))
     }
@@ -177,7 +187,8 @@ impl Kept {
         let key = (listing.vendor, listing.root);
         let rank = (listing.sequence, listing.hash());
         let known = self.files.get(&key).copied();
-        let all = |verdict: Verdict| at.iter().map(|at| at.map_or_else(Verdict::Refused, |_| verdict)).collect();
+        let all =
+            |verdict: Verdict| at.iter().map(|at| at.map_or_else(Verdict::Refused, |_| verdict)).collect();
         if let Some(known) = known.filter(|known| known.rank > rank) {
             return (all(Verdict::Stale(known.rank.0)), None);
         }

@@ -136,7 +136,8 @@ impl Rounds {
             return false;
         }
         let now = Instant::now();
-        let places: BTreeSet<Place> = listings.iter().flat_map(|listing| listing.places()).chain([bucket]).collect();
+        let places: BTreeSet<Place> =
+            listings.iter().flat_map(|listing| listing.places()).chain([bucket]).collect();
         self.looked_up.retain(|place, at| *at + LOOKED_UP > now && places.contains(place));
         let due: Vec<Place> =
             places.into_iter().filter(|place| !self.looked_up.contains_key(place)).take(LOOKUPS).collect();
@@ -145,7 +146,10 @@ impl Rounds {
             let before = node.replicas_of(&place).await;
             node.look_for_replicas(&place).await != before
         });
-        changed.buffer_unordered(LOOKUPS_AT_ONCE).fold(false, |any, changed| async move { any | changed }).await
+        changed
+            .buffer_unordered(LOOKUPS_AT_ONCE)
+            .fold(false, |any, changed| async move { any | changed })
+            .await
     }
 }
 

@@ -1,0 +1,401 @@
+//! What the operator is shown: the same for the API, `--json` and the tables of the commands.
+
+use crate::ledger::PayoutId;
+use crate::ledger::{
+    Audit, Book, Books, ChainBook, ClaimBook, ClaimState, Customer, Entry, Event, Ledger, Payout, Record,
+};
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::id::ChainId;
+use netpay_core::keys::PublicKey;
+use netpay_core::time::Time;
+use serde::{Deserialize, Serialize};
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+    )*};
+}
+
+views! {
+    /// The totals of the books.
+    BooksView {
+        /// Money held.
+        cash: u64,
+        /// Vouchers sold and not paid in.
+        vouchers: i64,
+        /// All balances.
+        balances: i64,
+        /// Coins outstanding.
+        coins: i64,
+        /// Payouts asked for and not made.
+        payouts: i64,
+        /// Bonds.
+        bonds: i64,
+        /// Coins ever issued.
+        issued: u64,
+        /// Coins ever redeemed.
+        redeemed: u64,
+        /// Coins ever refunded.
+        refunded: u64,
+        /// Whether all of it balances.
+        balance: bool,
+    }
+    /// How the broker is.
+    StatusView {
+        /// The network's name.
+        network: String,
+        /// The operator's name for it.
+        name: String,
+        /// The signing key.
+        broker: String,
+        /// What peers need to join.
+        invite: String,
+        /// Records in the journal.
+        records: u64,
+        /// Accounts.
+        accounts: usize,
+        /// Members alive within the hour.
+        alive: usize,
+        /// Chains.
+        chains: usize,
+        /// Vouchers sold.
+        vouchers_sold: usize,
+        /// Vouchers paid in.
+        vouchers_used: usize,
+        /// Pieces of evidence.
+        convictions: usize,
+        /// The totals.
+        books: BooksView,
+    }
+    /// Vouchers just sold.
+    VouchersView {
+        /// What each is worth.
+        value: u64,
+        /// Their codes: as good as money.
+        codes: Vec<String>,
+    }
+    /// An account.
+    AccountView {
+        /// Its key.
+        account: String,
+        /// What it calls itself.
+        name: String,
+        /// Since when.
+        since: String,
+        /// Its balance.
+        balance: u64,
+        /// Claims that wait for settlement.
+        pending: u64,
+        /// Why it is frozen, if it is.
+        frozen: Option<String>,
+        /// Its nodes.
+        nodes: Vec<String>,
+        /// The newest lines of its statement; only where one account is shown.
+        lines: Vec<LineView>,
+    }
+    /// A line of a statement.
+    LineView {
+        /// Its number.
+        number: u64,
+        /// When.
+        at: String,
+        /// What.
+        what: String,
+        /// Added to the balance.
+        change: i64,
+        /// The balance after it.
+        balance: u64,
+    }
+    /// A chain.
+    ChainView {
+        /// Its id.
+        chain: String,
+        /// Who bought it.
+        buyer: String,
+        /// How many coins.
+        n: u32,
+        /// How many are paid.
+        paid: u32,
+        /// How many went back.
+        refunded: u32,
+        /// How many are neither.
+        outstanding: u32,
+        /// How many claims were brought.
+        claims: usize,
+        /// How many witnesses.
+        committee: usize,
+        /// Issued, spend by, redeem by.
+        issued: String,
+        /// Until when it is spent.
+        spend_by: String,
+        /// Until when it is redeemed.
+        redeem_by: String,
+        /// Whether its buyer gave it up.
+        retired: bool,
+        /// When it was settled.
+        settled: Option<String>,
+        /// Its claims; only where one chain is shown.
+        redemptions: Vec<RedemptionView>,
+    }
+    /// A claim.
+    RedemptionView {
+        /// The record it came in.
+        record: u64,
+        /// The chain.
+        chain: String,
+        /// The segment.
+        segment: u32,
+        /// Who is paid.
+        account: String,
+        /// The coins claimed: above this …
+        start: u32,
+        /// … and up to this.
+        end: u32,
+        /// Whether it is final.
+        paid: bool,
+        /// Coins paid, or waiting.
+        coins: u32,
+    }
+    /// A payout.
+    PayoutView {
+        /// The account's number for it, with the account its name.
+        number: String,
+        /// The account.
+        account: String,
+        /// How much.
+        coins: u64,
+        /// Where to.
+        to: String,
+        /// When it was asked for.
+        asked: String,
+        /// When it was made.
+        paid: Option<String>,
+        /// Under which reference.
+        reference: Option<String>,
+    }
+    /// What an audit found.
+    AuditView {
+        /// Records read.
+        records: u64,
+        /// Entries they made.
+        entries: u64,
+        /// Accounts.
+        accounts: usize,
+        /// Chains.
+        chains: usize,
+        /// The totals.
+        books: BooksView,
+    }
+    /// A record of the journal, in entries.
+    RecordView {
+        /// Its number.
+        record: u64,
+        /// When.
+        at: String,
+        /// What.
+        event: String,
+        /// The entries, which sum to zero.
+        entries: Vec<EntryView>,
+    }
+    /// One entry.
+    EntryView {
+        /// The book.
+        book: String,
+        /// The change.
+        change: i64,
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageView<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<String>,
+}
+
+/// A time as people and programs read it.
+#[must_use]
+pub fn time(at: Time) -> String {
+    let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| at.0.to_string(), |stamp| stamp.to_string())
+}
+
+impl From<&Books> for BooksView {
+    fn from(books: &Books) -> Self {
+        Self {
+            cash: books.held(),
+            vouchers: books.vouchers,
+            balances: books.balances,
+            coins: books.coins,
+            payouts: books.payouts,
+            bonds: books.bonds,
+            issued: books.issued,
+            redeemed: books.redeemed,
+            refunded: books.refunded,
+            balance: books.are_sound(),
+        }
+    }
+}
+
+impl From<&Audit> for AuditView {
+    fn from(audit: &Audit) -> Self {
+        let Audit { records, entries, accounts, chains, books } = audit;
+        Self {
+            records: *records,
+            entries: *entries,
+            accounts: *accounts,
+            chains: *chains,
+            books: books.into(),
+        }
+    }
+}
+
+impl AccountView {
+    /// An account as one of many.
+    #[must_use]
+    pub fn short(account: &PublicKey, customer: &Customer) -> Self {
+        Self {
+            account: account.to_string(),
+            name: customer.name.to_string(),
+            since: time(customer.since),
+            balance: customer.balance.0,
+            pending: customer.pending.0,
+            frozen: customer.frozen.as_ref().map(|why| why.to_string()),
+            nodes: customer.nodes.iter().map(ToString::to_string).collect(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// An account with its statement.
+    #[must_use]
+    pub fn whole(account: &PublicKey, customer: &Customer) -> Self {
+        let lines = customer.view(customer.last_line().saturating_sub(LINES)).lines;
+        let lines = lines.iter().map(|line| LineView {
+            number: line.number,
+            at: time(line.at),
+            what: line.what.to_string(),
+            change: line.change,
+            balance: line.balance.0,
+        });
+        Self { lines: lines.collect(), ..Self::short(account, customer) }
+    }
+}
+
+/// Lines of a statement that are shown.
+const LINES: u64 = 50;
+
+impl ChainView {
+    /// A chain as one of many.
+    #[must_use]
+    pub fn short(chain: &ChainBook) -> Self {
+        let touchstone = &chain.facts().touchstone;
+        Self {
+            chain: chain.facts().id.to_string(),
+            buyer: chain.buyer.to_string(),
+            n: touchstone.n.0,
+            paid: chain.paid.total().0,
+            refunded: chain.refunded.0,
+            outstanding: chain.outstanding().0,
+            claims: chain.claims().count(),
+            committee: touchstone.committee.len(),
+            issued: time(touchstone.issued),
+            spend_by: time(touchstone.spend_by),
+            redeem_by: time(touchstone.redeem_by),
+            retired: chain.retired,
+            settled: chain.settled.map(time),
+            redemptions: Vec::new(),
+        }
+    }
+
+    /// A chain with its claims.
+    #[must_use]
+    pub fn whole(chain: &ChainBook) -> Self {
+        let id = chain.facts().id;
+        let redemptions = chain.claims().map(|(j, claim)| RedemptionView::of(&id, *j, claim)).collect();
+        Self { redemptions, ..Self::short(chain) }
+    }
+}
+
+impl RedemptionView {
+    /// A claim of a chain.
+    #[must_use]
+    pub fn of(chain: &ChainId, j: SegmentNo, claim: &ClaimBook) -> Self {
+        let coins = match claim.state {
+            ClaimState::Paid(count) => count.0,
+            ClaimState::Pending => claim.range.count().0,
+        };
+        Self {
+            record: claim.arrived,
+            chain: chain.to_string(),
+            segment: j.0,
+            account: claim.account.to_string(),
+            start: claim.range.start.0,
+            end: claim.range.end.0,
+            paid: claim.is_final(),
+            coins,
+        }
+    }
+
+    /// The newest claims, the newest first.
+    #[must_use]
+    pub fn newest(ledger: &Ledger, limit: usize) -> Vec<Self> {
+        let claims =
+            ledger.chains().flat_map(|(id, chain)| chain.claims().map(move |(j, claim)| (id, j, claim)));
+        let mut claims: Vec<_> = claims.collect();
+        claims.sort_unstable_by_key(|(id, j, claim)| (std::cmp::Reverse(claim.arrived), **id, **j));
+        claims.into_iter().take(limit).map(|(id, j, claim)| Self::of(id, *j, claim)).collect()
+    }
+}
+
+impl PayoutView {
+    /// A payout.
+    #[must_use]
+    pub fn of(id: &PayoutId, payout: &Payout) -> Self {
+        Self {
+            number: data_encoding::HEXLOWER.encode(&id.1),
+            account: id.0.to_string(),
+            coins: payout.coins.0,
+            to: payout.to.to_string(),
+            asked: time(payout.asked),
+            paid: payout.paid.as_ref().map(|(at, _)| time(*at)),
+            reference: payout.paid.as_ref().map(|(_, reference)| reference.to_string()),
+        }
+    }
+}
+
+impl RecordView {
+    /// A record and the entries it made.
+    #[must_use]
+    pub fn of(record: &Record, entries: &[Entry]) -> Self {
+        let entry = |entry: &Entry| EntryView { book: Book::to_string(&entry.book), change: entry.change };
+        Self {
+            record: record.seq,
+            at: time(record.at),
+            event: words(&record.event),
+            entries: entries.iter().map(entry).collect(),
+        }
+    }
+}
+
+fn words(event: &Event) -> String {
+    match event {
+        Event::VouchersIssued(vouchers) => format!("{} vouchers issued", vouchers.len()),
+        Event::Registered { account, .. } => format!("account {account} registered"),
+        Event::PaidIn { account, .. } => format!("voucher paid in by {account}"),
+        Event::Credited { account, note, .. } => format!("credit to {account}: {}", &**note),
+        Event::Sold { account, .. } => format!("chain sold to {account}"),
+        Event::Redeemed { account, claims } => format!("{} claims brought by {account}", claims.len()),
+        Event::Retired { account, chains } => format!("{} chains given up by {account}", chains.len()),
+        Event::Frozen { account, why } => format!("account {account} frozen: {}", &**why),
+        Event::Unfrozen { account } => format!("account {account} unfrozen"),
+        Event::PayoutAsked { id, to, .. } => format!("payout asked by {} to {}", id.0, &**to),
+        Event::PaidOut { id, reference } => format!("payout of {} made as {}", id.0, &**reference),
+        Event::EvidenceNoted { .. } => "evidence noted".to_owned(),
+        Event::Resumed { settle_from } => format!("settlements wait until {}", time(*settle_from)),
+        Event::Settled { chain, .. } => format!("chain {chain} settled"),
+    }
+}

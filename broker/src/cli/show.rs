@@ -1,0 +1,260 @@
+//! Results for people: tables, with what other people wrote made harmless.
+
+use crate::admin::view::{
+    AccountView, AuditView, BooksView, ChainView, PayoutView, RedemptionView, StatusView,
+};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Digits of a key that a table shows; commands take the beginning of a key.
+const SHORT: usize = 16;
+
+/// Text that somebody else may have written, on one line and without characters that change how it reads.
+#[must_use]
+pub fn text(text: &str) -> String {
+    let harmless = |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(harmless).collect()
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A field of a CSV file. A spreadsheet must not take what a customer wrote for a formula.
+#[must_use]
+pub fn csv(field: &str) -> String {
+    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let field = if formula { format!("'{field}") } else { field.to_owned() };
+    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}
+
+/// The beginning of a key.
+#[must_use]
+pub fn short(key: &str) -> &str {
+    key.get(..SHORT).unwrap_or(key)
+}
+
+/// How the broker is.
+#[must_use]
+pub fn status(view: &StatusView) -> String {
+    let mut table = pairs();
+    table.add_row(["network", &text(&view.network)]);
+    table.add_row(["name", &text(&view.name)]);
+    table.add_row(["broker", &view.broker]);
+    table.add_row(["accounts", &format!("{} ({} members alive)", view.accounts, view.alive)]);
+    table.add_row(["chains", &view.chains.to_string()]);
+    table.add_row(["vouchers", &format!("{} sold, {} paid in", view.vouchers_sold, view.vouchers_used)]);
+    table.add_row(["evidence", &view.convictions.to_string()]);
+    table.add_row(["records", &view.records.to_string()]);
+    format!("{table}\n{}\ninvite  {}", books(&view.books), view.invite)
+}
+
+/// The totals.
+#[must_use]
+pub fn books(view: &BooksView) -> String {
+    let mut table = pairs();
+    for (name, coins) in [
+        ("money held", i128::from(view.cash)),
+        ("= vouchers out", view.vouchers.into()),
+        ("+ balances", view.balances.into()),
+        ("+ coins out", view.coins.into()),
+        ("+ payouts due", view.payouts.into()),
+        ("+ bonds", view.bonds.into()),
+    ] {
+        table.add_row([name.to_owned(), coins.to_string()]);
+    }
+    let outstanding = format!("{} - {} - {}", view.issued, view.redeemed, view.refunded);
+    table.add_row(["issued - redeemed - refunded", &outstanding]);
+    align(&mut table, 1);
+    let verdict = if view.balance { "✓ the books balance" } else { "✗ THE BOOKS DO NOT BALANCE" };
+    format!("{table}\n{verdict}")
+}
+
+/// What an audit found.
+#[must_use]
+pub fn audit(view: &AuditView) -> String {
+    let AuditView { records, entries, accounts, chains, .. } = view;
+    format!(
+        "{records} records, {entries} entries, {accounts} accounts, {chains} chains\n{}",
+        books(&view.books)
+    )
+}
+
+/// Accounts.
+#[must_use]
+pub fn accounts(views: &[AccountView]) -> String {
+    let mut table = list(["account", "name", "balance", "pending", "nodes", "state", "since"]);
+    for view in views {
+        let state = if view.frozen.is_some() { "frozen" } else { "open" };
+        table.add_row([
+            short(&view.account),
+            &text(&view.name),
+            &view.balance.to_string(),
+            &view.pending.to_string(),
+            &view.nodes.len().to_string(),
+            state,
+            &view.since,
+        ]);
+    }
+    align(&mut table, 2);
+    align(&mut table, 3);
+    table.to_string()
+}
+
+/// One account.
+#[must_use]
+pub fn account(view: &AccountView) -> String {
+    let mut table = pairs();
+    table.add_row(["account", &view.account]);
+    table.add_row(["name", &text(&view.name)]);
+    table.add_row(["since", &view.since]);
+    table.add_row(["balance", &view.balance.to_string()]);
+    table.add_row(["pending", &view.pending.to_string()]);
+    if let Some(why) = &view.frozen {
+        table.add_row(["frozen", &text(why)]);
+    }
+    for node in &view.nodes {
+        table.add_row(["node", node]);
+    }
+    let mut lines = list(["line", "when", "what", "change", "balance"]);
+    for line in &view.lines {
+        lines.add_row([
+            line.number.to_string(),
+            line.at.clone(),
+            text(&line.what),
+            format!("{:+}", line.change),
+            line.balance.to_string(),
+        ]);
+    }
+    align(&mut lines, 3);
+    align(&mut lines, 4);
+    format!("{table}\n{lines}")
+}
+
+/// Chains.
+#[must_use]
+pub fn chains(views: &[ChainView]) -> String {
+    let mut table = list([
+        "chain",
+        "buyer",
+        "coins",
+        "paid",
+        "refunded",
+        "left",
+        "claims",
+        "witnesses",
+        "redeem by",
+        "state",
+    ]);
+    for view in views {
+        table.add_row([
+            short(&view.chain),
+            short(&view.buyer),
+            &view.n.to_string(),
+            &view.paid.to_string(),
+            &view.refunded.to_string(),
+            &view.outstanding.to_string(),
+            &view.claims.to_string(),
+            &view.committee.to_string(),
+            &view.redeem_by,
+            state(view),
+        ]);
+    }
+    (2..8).for_each(|column| align(&mut table, column));
+    table.to_string()
+}
+
+fn state(view: &ChainView) -> &'static str {
+    match (&view.settled, view.retired) {
+        (Some(_), _) => "settled",
+        (None, true) => "retired",
+        (None, false) => "open",
+    }
+}
+
+/// One chain.
+#[must_use]
+pub fn chain(view: &ChainView) -> String {
+    let mut table = pairs();
+    table.add_row(["chain", &view.chain]);
+    table.add_row(["buyer", &view.buyer]);
+    table.add_row(["coins", &view.n.to_string()]);
+    table.add_row(["paid", &view.paid.to_string()]);
+    table.add_row(["refunded", &view.refunded.to_string()]);
+    table.add_row(["left", &view.outstanding.to_string()]);
+    table.add_row(["issued", &view.issued]);
+    table.add_row(["spend by", &view.spend_by]);
+    table.add_row(["redeem by", &view.redeem_by]);
+    table.add_row(["state", state(view)]);
+    format!("{table}\n{}", redemptions(&view.redemptions))
+}
+
+/// Claims.
+#[must_use]
+pub fn redemptions(views: &[RedemptionView]) -> String {
+    let mut table = list(["record", "chain", "segment", "account", "claimed", "coins", "state"]);
+    for view in views {
+        table.add_row([
+            view.record.to_string().as_str(),
+            short(&view.chain),
+            &view.segment.to_string(),
+            short(&view.account),
+            &format!("({}, {}]", view.start, view.end),
+            &view.coins.to_string(),
+            if view.paid { "paid" } else { "waits" },
+        ]);
+    }
+    align(&mut table, 5);
+    table.to_string()
+}
+
+/// Payouts as CSV.
+#[must_use]
+pub fn payouts(views: &[PayoutView]) -> String {
+    let mut lines = vec!["number,account,coins,to,asked,paid,reference".to_owned()];
+    for view in views {
+        let fields = [
+            view.number.clone(),
+            view.account.clone(),
+            view.coins.to_string(),
+            csv(&text(&view.to)),
+            view.asked.clone(),
+            view.paid.clone().unwrap_or_default(),
+            csv(&text(view.reference.as_deref().unwrap_or_default())),
+        ];
+        lines.push(fields.join(","));
+    }
+    lines.join("\n")
+}
+
+fn pairs() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table
+}
+
+fn list<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}
+
+fn align(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_neither_moves_the_cursor_nor_becomes_a_formula() {
+        assert_eq!(text("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+        assert_eq!(text("größer ✓"), "größer ✓");
+        assert_eq!(csv("=1+1"), "'=1+1");
+        assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv("DE02 1203"), "DE02 1203");
+    }
+}

@@ -1,0 +1,93 @@
+//! `up`: runs the broker in the foreground until it is told to stop.
+
+use crate::errors::{self, ErrorView};
+use crate::home::BrokerHome;
+use crate::run::{self, Config};
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+/// Runs the broker of a home. The last line on stdout is the invite.
+pub async fn up(
+    home: &BrokerHome,
+    listen: &[String],
+    api: Option<SocketAddr>,
+    adopt: bool,
+    json: bool,
+) -> Result<(), ErrorView> {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let listen = listen.iter().map(|text| run::address("--listen", text)).collect::<Result<Vec<_>, _>>()?;
+    let mut config = Config::new(home.path());
+    config.listen = Some(listen).filter(|listen| !listen.is_empty());
+    config.api = api;
+    config.adopt = adopt;
+    // Before the invite is printed: who reads it may stop the broker at once.
+    let signals = Signals::new()?;
+    let running = run::run(config).await?;
+    eprintln!("broker  {}", running.bank().key());
+    eprintln!("api     http://{}", running.api_addr);
+    let invite = &running.invite;
+    let line = if json {
+        serde_json::json!({ "invite": invite, "api": running.api_addr, "broker": running.bank().key().to_string(),
+            "pid": std::process::id() })
+        .to_string()
+    } else {
+        invite.to_string()
+    };
+    let printed = {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").and_then(|()| out.flush())
+    };
+    if let Err(error) = printed {
+        tracing::warn!(%error, "nobody reads the invite");
+    }
+    tokio::select! {
+        () = signals.wait() => {}
+        () = running.stopped() => {}
+    }
+    tracing::info!("stopping");
+    running.shutdown().await
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Result<Self, ErrorView> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| errors::io("waiting for", "signals".as_ref(), error);
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Result<Self, ErrorView> {
+        Ok(Self)
+    }
+
+    async fn wait(self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "waiting for ^C");
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Each command: what is asked of the peer that runs, and how the answer is shown.
+
+use super::args::{Args, Broker, Command, Config, Downloads, Evidence, Global, Sales, Share};
+use super::show::{self, coins, foreign, short, size};
+use super::{daemon, money};
+use crate::api::client::{Client, escaped};
+use crate::app::view::{
+    BrokerView, DownloadView, ErrorView, Found, PeerView, RedeemView, SaleView, SharedFile, Status,
+};
+use crate::config;
+use crate::errors;
+use crate::home::Home;
+use clap::CommandFactory as _;
+use netpay_core::codec;
+use netpay_core::record::chain::{Culprit, Evidence as Proof};
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The rows of the last search, so that one can be bought by its number.
+const LAST_SEARCH: &str = "last-search.json";
+
+/// Does what was asked.
+pub async fn run(args: Args) -> Result<(), ErrorView> {
+    let global = args.global;
+    let home = Home::resolve(global.home.as_deref()).map_err(crate::app::Trouble::from)?;
+    match args.command {
+        Command::Init { name, broker, passphrase, insecure_no_passphrase } => {
+            daemon::init(&global, &home, name, broker, &passphrase, insecure_no_passphrase)
+        }
+        Command::Up { listen, api, passphrase } => daemon::up(&global, home, listen, api, &passphrase).await,
+        Command::Config { act } => settings(&global, &home, act.unwrap_or(Config::Show { origin: false })),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "netpay", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man { dir } => {
+            std::fs::create_dir_all(&dir).map_err(|e| errors::io("creating", &dir, &e))?;
+            clap_mangen::generate_to(Args::command(), &dir).map_err(|e| errors::io("writing", &dir, &e))
+        }
+        Command::Explain { code } => explain(&code),
+        Command::Evidence(Evidence::Check { file }) => check_evidence(&global, &home, &file),
+        Command::Broker { act: Some(Broker::Use { invite }) } => {
+            config::set(home.path(), &home.config(), "broker", &invite)?;
+            show::note("the new broker is used from the next start on");
+            Ok(())
+        }
+        Command::Doctor => doctor(&global, &home).await,
+        other => asked(&global, &home, other).await,
+    }
+}
+
+/// Commands that the running peer answers.
+async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), ErrorView> {
+    let client = Client::at(home)?;
+    match command {
+        Command::Stop => client.post("/stop", &json!({})).await,
+        Command::Status => status(global, &client).await,
+        Command::Share(share) => shares(global, &client, share).await,
+        Command::Search { words, max_price, extension, sort } => {
+            let mut query = format!("/search?words={}", escaped(&words.join(" ")));
+            query.extend(max_price.map(|price| format!("&max_price={price}")));
+            query.extend(extension.map(|extension| format!("&extension={}", escaped(&extension))));
+            query.extend(sort.map(|sort| format!("&sort={sort}")));
+            let found: Vec<Found> = client.get(&query).await?;
+            remember(home, &found)?;
+            files(global, &found, "nothing found; try fewer words");
+            Ok(())
+        }
+        Command::Peers => peers(global, &client).await,
+        Command::Browse { peer } => {
+            let found: Vec<Found> = client.get(&format!("/peers/{}/files", escaped(&peer))).await?;
+            remember(home, &found)?;
+            files(global, &found, "this peer offers nothing");
+            Ok(())
+        }
+        Command::Connect { address } => {
+            let peer: PeerView = client.post("/peers", &json!({ "address": address })).await?;
+            said(global, &peer, &format!("connected to {}", peer.node));
+            Ok(())
+        }
+        Command::Get { .. } => money::get(global, home, &client, command).await,
+        Command::Downloads { act } => downloads(global, &client, act.unwrap_or(Downloads::Ls)).await,
+        Command::Wallet { act } => money::wallet(global, &client, act).await,
+        Command::Sales { act } => sales(global, &client, act.unwrap_or(Sales::Ls { csv: false })).await,
+        Command::Redeem { .. } => redeem(global, &client).await,
+        Command::Broker { act } => broker(global, &client, act.unwrap_or(Broker::Show)).await,
+        Command::Init { .. } | Command::Up { .. } | Command::Config { .. } | Command::Completions { .. }
+        | Command::Man { .. } | Command::Explain { .. } | Command::Evidence(_) | Command::Doctor => Ok(()),
+    }
+}
+
+/// A short result: the object for programs, a line for people.
+pub(super) fn said(global: &Global, value: &impl Serialize, text: &str) {
+    if global.json {
+        show::json(value);
+    } else if !global.quiet {
+        show::line(text);
+    }
+}
+
+async fn status(global: &Global, client: &Client) -> Result<(), ErrorView> {
+    let status: Status = client.get("/status").await?;
+    if global.json {
+        show::json(&status);
+        return Ok(());
+    }
+    let broker = status.broker.unwrap_or_default();
+    let state = match (broker.connected, broker.registered) {
+        (true, true) => "connected",
+        (true, false) => "connected; not registered: netpay broker register",
+        (false, _) => "not connected",
+    };
+    show::line(&format!("{} in {}", foreign(&status.name), status.network.unwrap_or_default()));
+    show::line(&format!("  node     {}", status.node));
+    status.addresses.iter().for_each(|address| show::line(&format!("  address  {address}")));
+    show::line(&format!("  broker   {state}"));
+    show::line(&format!("  peers    {}", status.peers));
+    match status.wallet {
+        Some(wallet) => show::line(&format!(
+            "  wallet   {} to spend, {} earned",
+            coins(wallet.spendable),
+            coins(wallet.earned)
+        )),
+        None => show::line("  wallet   locked: netpay wallet unlock"),
+    }
+    show::line(&format!("  files    {} shared, {} downloads running", status.shared, status.downloads));
+    Ok(())
+}
+
+async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), ErrorView> {
+    let list: Vec<SharedFile> = match share {
+        Share::Ls => client.get("/shares").await?,
+        Share::Add { paths, price, tags, recursive } => {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+            let asked = json!({ "paths": paths, "price": price, "tags": tags, "recursive": recursive });
+            client.post("/shares", &asked).await?
+        }
+        Share::Set { id, price, tags } => {
+            vec![client.patch(&format!("/shares/{}", escaped(&id)), &json!({ "price": price, "tags": tags })).await?]
+        }
+        Share::Rm { id } => {
+            client.delete::<()>(&format!("/shares/{}", escaped(&id))).await?;
+            said(global, &json!({ "removed": id }), "no longer offered; the file stays where it is");
+            return Ok(());
+        }
+    };
+    if global.json {
+        show::json(&list);
+        return Ok(());
+    }
+    let rows = list.iter().map(|file| {
+        let state = if file.present { "" } else { "changed or gone: add it again" };
+        vec![short(&file.id).to_owned(), foreign(&file.name), size(file.size), coins(file.price), coins(file.earned), state.to_owned()]
+    });
+    let columns = [("id", false), ("name", false), ("size", true), ("price", true), ("earned", true), ("", false)];
+    show::table(&columns, rows.collect(), "nothing is shared yet: netpay share add FILE --price N");
+    Ok(())
+}
+
+/// The path as the peer, which runs elsewhere, can use it.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, ErrorView> {
+    std::path::absolute(path).map_err(|error| errors::cannot_share(path.display(), error))
+}
+
+fn files(global: &Global, found: &[Found], empty: &str) {
+    if global.json {
+        show::json(&found);
+        return;
+    }
+    let rows = found.iter().enumerate().map(|(row, file)| {
+        let vendor = file.vendor_name.as_deref().map_or_else(|| short(&file.vendor).to_owned(), foreign);
+        let online = if file.online { "online" } else { "" };
+        vec![(row + 1).to_string(), foreign(&file.name), size(file.size), coins(file.price), vendor, online.to_owned()]
+    });
+    let columns = [("row", true), ("name", false), ("size", true), ("price", true), ("vendor", false), ("", false)];
+    show::table(&columns, rows.collect(), empty);
+}
+
+fn remember(home: &Home, found: &[Found]) -> Result<(), ErrorView> {
+    let path = home.path().join(LAST_SEARCH);
+    let text = serde_json::to_vec(found).map_err(errors::internal)?;
+    std::fs::write(&path, text).map_err(|e| errors::io("writing", &path, &e))
+}
+
+/// What a row of the last search named.
+pub(super) fn recall(home: &Home, row: usize) -> Result<Found, ErrorView> {
+    let text = std::fs::read(home.path().join(LAST_SEARCH)).unwrap_or_default();
+    let found: Vec<Found> = serde_json::from_slice(&text).unwrap_or_default();
+    let at = row.checked_sub(1).ok_or_else(|| errors::no_row(row))?;
+    found.into_iter().nth(at).ok_or_else(|| errors::no_row(row))
+}
+
+async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
+    let peers: Vec<PeerView> = client.get("/peers").await?;
+    if global.json {
+        show::json(&peers);
+        return Ok(());
+    }
+    let rows = peers.iter().map(|peer| {
+        let files = peer.files.map_or_else(String::new, |files| files.to_string());
+        let state = if peer.connected { "connected" } else { "" };
+        vec![foreign(peer.name.as_deref().unwrap_or("")), short(&peer.node).to_owned(), files, state.to_owned()]
+    });
+    let columns = [("name", false), ("node", false), ("files", true), ("", false)];
+    show::table(&columns, rows.collect(), "nobody else is online");
+    Ok(())
+}
+
+async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(), ErrorView> {
+    let (id, act) = match act {
+        Downloads::Ls => {
+            let list: Vec<DownloadView> = client.get("/downloads").await?;
+            if global.json {
+                show::json(&list);
+                return Ok(());
+            }
+            let row = |view: &DownloadView| {
+                let percent = if view.size == 0 { 100 } else { view.have * 100 / view.size };
+                let state = format!("{:?}", view.state).to_lowercase();
+                vec![view.id.to_string(), foreign(&view.name), size(view.size), format!("{percent} %"), coins(view.paid), state]
+            };
+            let columns =
+                [("id", true), ("name", false), ("size", true), ("done", true), ("paid", true), ("", false)];
+            show::table(&columns, list.iter().map(row).collect(), "no downloads yet: netpay search WORDS…");
+            return Ok(());
+        }
+        Downloads::Show { id } => {
+            let view: DownloadView = client.get(&format!("/downloads/{id}")).await?;
+            if global.json {
+                show::json(&view);
+                return Ok(());
+            }
+            show::line(&format!("{} → {}", foreign(&view.name), view.path));
+            show::line(&format!("  {} of {}, {} paid", size(view.have), size(view.size), coins(view.paid)));
+            for entry in &view.timeline {
+                show::line(&format!("  {}  {:<10} {}", show::moment(entry.at / 1000), entry.what, foreign(&entry.detail)));
+            }
+            if let Some(error) = &view.error {
+                show::error(error, false);
+            }
+            return Ok(());
+        }
+        Downloads::Pause { id } => (id, "pause"),
+        Downloads::Resume { id } => (id, "resume"),
+        Downloads::Cancel { id } => (id, "cancel"),
+        Downloads::Retry { id } => (id, "retry"),
+    };
+    let view: DownloadView = client.post(&format!("/downloads/{id}/{act}"), &json!({})).await?;
+    said(global, &view, &format!("{id} is {}", format!("{:?}", view.state).to_lowercase()));
+    Ok(())
+}
+
+async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), ErrorView> {
+    let list: Vec<SaleView> = client.get("/sales").await?;
+    let (rows, columns, csv): (Vec<Vec<String>>, Vec<show::Column>, bool) = match act {
+        Sales::Ls { csv } => {
+            let row = |sale: &SaleView| {
+                vec![show::moment(sale.at), foreign(&sale.name), short(&sale.buyer).to_owned(), sale.coins.to_string()]
+            };
+            let columns = vec![("when", false), ("name", false), ("buyer", false), ("coins", true)];
+            (list.iter().map(row).collect(), columns, csv)
+        }
+        Sales::Summary { csv } => {
+            let mut files = std::collections::BTreeMap::<&str, (&str, u64, u64)>::new();
+            for sale in &list {
+                let entry = files.entry(&sale.root).or_insert((&sale.name, 0, 0));
+                entry.1 += 1;
+                entry.2 += sale.coins;
+            }
+            let rows = files.values().map(|(name, sold, earned)| {
+                vec![foreign(name), sold.to_string(), earned.to_string()]
+            });
+            (rows.collect(), vec![("name", false), ("sold", true), ("coins", true)], csv)
+        }
+    };
+    if global.json {
+        show::json(&list);
+    } else if csv {
+        show::csv(&columns.iter().map(|(title, _)| *title).collect::<Vec<_>>(), &rows);
+    } else {
+        show::table(&columns, rows, "nothing sold yet");
+    }
+    Ok(())
+}
+
+async fn redeem(global: &Global, client: &Client) -> Result<(), ErrorView> {
+    let view: RedeemView = client.post("/redeem", &json!({})).await?;
+    if global.json {
+        show::json(&view);
+        return Ok(());
+    }
+    show::line(&format!("{} paid into your account", coins(view.paid)));
+    if view.pending > 0 {
+        show::line(&format!("{} wait for settlement", coins(view.pending)));
+    }
+    if view.uncertified > 0 {
+        show::line(&format!("{} segments wait for their witnesses; try again later", view.uncertified));
+    }
+    view.refused.iter().for_each(|why| show::note(&format!("refused: {}", foreign(why))));
+    Ok(())
+}
+
+async fn broker(global: &Global, client: &Client, act: Broker) -> Result<(), ErrorView> {
+    match act {
+        Broker::Show => {
+            let view: BrokerView = client.get("/broker").await?;
+            let state = if view.registered { "registered" } else { "not registered: netpay broker register" };
+            let name = foreign(view.name.as_deref().unwrap_or("unknown"));
+            said(global, &view, &format!("{name}\n  key      {}\n  account  {state}", view.key));
+            Ok(())
+        }
+        Broker::Register { voucher } => {
+            let code = if voucher { Some(money::voucher(global)?) } else { None };
+            let wallet: crate::app::view::WalletView =
+                client.post("/broker/register", &json!({ "voucher": code })).await?;
+            let balance = wallet.at_broker.unwrap_or_default();
+            said(global, &wallet, &format!("registered; {} at the broker", coins(balance)));
+            Ok(())
+        }
+        Broker::Use { .. } => Ok(()),
+    }
+}
+
+fn settings(global: &Global, home: &Home, act: Config) -> Result<(), ErrorView> {
+    match act {
+        Config::Set { key, value } => config::set(home.path(), &home.config(), &key, &value),
+        Config::Unset { key } => config::unset(&home.config(), &key),
+        Config::Get { key } => {
+            let loaded = config::load(home, &[])?;
+            let setting = loaded.settings.iter().find(|setting| setting.key == key);
+            let setting = setting.ok_or_else(|| errors::unknown_key(&key, "the command", None))?;
+            said(global, setting, &setting.value);
+            Ok(())
+        }
+        Config::Show { origin } => {
+            let loaded = config::load(home, &[])?;
+            if global.json {
+                show::json(&loaded.settings);
+                return Ok(());
+            }
+            for setting in &loaded.settings {
+                let from = if origin { format!("    # {}", setting.origin) } else { String::new() };
+                show::line(&format!("{} = {}{from}", setting.key, setting.value));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn explain(code: &str) -> Result<(), ErrorView> {
+    let entry = errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
+    show::line(&format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix));
+    Ok(())
+}
+
+fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorView> {
+    let bytes = std::fs::read(file).map_err(|e| errors::io("reading", file, &e))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).unwrap_or(bytes.clone());
+    let proof: Proof = codec::decode(&decoded).map_err(errors::proves_nothing)?;
+    let invite = config::load(home, &[])?.config.broker.ok_or_else(errors::no_broker)?;
+    match proof.convicts(&invite.network_id(), &invite.broker) {
+        Some(Culprit::Buyer(chain)) => {
+            said(global, &json!({ "convicts": "buyer", "chain": chain.to_string() }), &format!("convicts the buyer behind chain {chain}"));
+            Ok(())
+        }
+        Some(Culprit::Witness(node)) => {
+            said(global, &json!({ "convicts": "witness", "node": node.to_string() }), &format!("convicts the witness {node}"));
+            Ok(())
+        }
+        None => Err(errors::proves_nothing("the two objects do not contradict each other, or are not genuine")),
+    }
+}
+
+/// Looks at what most often goes wrong, and says what to do.
+async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
+    let mut checks: Vec<(&str, bool, String)> = Vec::new();
+    checks.push(("home", home.identity().exists(), format!("{}; set up with: netpay init", home.path().display())));
+    let settings = config::load(home, &[]);
+    let broker = settings.as_ref().is_ok_and(|loaded| loaded.config.broker.is_some());
+    checks.push(("settings", settings.is_ok(), settings.err().map_or_else(String::new, |error| error.what)));
+    checks.push(("broker", broker, "name one with: netpay broker use INVITE".to_owned()));
+    match Client::at(home) {
+        Err(error) => checks.push(("peer", false, error.fix)),
+        Ok(client) => match client.get::<Status>("/status").await {
+            Err(error) => checks.push(("peer", false, error.fix)),
+            Ok(status) => {
+                let broker = status.broker.unwrap_or_default();
+                checks.push(("peer", true, String::new()));
+                checks.push(("peers", status.peers > 0, "nobody is connected; is the address of the broker right?".to_owned()));
+                checks.push(("bank", broker.connected, "the broker is away; sales go on without it".to_owned()));
+                checks.push(("account", broker.registered, "open one with: netpay broker register".to_owned()));
+                checks.push(("wallet", status.wallet.is_some(), "open it with: netpay wallet unlock".to_owned()));
+            }
+        },
+    }
+    if global.json {
+        let list = checks.iter().map(|(name, ok, fix)| json!({ "check": name, "ok": ok, "fix": fix }));
+        show::json(&list.collect::<Vec<_>>());
+        return Ok(());
+    }
+    for (name, ok, fix) in checks {
+        show::line(&if ok { format!("ok    {name}") } else { format!("FAIL  {name}: {fix}") });
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! `netpay`: results on stdout, everything else on stderr; an error says what, why and what to do.
+
+mod args;
+mod commands;
+mod daemon;
+mod money;
+mod show;
+
+use crate::app::view::ErrorView;
+use crate::errors::{self, exit};
+use args::{Args, Command};
+use clap::Parser as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The whole command: parses the arguments (the program's name first), does it, and returns how it went.
+pub fn cli_main<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are results; clap knows where each goes.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let json = args.global.json;
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            show::error(&error, json);
+            ExitCode::from(error.exit)
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), ErrorView> {
+    let mut builder = match &args.command {
+        Command::Up { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = builder.enable_all().build().map_err(errors::internal)?;
+    runtime.block_on(commands::run(args))
+}

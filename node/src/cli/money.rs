@@ -1,0 +1,226 @@
+//! The commands that spend: they say what it costs, and ask first.
+
+use super::args::{Command, Global, Wallet};
+use super::commands::{absolute, recall, said};
+use super::show::{self, coins, foreign, size};
+use super::daemon;
+use crate::api::client::Client;
+use crate::app::view::{ChainView, DownloadState, DownloadView, ErrorView, GetRequest, HistoryLine, Quote, WalletView};
+use crate::errors;
+use crate::home::Home;
+use crate::store::files::{PRIVATE, atomic_write};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+/// How often a bar is drawn, per second.
+const BAR_RATE: u8 = 10;
+/// The largest backup read, in bytes.
+const MAX_BACKUP: u64 = 1 << 20;
+
+/// Buys a file.
+pub async fn get(global: &Global, home: &Home, client: &Client, command: Command) -> Result<(), ErrorView> {
+    let Command::Get { what, output, max_price, from, dry_run, detach, keep_open } = command else { return Ok(()) };
+    let (what, from) = match what.parse::<usize>() {
+        Ok(row) => {
+            let found = recall(home, row)?;
+            (found.id, from.or(Some(found.vendor)))
+        }
+        Err(_) => (what, from),
+    };
+    let output = output.map(|path| absolute(&path)).transpose()?;
+    let output = output.map(|path| path.to_string_lossy().into_owned());
+    let mut request = GetRequest { what, output, max_price, from, dry_run, keep_open };
+    let quote: Quote = client.post("/quote", &request).await?;
+    if dry_run {
+        let text = format!(
+            "{}: {} for {}, from {} vendor(s)",
+            foreign(&quote.name),
+            coins(quote.price),
+            size(quote.size),
+            quote.vendors.len()
+        );
+        said(global, &quote, &text);
+        return Ok(());
+    }
+    if quote.price > 0 {
+        let question = format!(
+            "buy {} for {} (you have {} → {} after)?",
+            foreign(&quote.name),
+            coins(quote.price),
+            quote.spendable,
+            quote.spendable.saturating_sub(quote.price)
+        );
+        confirm(global, &question)?;
+        // What was confirmed is the most that is paid.
+        request.max_price = Some(max_price.unwrap_or(quote.price));
+    }
+    let view: DownloadView = client.post("/downloads", &request).await?;
+    if detach {
+        said(global, &view, &format!("download {} has begun", view.id));
+        return Ok(());
+    }
+    let view = follow(global, client, view).await?;
+    if view.state == DownloadState::Done {
+        let text = format!("{} → {}, {} paid", foreign(&view.name), view.path, coins(view.paid));
+        said(global, &view, &text);
+        return Ok(());
+    }
+    let paused = || errors::wrong_state(view.id, format!("{:?}", view.state).to_lowercase(), "done");
+    Err(view.error.clone().unwrap_or_else(paused))
+}
+
+async fn follow(global: &Global, client: &Client, view: DownloadView) -> Result<DownloadView, ErrorView> {
+    let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.quiet && !global.json;
+    let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(BAR_RATE) } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(view.size), target);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_message(foreign(&view.name));
+    let mut told = 0;
+    let ended = client
+        .follow(view.id, |view| {
+            bar.set_position(view.have);
+            let tenth = if view.size == 0 { 10 } else { view.have * 10 / view.size };
+            if !on_terminal && !global.quiet && !global.json && tenth > told {
+                told = tenth;
+                show::note(&format!("{} %, {} paid", tenth * 10, coins(view.paid)));
+            }
+        })
+        .await;
+    bar.finish_and_clear();
+    ended
+}
+
+/// Asks before money is spent or something is destroyed.
+pub fn confirm(global: &Global, question: &str) -> Result<(), ErrorView> {
+    if global.yes {
+        return Ok(());
+    }
+    if global.no_input || !std::io::stdin().is_terminal() {
+        return Err(errors::not_confirmed(question));
+    }
+    let mut err = std::io::stderr().lock();
+    let _ = write!(err, "{question} [y/N] ");
+    let _ = err.flush();
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(errors::declined()) }
+}
+
+/// A voucher's code: from the environment, the terminal, or a line of stdin; never from the arguments.
+pub fn voucher(global: &Global) -> Result<String, ErrorView> {
+    if let Ok(code) = std::env::var("NETPAY_VOUCHER") {
+        return Ok(code);
+    }
+    let terminal = std::io::stdin().is_terminal();
+    if terminal && global.no_input {
+        return Err(errors::bad_voucher("none was given"));
+    }
+    if terminal {
+        return rpassword::prompt_password("The voucher: ").map_err(errors::internal);
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(errors::internal)?;
+    Ok(line.trim().to_owned())
+}
+
+/// The wallet's commands.
+pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Result<(), ErrorView> {
+    match act.unwrap_or(Wallet::Balance) {
+        Wallet::Balance => balance(global, &client.get("/wallet").await?),
+        Wallet::Buy { n } => {
+            confirm(global, &format!("buy {} at the broker?", coins(n)))?;
+            balance(global, &client.post("/wallet/buy", &json!({ "coins": n })).await?);
+        }
+        Wallet::RedeemVoucher => {
+            let code = voucher(global)?;
+            balance(global, &client.post("/wallet/vouchers", &json!({ "voucher": code })).await?);
+        }
+        Wallet::Chains => chains(global, &client.get::<Vec<ChainView>>("/wallet/chains").await?),
+        Wallet::Retire { id } => {
+            let which = id.as_deref().unwrap_or("all chains");
+            confirm(global, &format!("retire {which}? Their coins come back at settlement, not before."))?;
+            chains(global, &client.post::<Vec<ChainView>>("/wallet/retire", &json!({ "id": id })).await?);
+        }
+        Wallet::History { csv } => history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?),
+        Wallet::Backup { file, passphrase } => {
+            let secret = daemon::passphrase(global, &passphrase, "A passphrase for the backup: ")?;
+            let secret = secret.ok_or_else(errors::passphrase_needed)?;
+            let answer: Value = client.post("/wallet/backup", &json!({ "passphrase": secret.as_str() })).await?;
+            let text = answer.get("backup").and_then(Value::as_str).unwrap_or_default();
+            let bytes = data_encoding::BASE64.decode(text.as_bytes()).map_err(errors::internal)?;
+            atomic_write(&file, &bytes, PRIVATE).map_err(|e| errors::io("writing", &file, &e))?;
+            said(global, &json!({ "file": file }), &format!("backup written to {}", file.display()));
+        }
+        Wallet::Restore { file, passphrase } => {
+            let bytes = read_backup(&file)?;
+            let secret = daemon::passphrase(global, &passphrase, "The backup's passphrase: ")?;
+            let secret = secret.ok_or_else(errors::passphrase_needed)?;
+            confirm(global, "put this backup in the place of the wallet? Its chains are retired and refunded.")?;
+            let asked = json!({ "backup": data_encoding::BASE64.encode(&bytes), "passphrase": secret.as_str() });
+            chains(global, &client.post::<Vec<ChainView>>("/wallet/restore", &asked).await?);
+        }
+        Wallet::Lock => client.post("/wallet/lock", &json!({})).await?,
+        Wallet::Unlock { passphrase } => {
+            let secret = daemon::passphrase(global, &passphrase, "The wallet's passphrase: ")?;
+            let secret = secret.ok_or_else(errors::passphrase_needed)?;
+            client.post::<()>("/wallet/unlock", &json!({ "passphrase": secret.as_str() })).await?;
+        }
+    }
+    Ok(())
+}
+
+fn read_backup(file: &std::path::Path) -> Result<Vec<u8>, ErrorView> {
+    let size = std::fs::metadata(file).map_err(|e| errors::io("reading", file, &e))?.len();
+    if size > MAX_BACKUP {
+        return Err(errors::bad_backup("it is too large to be one"));
+    }
+    std::fs::read(file).map_err(|e| errors::io("reading", file, &e))
+}
+
+fn balance(global: &Global, view: &WalletView) {
+    if global.json {
+        show::json(view);
+        return;
+    }
+    let at_broker = view.at_broker.map_or_else(|| "not known".to_owned(), coins);
+    show::line(&format!("spendable  {}", coins(view.spendable)));
+    show::line(&format!("leased     {}", coins(view.leased)));
+    show::line(&format!("locked     {}", coins(view.locked)));
+    show::line(&format!("earned     {}, not yet redeemed", coins(view.earned)));
+    show::line(&format!("at broker  {at_broker}"));
+}
+
+fn chains(global: &Global, list: &[ChainView]) {
+    if global.json {
+        show::json(&list);
+        return;
+    }
+    let rows = list.iter().map(|chain| {
+        let state = if chain.retired { "retired".to_owned() } else { format!("until {}", show::moment(chain.spend_by)) };
+        let numbers = [chain.total, chain.spent, chain.leased, chain.free].map(|n| n.to_string());
+        [vec![show::short(&chain.id).to_owned()], numbers.to_vec(), vec![state]].concat()
+    });
+    let columns =
+        [("chain", false), ("coins", true), ("spent", true), ("leased", true), ("free", true), ("", false)];
+    show::table(&columns, rows.collect(), "no coins yet: netpay wallet buy N");
+}
+
+fn history(global: &Global, csv: bool, lines: &[HistoryLine]) {
+    if global.json {
+        lines.iter().for_each(|line| show::json(line));
+        return;
+    }
+    let rows = lines.iter().map(|line| {
+        vec![show::moment(line.at), foreign(&line.what), line.change.to_string(), line.balance.to_string()]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    if csv {
+        show::csv(&["when", "what", "change", "balance"], &rows);
+    } else {
+        let columns = [("when", false), ("what", false), ("change", true), ("balance", true)];
+        show::table(&columns, rows, "nothing yet");
+    }
+}

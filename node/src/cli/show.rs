@@ -1,0 +1,106 @@
+//! How results and errors look: tables and lines for people, JSON for programs. Names that come from other
+//! peers are shown with their control and direction characters escaped.
+
+use crate::app::view::ErrorView;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use std::io::Write as _;
+
+/// A table's column: its title, and whether it holds amounts.
+pub type Column = (&'static str, bool);
+
+/// Prints one result.
+pub fn json(value: &impl Serialize) {
+    line(&serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+}
+
+/// Prints a line on stdout. Where nobody reads it any more, nothing is lost.
+pub fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Prints a line on stderr.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Prints a table, or says that it is empty.
+pub fn table(columns: &[Column], rows: Vec<Vec<String>>, empty: &str) {
+    if rows.is_empty() {
+        note(empty);
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(columns.iter().map(|(title, _)| *title));
+    for row in rows {
+        table.add_row(row);
+    }
+    for (at, (_, amount)) in columns.iter().enumerate() {
+        if let Some(column) = table.column_mut(at).filter(|_| *amount) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    line(&table.to_string());
+}
+
+/// Prints rows as CSV.
+pub fn csv(columns: &[&str], rows: &[Vec<String>]) {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    line(&columns.join(","));
+    for row in rows {
+        line(&row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
+    }
+}
+
+/// Prints an error.
+pub fn error(error: &ErrorView, as_json: bool) {
+    let text = if as_json {
+        serde_json::to_string(&serde_json::json!({ "error": error })).unwrap_or_default()
+    } else {
+        let ErrorView { code, what, why, fix, .. } = error;
+        let (what, why, fix) = (foreign(what), foreign(why), foreign(fix));
+        format!("error: {what}\n  why: {why}\n  fix: {fix}\n  {code} · netpay explain {code}")
+    };
+    note(&text);
+}
+
+/// A text from elsewhere, with what could deceive the eye or the terminal escaped.
+pub fn foreign(text: &str) -> String {
+    let deceives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|c| if deceives(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// Bytes for a person.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut unit = 0;
+    let mut tenths = u128::from(bytes) * 10;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} B"),
+        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
+    }
+}
+
+/// Coins with their unit.
+pub fn coins(amount: u64) -> String {
+    netpay_core::amount::Coins(amount).to_string()
+}
+
+/// A moment for a person, in UTC.
+pub fn moment(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| seconds.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+/// The beginning of a long id.
+pub fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

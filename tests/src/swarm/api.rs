@@ -1,0 +1,138 @@
+//! The HTTP API of a daemon, as any program would use it: the address and the token are in its home.
+
+use anyhow::{Context as _, Result, bail};
+use netpay_node::errors::ErrorView;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The API of the daemon in a home.
+#[derive(Clone, Debug)]
+pub struct Api {
+    home: PathBuf,
+    client: reqwest::Client,
+}
+
+/// What a daemon answers when it does not do what was asked.
+#[derive(Debug)]
+pub struct Refused(pub ErrorView);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Api {
+    /// The API of the daemon in that home.
+    #[must_use]
+    pub fn new(home: &Path) -> Self {
+        Self { home: home.to_owned(), client: reqwest::Client::new() }
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// If the daemon does not answer, or refuses ([`Refused`]).
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(reqwest::Method::GET, path, None::<&()>).await
+    }
+
+    /// Asks for something with parameters in the address.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn query<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<T> {
+        let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+        self.get(&format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))).await
+    }
+
+    /// Has something done.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.send(reqwest::Method::POST, path, Some(body)).await
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the daemon has not said so yet.
+    pub fn address(&self) -> Result<String> {
+        let path = self.home.join("api-address");
+        let address = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(address.trim().to_owned())
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T> {
+        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
+        let key: [u8; 16] = random()?;
+        let url = format!("http://{}/api/v1{path}", self.address()?);
+        let mut request = self.client.request(method.clone(), url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
+        request = request.header("idempotency-key", data_encoding::HEXLOWER.encode(&key));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let asked = || format!("{method} {path} of {}", self.home.display());
+        let response = request.send().await.with_context(asked)?;
+        let status = response.status();
+        let bytes = response.bytes().await.with_context(asked)?;
+        if status.is_success() {
+            let bytes = if bytes.is_empty() { b"null".as_slice() } else { &bytes };
+            return serde_json::from_slice(bytes).with_context(asked);
+        }
+        match refusal(&bytes) {
+            Some(error) => Err(Refused(error)).with_context(asked),
+            None => bail!("{}: {status} {}", asked(), String::from_utf8_lossy(&bytes)),
+        }
+    }
+}
+
+/// What a failed call was refused with, if the daemon said so.
+#[must_use]
+pub fn refused(error: &anyhow::Error) -> Option<&ErrorView> {
+    error.downcast_ref::<Refused>().map(|refused| &refused.0)
+}
+
+/// Bytes that nobody can guess.
+///
+/// # Errors
+/// If the system has none.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("random bytes: {error}"))?;
+    Ok(bytes)
+}
+
+/// A problem document, as an error.
+fn refusal(bytes: &[u8]) -> Option<ErrorView> {
+    let problem: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let text = |names: [&str; 2]| names.iter().find_map(|name| problem.get(*name)?.as_str()).map(str::to_owned);
+    let number = |name: &str| problem.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    Some(ErrorView {
+        code: text(["code", "code"])?,
+        what: text(["title", "what"])?,
+        why: text(["detail", "why"])?,
+        fix: text(["fix", "fix"])?,
+        exit: u8::try_from(number("exit")).unwrap_or(1),
+        status: u16::try_from(number("status")).unwrap_or(500),
+    })
+}
+
+/// A text as it stands in an address.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
