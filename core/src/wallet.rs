@@ -15,6 +15,7 @@ use crate::keys::{PublicKey, SecretKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Line, MAX_UNCERTIFIED};
 use crate::time::{MINUTE, Time};
 use crate::wire::hello::HolderTag;
+use crate::wire::trade::TabId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -85,6 +86,12 @@ pub struct Lease {
     pub released: Index,
     /// Whether it was closed or given up: nothing more is released in it.
     pub ended: bool,
+    /// Whether it was closed by its vendor.
+    pub closed: bool,
+    /// The tab that its coins were released for, until the vendor has said that it counted all of them.
+    pub tab: Option<TabId>,
+    /// Coins released that its Close does not claim: they were never counted on the tab.
+    pub uncounted: Count,
     /// Whether a sale is paying in it right now; not stored.
     pub in_use: bool,
     releases: ReleaseChain,
@@ -95,6 +102,19 @@ impl Lease {
     #[must_use]
     pub fn left(&self) -> Count {
         if self.ended { Count::ZERO } else { self.open.cap.room(self.released) }
+    }
+
+    /// Whether a sale on this tab may pay in it, or send its last payment again: coins that another tab's
+    /// vendor has perhaps not counted yet would be counted on the wrong one.
+    #[must_use]
+    pub fn is_open_to(&self, tab: TabId) -> bool {
+        let its_own = self.tab == Some(tab);
+        if self.ended { its_own && !self.closed } else { its_own || self.tab.is_none() }
+    }
+
+    /// Whether it has told all it can.
+    fn is_settled(&self) -> bool {
+        self.ended && (self.tab.is_none() || (self.closed && self.uncounted == Count::ZERO))
     }
 }
 
@@ -131,6 +151,9 @@ struct LeaseRow {
     open: Unverified<Open>,
     released: Index,
     ended: bool,
+    closed: bool,
+    tab: Option<TabId>,
+    uncounted: Count,
 }
 
 /// How many coins of a chain are where.
@@ -202,12 +225,15 @@ impl Wallet {
             let j = lease.open.claim().map_err(|e| BadRecord::Signature(SegmentNo(0), e.into()))?.j;
             let open = lease
                 .open
+                .clone()
                 .verify(&network, &chain.touchstone.chain_key)
                 .map_err(|e| BadRecord::Signature(j, e))?;
             let newer = indices.iter().find(|(segment, _)| *segment == j).map_or(lease.released, |(_, i)| *i);
             let releases = releases(&secret, &open);
             let released = lease.released.max(newer);
-            chain.leases.insert(j, Lease { seller: lease.seller, open, released, ended: lease.ended, in_use: false, releases });
+            let LeaseRow { seller, ended, closed, tab, uncounted, .. } = lease;
+            let lease = Lease { seller, open, released, ended, closed, tab, uncounted, in_use: false, releases };
+            chain.leases.insert(j, lease);
         }
         Ok(id)
     }
@@ -221,6 +247,9 @@ impl Wallet {
             open: lease.open.wire(),
             released: lease.released,
             ended: lease.ended,
+            closed: lease.closed,
+            tab: lease.tab,
+            uncounted: lease.uncounted,
         });
         Some(ChainRow {
             touchstone: chain.touchstone.wire(),
@@ -309,11 +338,22 @@ impl Wallet {
         };
         let open = chain.key.sign(&network, open);
         chain.line.extend(open.clone())?;
-        chain.leases.insert(j, Lease { seller, open, released: start, ended: false, in_use: true, releases: chained });
+        let lease = Lease {
+            seller,
+            open,
+            released: start,
+            ended: false,
+            closed: false,
+            tab: None,
+            uncounted: Count::ZERO,
+            in_use: true,
+            releases: chained,
+        };
+        chain.leases.insert(j, lease);
         Ok((j, WalletChange::Chain(*id)))
     }
 
-    /// Releases `coins` more of segment `j`.
+    /// Releases `coins` more of segment `j`, for this tab.
     ///
     /// # Errors
     /// If the segment is not open, or its lease has not so many left.
@@ -322,6 +362,7 @@ impl Wallet {
         id: &ChainId,
         j: SegmentNo,
         coins: Count,
+        tab: TabId,
     ) -> Result<(Pay, WalletChange), WalletError> {
         let chain = self.chains.get_mut(id).ok_or(WalletError::UnknownChain)?;
         let lease = chain.leases.get_mut(&j).filter(|lease| !lease.ended).ok_or(WalletError::NotOpen)?;
@@ -330,8 +371,10 @@ impl Wallet {
         }
         let index = lease.released.advance(coins).ok_or(WalletError::Exhausted)?;
         lease.released = index;
+        // Whose coins they are is written with the first of them; after that the index says enough.
+        let known = lease.tab.replace(tab) == Some(tab);
         let pay = chain.last_pay(j).ok_or(WalletError::NotOpen)?;
-        Ok((pay, WalletChange::Index(*id, j)))
+        Ok((pay, if known { WalletChange::Index(*id, j) } else { WalletChange::Chain(*id) }))
     }
 
     /// Takes a vendor's Close of segment `j`.
@@ -350,7 +393,10 @@ impl Wallet {
         if close.end > lease.released {
             return Err(WalletError::Overclaimed);
         }
-        lease.ended = true;
+        if !lease.closed {
+            lease.uncounted = lease.released.since(close.end).unwrap_or_default();
+        }
+        (lease.ended, lease.closed) = (true, true);
         if chain.line.segment(j).is_some_and(|segment| segment.close.is_none()) {
             chain.line.close(close)?;
         }
@@ -366,6 +412,26 @@ impl Wallet {
         let chain = self.chains.get_mut(id).ok_or(WalletError::UnknownChain)?;
         chain.leases.get_mut(&j).ok_or(WalletError::NotOpen)?.ended = true;
         Ok(WalletChange::Chain(*id))
+    }
+
+    /// Notes that the vendor has counted everything released in segment `j`: it answered what came after.
+    pub fn counted(&mut self, id: &ChainId, j: SegmentNo) -> Option<WalletChange> {
+        let lease = self.chains.get_mut(id)?.leases.get_mut(&j)?;
+        lease.tab.take().map(|_| WalletChange::Chain(*id))
+    }
+
+    /// The coins released for a tab that no vendor counted nor ever can: they were lost on the way, and the
+    /// segment was closed without them. Each is given back once.
+    pub fn take_back(&mut self, tab: TabId) -> (Coins, Vec<WalletChange>) {
+        let (mut coins, mut changes) = (Coins::ZERO, Vec::new());
+        for (id, chain) in &mut self.chains {
+            let lost = |lease: &&mut Lease| lease.tab == Some(tab) && lease.uncounted > Count::ZERO;
+            for lease in chain.leases.values_mut().filter(lost) {
+                coins = coins.saturating_add(std::mem::take(&mut lease.uncounted).into());
+                changes.push(WalletChange::Chain(*id));
+            }
+        }
+        (coins, changes)
     }
 
     /// Takes a certificate of one of the chain's segments. `None` if it was of no use.
@@ -501,10 +567,14 @@ impl WalletChain {
         (j, prev, start.max(released))
     }
 
-    /// Ended leases below the newest segment have told all they can.
+    /// Forgets ended leases below the newest segment that have told all they can; if there are too many, the
+    /// others too, whose tabs then stay short of what was lost.
     fn forget_ended(&mut self) {
         let newest = self.leases.keys().next_back().copied();
-        self.leases.retain(|j, lease| !lease.ended || Some(*j) == newest);
+        self.leases.retain(|j, lease| !lease.is_settled() || Some(*j) == newest);
+        if self.leases.len() >= MAX_LEASES {
+            self.leases.retain(|j, lease| !lease.ended || Some(*j) == newest);
+        }
     }
 }
 

@@ -329,7 +329,7 @@ fn a_vendor_that_closes_above_what_was_released_is_refused_and_cannot_prove_it()
     let id = town.mint(&mut wallet, 100);
     let stall = Stall::new(&town, 20);
     let (j, _) = wallet.open(&id, stall.seller(1), Count(20), Coins(20), NOW.time()).expect("coins");
-    let (pay, _) = wallet.pay(&id, j, Count(5)).expect("coins");
+    let (pay, _) = wallet.pay(&id, j, Count(5), TAB).expect("coins");
     let open = wallet.chain(&id).expect("kept").lease(j).expect("open").open.clone();
     // The vendor knows W_9 from somewhere; it has no release beyond the fifth.
     let close = netpay_core::coin::segment::Close {

@@ -7,14 +7,15 @@ use crate::amount::{Coins, Count};
 use crate::coin::segment::SegmentNo;
 use crate::id::ChainId;
 use crate::keys::{PublicKey, Unverified};
-use crate::record::chain::{Certificate, MAX_UNCERTIFIED};
+use crate::record::chain::{Certificate, ChainRecord, MAX_UNCERTIFIED};
 use crate::wire::hello::HolderTag;
 use crate::coin::payment::Pay;
 use crate::coin::segment::Close;
 use crate::time::Moment;
-use crate::wallet::{Seller, Wallet, WalletChain, WalletChange, WalletError};
-use crate::wire::reject::Reject;
+use crate::wallet::{Lease, Seller, Wallet, WalletChain, WalletChange, WalletError};
+use crate::wire::reject::{Reject, RejectCode};
 use crate::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
+use std::collections::BTreeSet;
 
 /// What a sale is about, and what was paid on its tab in earlier attempts.
 #[derive(Clone, Debug)]
@@ -101,6 +102,8 @@ pub struct Buyer {
     verified: u64,
     /// The segments paid in here, oldest first; payments go into the oldest with coins left.
     segments: Vec<(ChainId, SegmentNo)>,
+    /// A segment that the vendor was asked to go on in though it perhaps never heard of it.
+    asked: Option<(ChainId, SegmentNo)>,
     phase: Phase,
 }
 
@@ -108,7 +111,7 @@ impl Buyer {
     /// A sale that has not begun. `fresh` are the vendor's answers to tags that no chain used yet.
     #[must_use]
     pub const fn new(purchase: Purchase, node: PublicKey, fresh: Vec<Seller>) -> Self {
-        Self { purchase, node, fresh, verified: 0, segments: Vec::new(), phase: Phase::New }
+        Self { purchase, node, fresh, verified: 0, segments: Vec::new(), asked: None, phase: Phase::New }
     }
 
     /// Paid on the tab so far.
@@ -154,6 +157,11 @@ impl Buyer {
             out.push(self.order(Funding::Free));
             return;
         }
+        let (lost, changes) = wallet.take_back(self.purchase.tab);
+        if !changes.is_empty() {
+            self.purchase.paid = self.purchase.paid.saturating_sub(lost);
+            out.push(Output::Persist { changes, paid: self.purchase.paid });
+        }
         if self.continue_here(now, wallet, out) {
             return;
         }
@@ -174,38 +182,79 @@ impl Buyer {
     /// Goes on in segments that are still open here: from an earlier sale, or from before a break. Their
     /// last payments are sent again, in case the vendor never got them.
     fn continue_here(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
-        let here: Vec<(ChainId, SegmentNo)> = wallet
-            .chains()
-            .filter(|(_, chain)| chain.is_spendable(now.time()))
-            .flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (*id, *j, lease)))
-            .filter(|(_, _, lease)| lease.seller.node == self.node && !lease.ended && !lease.in_use)
-            .map(|(id, j, _)| (id, j))
-            .collect();
+        let (unsure, here) = self.leases_here(now, wallet);
+        let given_up = unsure.iter().filter_map(|(id, j)| wallet.abandon(id, *j).ok()).collect::<Vec<_>>();
         let due = self.due();
-        let payable = |(id, j): &&(ChainId, SegmentNo)| {
-            let chain = wallet.chain(id);
-            let left = chain.and_then(|chain| chain.lease(*j)).is_some_and(|lease| lease.left() > Count::ZERO);
-            (due > Coins::ZERO && left) || chain.is_some_and(|chain| chain.last_pay(*j).is_some())
+        let has_paid = |(id, j): &(ChainId, SegmentNo)| wallet.chain(id).is_some_and(|c| c.last_pay(*j).is_some());
+        let left = |(id, j): &(ChainId, SegmentNo)| {
+            wallet.chain(id).and_then(|chain| chain.lease(*j)).map_or(Count::ZERO, Lease::left)
         };
-        let Some((id, j)) = here.iter().rev().find(payable).copied() else { return false };
+        let payable = |at: &&(ChainId, SegmentNo)| (due > Coins::ZERO && left(at) > Count::ZERO) || has_paid(at);
+        let asked = unsure.iter().find(|at| has_paid(at)).copied();
+        let Some((id, j)) = asked.or_else(|| here.iter().rev().find(payable).copied()) else { return false };
+        let left = left(&(id, j));
         here.iter().for_each(|(id, j)| wallet.hold(id, *j));
         self.segments = here;
-        let Some(lease) = wallet.chain(&id).and_then(|chain| chain.lease(j)) else { return false };
-        let (left, tag) = (lease.left(), lease.seller.tag);
+        self.asked = asked;
+        let mut changes = given_up;
         let coins = Count::from_coins(due).map_or(left, |due| due.min(left));
-        let Ok((pay, change)) = wallet.pay(&id, j, coins) else { return false };
-        self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
-        out.push(Output::Persist { changes: vec![change], paid: self.purchase.paid });
-        let Some(chain) = wallet.chain(&id) else { return false };
-        let funding = match chain.record().filter(|_| chain.line().segment(j).is_some()) {
-            Some(record) => Funding::Opened { tag, record, pay },
+        if coins > Count::ZERO {
+            let Ok((_, change)) = wallet.pay(&id, j, coins, self.purchase.tab) else { return false };
+            self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
+            changes.push(change);
+        }
+        if !changes.is_empty() {
+            out.push(Output::Persist { changes, paid: self.purchase.paid });
+        }
+        let Some(pay) = wallet.chain(&id).and_then(|chain| chain.last_pay(j)) else { return false };
+        let shown = self.shown(&id, wallet).filter(|_| asked.is_none());
+        let skip = shown.is_some().then_some(id);
+        out.push(self.order(match shown {
+            Some((tag, record)) => Funding::Opened { tag, record, pay },
             None => Funding::Continue { chain: id, pay },
-        };
-        out.push(self.order(funding));
-        let older = self.segments.iter().filter(|segment| **segment != (id, j));
+        }));
+        self.show_again(skip, (id, j), wallet, out);
+        true
+    }
+
+    /// The segments of this vendor that this sale may go on in. First those of which nothing can be shown any
+    /// more, since later Opens are certified, and of which the vendor perhaps never heard.
+    fn leases_here(
+        &self,
+        now: Moment,
+        wallet: &Wallet,
+    ) -> (Vec<(ChainId, SegmentNo)>, Vec<(ChainId, SegmentNo)>) {
+        let tab = self.purchase.tab;
+        let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
+        let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));
+        let (unsure, here): (Vec<_>, Vec<_>) = leases
+            .filter(|(.., lease)| lease.seller.node == self.node && !lease.in_use && lease.is_open_to(tab))
+            .partition(|(_, chain, j, lease)| lease.tab.is_some() && chain.line().segment(**j).is_none());
+        let name = |(id, _, j, _): (&ChainId, &WalletChain, &SegmentNo, &Lease)| (*id, *j);
+        (unsure.into_iter().map(name).collect(), here.into_iter().map(name).collect())
+    }
+
+    /// The record of a chain that shows segments of this sale, with their tag.
+    fn shown(&self, id: &ChainId, wallet: &Wallet) -> Option<(HolderTag, ChainRecord)> {
+        let chain = wallet.chain(id)?;
+        let shown = self.segments.iter().find(|(of, j)| of == id && chain.line().segment(*j).is_some())?;
+        Some((chain.lease(shown.1)?.seller.tag, chain.record()?))
+    }
+
+    /// Shows the chains of this sale but one, and sends the last payments in their segments but one again.
+    fn show_again(
+        &self,
+        skip: Option<ChainId>,
+        paid: (ChainId, SegmentNo),
+        wallet: &Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        let chains: BTreeSet<ChainId> = self.segments.iter().map(|(id, _)| *id).filter(|id| Some(*id) != skip).collect();
+        let records = chains.iter().filter_map(|id| self.shown(id, wallet));
+        out.extend(records.map(|(tag, record)| send(ToVendor::Open { tag, record })));
+        let older = self.segments.iter().filter(|segment| **segment != paid);
         let again = older.filter_map(|(id, j)| Some((*id, wallet.chain(id)?.last_pay(*j)?)));
         out.extend(again.map(|(chain, pay)| send(ToVendor::Pay { chain, pay })));
-        true
     }
 
     /// The chain to pay from: one that no sale holds if there is one, the emptiest of those that suffice,
@@ -217,12 +266,17 @@ impl Buyer {
         handovers: bool,
     ) -> Option<(ChainId, Option<(SegmentNo, PublicKey)>)> {
         let wanted = self.purchase.expected.saturating_sub(self.purchase.owed).0;
+        // This vendor's own open segments are another sale's, which comes back to them.
+        let idle = |chain: &WalletChain| {
+            let newest = chain.newest_open().filter(|(_, lease)| !lease.in_use && lease.left() > Count::ZERO);
+            let handed = newest.filter(|(_, lease)| handovers && lease.seller.node != self.node);
+            handed.map(|(j, lease)| (j, lease.seller.node, u64::from(lease.left().0)))
+        };
         let best = wallet
             .chains()
             .filter(|(_, chain)| chain.is_spendable(now.time()))
             .filter_map(|(id, chain)| {
-                let idle = if handovers { chain.idle() } else { Count::ZERO };
-                let coins = chain.spread().free + u64::from(idle.0);
+                let coins = chain.spread().free + idle(chain).map_or(0, |(.., coins)| coins);
                 (coins > 0).then_some((id, chain, coins))
             })
             .min_by_key(|(id, chain, coins)| {
@@ -231,11 +285,7 @@ impl Buyer {
                 (full, busy, *coins < wanted, if *coins < wanted { u64::MAX - coins } else { *coins }, **id)
             })?;
         let (id, chain, _) = best;
-        let handed = chain
-            .newest_open()
-            .filter(|(_, lease)| handovers && !lease.in_use && lease.left().0 > 0)
-            .map(|(j, lease)| (j, lease.seller.node));
-        Some((*id, handed))
+        Some((*id, idle(chain).map(|(j, node, _)| (j, node))))
     }
 
     fn ask_for_handover(
@@ -322,7 +372,7 @@ impl Buyer {
     fn pay_towards(&mut self, due: Coins, wallet: &mut Wallet) -> Option<(ChainId, Pay, WalletChange)> {
         let (id, j, left) = self.paying(wallet)?;
         let coins = Count::from_coins(due).map_or(left, |due| due.min(left));
-        let (pay, change) = wallet.pay(&id, j, coins).ok()?;
+        let (pay, change) = wallet.pay(&id, j, coins, self.purchase.tab).ok()?;
         self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
         Some((id, pay, change))
     }
@@ -395,6 +445,7 @@ impl Buyer {
         match heard {
             ToBuyer::Settled(close) => {
                 if let Phase::HandingOver(id, j) = self.phase {
+                    wallet.release_hold(&id, j);
                     // A close that claims more than was released is no answer.
                     let change = wallet.closed(&id, close).or_else(|_| wallet.abandon(&id, j));
                     self.open_after_handover(id, change, now, wallet, out);
@@ -402,6 +453,7 @@ impl Buyer {
             }
             ToBuyer::Unsettled => {
                 if let Phase::HandingOver(id, j) = self.phase {
+                    wallet.release_hold(&id, j);
                     let change = wallet.abandon(&id, j);
                     self.open_after_handover(id, change, now, wallet, out);
                 }
@@ -409,7 +461,13 @@ impl Buyer {
             ToBuyer::Certified(certificate) => self.certified(certificate, now, wallet, out),
             ToBuyer::Receipt(closes) => self.receipts(closes.into_vec(), wallet, out),
             ToBuyer::Reject { reject, close } => {
-                let changes = close.map(|close| self.take_close(close, wallet)).into_iter().flatten().collect();
+                let mut changes: Vec<_> =
+                    close.map(|close| self.take_close(close, wallet)).into_iter().flatten().collect();
+                if let Some((id, j)) = self.asked.filter(|_| reject.code == RejectCode::UnknownChain) {
+                    // Paid for units that never came, at most the one ahead: it is paid again.
+                    self.purchase.paid = self.purchase.paid.min(self.purchase.owed);
+                    changes.extend(wallet.counted(&id, j));
+                }
                 out.push(Output::Persist { changes, paid: self.purchase.paid });
                 self.over(wallet);
                 out.push(Output::Refused(reject));
@@ -449,7 +507,7 @@ impl Buyer {
         wallet: &mut Wallet,
         out: &mut Vec<Output>,
     ) {
-        let ids: std::collections::BTreeSet<ChainId> = self.segments.iter().map(|(id, _)| *id).collect();
+        let ids: BTreeSet<ChainId> = self.segments.iter().map(|(id, _)| *id).collect();
         let changes: Vec<WalletChange> =
             ids.iter().filter_map(|id| wallet.certified(id, certificate.clone())).collect();
         if !changes.is_empty() {
@@ -476,9 +534,15 @@ impl Buyer {
         out: &mut Vec<Output>,
     ) {
         let is_last = closes.len() < crate::wire::trade::MAX_RECEIPTS;
-        let changes = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        let mut changes: Vec<_> = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        let is_answer = self.phase == Phase::Closing && is_last;
+        if is_answer {
+            // The vendor heard all that was said before it was asked to close.
+            let segments = self.segments.iter().chain(&self.asked);
+            changes.extend(segments.filter_map(|(id, j)| wallet.counted(id, *j)));
+        }
         out.push(Output::Persist { changes, paid: self.purchase.paid });
-        if self.phase == Phase::Closing && is_last {
+        if is_answer {
             self.over(wallet);
             out.push(Output::Finished);
         }

@@ -239,7 +239,7 @@ fn rows() -> Vec<Sample> {
     let (id, _) = wallet.add(touchstone().wire(), seed(), key(2)).expect("the seed grows the chain");
     let seller = Seller { node: key(11).public(), tag: tag(), holder: holder().public() };
     wallet.open(&id, seller, Count(8), Coins::ZERO, NOW).expect("there are coins");
-    wallet.pay(&id, SegmentNo::FIRST, Count(5)).expect("there are coins");
+    wallet.pay(&id, SegmentNo::FIRST, Count(5), TabId([15; 16])).expect("there are coins");
     let row: ChainRow = wallet.row(&id).expect("kept");
     let segment = SegmentRow {
         touchstone: touchstone().wire(),
