@@ -15,7 +15,7 @@ pub enum Step {
     /// These objects have their certificate now.
     Certified(Vec<Certificate>),
     /// The buyer signed two Opens of one segment.
-    Conflict(Evidence),
+    Conflict(Box<Evidence>),
     /// A newer state of the chain is kept by a witness.
     Stale(Box<ChainRecord>),
     /// Not enough yet.
@@ -56,7 +56,7 @@ impl Certify {
             RecordReply::Accepted { acks } => self.count(seat, &acks),
             // Genuine evidence about somebody else is no reason to refuse this chain.
             RecordReply::Conflict(evidence) if evidence.convicts(&self.network, broker) == Some(self.buyer()) => {
-                Step::Conflict(evidence)
+                Step::Conflict(Box::new(evidence))
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
             RecordReply::Conflict(_) | RecordReply::Refused(_) | RecordReply::Chain(_) | RecordReply::Index(_) => {

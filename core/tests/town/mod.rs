@@ -419,7 +419,7 @@ pub fn certify_at(town: &Town, stall: &mut Stall, chain: ChainId, members: &mut 
                     assert!(!stall.till.certified(&chain, &certificate).is_empty());
                 }
             }
-            Step::Conflict(evidence) => return Some(evidence),
+            Step::Conflict(evidence) => return Some(*evidence),
             Step::Stale(_) | Step::More => {}
         }
     }

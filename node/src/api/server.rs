@@ -54,7 +54,7 @@ pub async fn serve(node: Node, at: SocketAddr, ready: impl FnOnce(SocketAddr)) -
     let stopped = async move { node.stopped().await };
     let served = axum::serve(listener, router(api)).with_graceful_shutdown(stopped).await;
     let _ = std::fs::remove_file(&address);
-    served.map_err(|error| errors::internal(error))
+    served.map_err(errors::internal)
 }
 
 fn router(api: Api) -> axum::Router {

@@ -136,7 +136,7 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
             Step::Certified(certificates) => node.take_certificates(chain, certificates).await?,
             Step::Conflict(evidence) => {
                 node.report(&evidence);
-                let _ = node.certifier().news.send(News::Conflict(*chain, Box::new(evidence)));
+                let _ = node.certifier().news.send(News::Conflict(*chain, evidence));
                 return Ok(false);
             }
             Step::Stale(_) | Step::More => {}

@@ -216,7 +216,7 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
                 return Ok(());
             }
             let row = |view: &DownloadView| {
-                let percent = if view.size == 0 { 100 } else { view.have * 100 / view.size };
+                let percent = (view.have * 100).checked_div(view.size).unwrap_or(100);
                 let state = format!("{:?}", view.state).to_lowercase();
                 vec![view.id.to_string(), foreign(&view.name), size(view.size), format!("{percent} %"), coins(view.paid), state]
             };

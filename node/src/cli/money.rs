@@ -82,7 +82,7 @@ async fn follow(global: &Global, client: &Client, view: DownloadView) -> Result<
     let ended = client
         .follow(view.id, |view| {
             bar.set_position(view.have);
-            let tenth = if view.size == 0 { 10 } else { view.have * 10 / view.size };
+            let tenth = (view.have * 10).checked_div(view.size).unwrap_or(10);
             if !on_terminal && !global.quiet && !global.json && tenth > told {
                 told = tenth;
                 show::note(&format!("{} %, {} paid", tenth * 10, coins(view.paid)));
@@ -210,7 +210,7 @@ fn chains(global: &Global, list: &[ChainView]) {
 
 fn history(global: &Global, csv: bool, lines: &[HistoryLine]) {
     if global.json {
-        lines.iter().for_each(|line| show::json(line));
+        lines.iter().for_each(show::json);
         return;
     }
     let rows = lines.iter().map(|line| {

@@ -116,7 +116,7 @@ impl Node {
             ceiling,
             unit_log: units.log(),
             output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
-            from: request.from.as_ref().and_then(|_| best_vendor),
+            from: request.from.as_ref().and(best_vendor),
             keep_open: request.keep_open,
             state: DownloadState::Waiting,
             began: clock::time(),
