@@ -92,7 +92,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let rest = |name: &str| std::iter::once(name.into()).chain(args.iter().skip(2).cloned()).collect::<Vec<_>>();
     match args.get(1).and_then(|word| word.to_str()) {
         Some(process::PEER) => return netpay_node::cli::cli_main(rest("netpay")),
-        Some(process::BROKER) => return netpay_broker::cli_main(rest("netpay-broker")),
+        Some(process::BROKER) => return netpay_broker::cli::cli_main(rest("netpay-broker")),
         _ => {}
     }
     let args = Args::parse_from(args);
@@ -240,7 +240,7 @@ async fn list(swarm: &Swarm, json: bool) -> Result<()> {
 
 fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["NAME", "STATE", "PID", "PEERS", "COINS", "LINK", "HOME"]);
+    table.load_style(presets::NOTHING).set_header(["NAME", "STATE", "PID", "PEERS", "COINS", "LINK", "HOME"]);
     for row in rows {
         let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
         table.add_row([

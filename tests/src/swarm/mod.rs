@@ -298,14 +298,15 @@ impl Swarm {
 
     /// Waits until the daemon answers.
     async fn answers(&self, name: &str, running: &Running) -> Result<()> {
-        let waited = until(&format!("{name} to answer"), START_WITHIN, async || {
+        let what = format!("{name} to answer");
+        let up = async || {
             if !running.is_alive() {
                 bail!("{name} ended at its start: {}", last_lines(&self.log(name)));
             }
             let up = if name == BROKER { self.broker()?.is_up().await } else { self.peer(name)?.is_up().await };
             Ok(up.then_some(()))
-        });
-        waited.await
+        };
+        until(&what, START_WITHIN, up).await
     }
 
     async fn ended(&mut self, name: &str, running: &Running) -> Result<()> {

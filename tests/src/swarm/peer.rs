@@ -31,19 +31,20 @@ pub struct Peer {
 /// # Errors
 /// If it cannot be made.
 pub fn init(program: &Program, home: &Path, name: &str, invite: &str) -> Result<()> {
-    let args = ["init", "--name", name, "--broker", invite, "--insecure-no-passphrase"];
-    program.output(process::PEER, home, &args)?;
-    for (key, value) in [
+    let settings = [
+        ("name", name),
+        ("broker", invite),
         ("listen", "/ip4/127.0.0.1/tcp/0"),
         ("api.listen", "127.0.0.1:0"),
         ("local", "true"),
         ("mdns", "false"),
         ("quic", "false"),
         ("redeem.daily", "false"),
-    ] {
-        program.output(process::PEER, home, &["config", "set", key, value])?;
-    }
-    Ok(())
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    std::fs::create_dir_all(home).with_context(|| format!("creating {}", home.display()))?;
+    std::fs::write(home.join("config.toml"), netpay_node::config::document(home, &settings))?;
+    program.output(process::PEER, home, &["init", "--insecure-no-passphrase"]).map(drop)
 }
 
 impl Peer {
