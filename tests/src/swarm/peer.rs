@@ -5,8 +5,8 @@ use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
 use netpay_node::app::view::{
-    ChainView, DownloadState, DownloadView, Found, GetRequest, PeerView, RedeemView, SaleView, SharedFile, Status,
-    TillView, WalletView,
+    ChainView, DownloadState, DownloadView, Found, GetRequest, PeerView, RedeemView, SaleView, SharedFile,
+    Status, TillView, WalletView,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -89,7 +89,8 @@ impl Peer {
     /// If that takes too long.
     pub async fn meet(&self, others: usize) -> Result<()> {
         let what = format!("{} to be connected to {others} others", self.name);
-        until(&what, super::MEET_WITHIN, async || Ok((self.status().await?.peers >= others).then_some(()))).await
+        until(&what, super::MEET_WITHIN, async || Ok((self.status().await?.peers >= others).then_some(())))
+            .await
     }
 
     /// Waits until it is connected to the peer with that node key.
