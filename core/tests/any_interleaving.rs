@@ -217,7 +217,7 @@ impl World {
         let complete = self.downloads[sale].have.len() as u64 == units().count();
         if complete && !running.finishing {
             running.finishing = true;
-            let input = buyer::Input::Finish { keep_open: sale % 2 == 0 };
+            let input = buyer::Input::Finish { keep_open: sale.is_multiple_of(2) };
             running.buyer.handle(NOW, input, &mut self.wallet, &mut out);
         }
         self.carry_out_buyer(sale, out, crash);

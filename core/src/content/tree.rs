@@ -269,7 +269,7 @@ mod tests {
         builder.finish()
     }
 
-    fn unit<'a>(bytes: &'a [u8], units: Units, b: u64) -> &'a [u8] {
+    fn unit(bytes: &[u8], units: Units, b: u64) -> &[u8] {
         let range = units.range(b).expect("a unit");
         &bytes[range.start as usize..range.end as usize]
     }

@@ -91,6 +91,9 @@ enum Phase {
     Over,
 }
 
+/// A segment of a chain.
+type At = (ChainId, SegmentNo);
+
 /// The buyer's machine.
 #[derive(Debug)]
 pub struct Buyer {
@@ -223,7 +226,7 @@ impl Buyer {
         &self,
         now: Moment,
         wallet: &Wallet,
-    ) -> (Vec<(ChainId, SegmentNo)>, Vec<(ChainId, SegmentNo)>) {
+    ) -> (Vec<At>, Vec<At>) {
         let tab = self.purchase.tab;
         let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
         let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));
