@@ -92,7 +92,7 @@ enum Phase {
 }
 
 /// A segment of a chain.
-type Place = (ChainId, SegmentNo);
+type At = (ChainId, SegmentNo);
 
 /// The buyer's machine.
 #[derive(Debug)]
@@ -226,7 +226,7 @@ impl Buyer {
         &self,
         now: Moment,
         wallet: &Wallet,
-    ) -> (Vec<Place>, Vec<Place>) {
+    ) -> (Vec<At>, Vec<At>) {
         let tab = self.purchase.tab;
         let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
         let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// What one witness's answer led to.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "looked at once, and gone")]
 pub enum Step {
     /// These objects have their certificate now.
     Certified(Vec<Certificate>),

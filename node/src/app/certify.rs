@@ -148,6 +148,34 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
     Ok(false)
 }
 
+/// Has a buyer's own chain certified as it stands, so that the next record need not show so many segments.
+///
+/// # Errors
+/// If the wallet is locked or the store fails.
+pub async fn certify_own(node: &Node, chain: &ChainId) -> Result<(), super::Trouble> {
+    let shown = node.wallet(|wallet| {
+        let line = wallet.chain(chain)?.line();
+        let newest = line.newest()?;
+        let object = newest.close.as_ref().map_or(newest.open.hash(), |close| close.hash());
+        Some((line.touchstone.clone(), line.record()?, object))
+    })?;
+    let Some((touchstone, record, object)) = shown else { return Ok(()) };
+    let want = List::first_of([object]);
+    let request = RecordRequest::PutChain { record, closes: List::new(), want };
+    let mut certify = Certify::new(node.network(), touchstone.clone(), [object]);
+    let mut replies = ask(node, &touchstone, codec::encode(&request));
+    while let Some((seat, reply)) = replies.next().await {
+        if let Step::Certified(certificates) = certify.heard(seat, reply, &node.broker_key()) {
+            let certified = node.change_wallet(|wallet| {
+                let changes = certificates.into_iter().filter_map(|one| wallet.certified(chain, one));
+                ((), changes.collect())
+            });
+            return certified.await;
+        }
+    }
+    Ok(())
+}
+
 /// Reads what the committee keeps of a chain: the newest line that holds, with a certificate where q
 /// witnesses show the same.
 pub async fn read_chain(node: &Node, touchstone: &Signed<Touchstone>) -> Option<(Line, Vec<Certificate>)> {

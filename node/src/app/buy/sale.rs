@@ -5,6 +5,8 @@
 
 use super::job::Job;
 use super::{Control, rows};
+use crate::app::Node;
+use crate::app::certify::certify_own;
 use crate::app::pipe::{self, Step};
 use crate::app::{Trouble, lock};
 use crate::clock;
@@ -15,6 +17,7 @@ use netpay_core::codec::{self, List, Wire};
 use netpay_core::content::listing::Listing;
 use netpay_core::content::tree::{Proof, verify_unit};
 use netpay_core::keys::Signed;
+use netpay_core::record::chain::MAX_UNCERTIFIED;
 use netpay_core::session::buyer::{Buyer, Input, Output, Purchase};
 use netpay_core::wire::trade::{Span, Terms, ToBuyer};
 use std::collections::BTreeSet;
@@ -34,6 +37,8 @@ const AHEAD: usize = 8;
 const OUTBOX: usize = 4;
 /// Tags asked for per sale: as many chains can be begun in it.
 const TAGS: usize = 3;
+/// With so many uncertified segments a chain is certified before the next is opened.
+const LONG: usize = MAX_UNCERTIFIED - 3;
 
 /// What the vendor sent.
 enum Heard {
@@ -79,6 +84,9 @@ impl Sale {
         let vendor = listing.vendor;
         let price = listing.price;
         let fresh = if price > Coins::ZERO { node.sellers(vendor, TAGS).await? } else { Vec::new() };
+        if price > Coins::ZERO {
+            shorten(&node).await?;
+        }
         let (tab, row) = node.tab_of(job.id, vendor, price).await?;
         let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
         let stream = stream.map_err(Trouble::PeerUnreachable)?;
@@ -341,6 +349,18 @@ impl Sale {
     async fn send(&self, step: Step) -> Result<(), Trouble> {
         self.outbox.send(step).await.map_err(|_| closed())
     }
+}
+
+/// Has chains certified whose records would soon show more segments than they may.
+async fn shorten(node: &Node) -> Result<(), Trouble> {
+    let long: Vec<_> = node.wallet(|wallet| {
+        let spendable = wallet.chains().filter(|(_, chain)| chain.is_spendable(clock::time()));
+        spendable.filter(|(_, chain)| chain.line().uncertified() >= LONG).map(|(id, _)| *id).collect()
+    })?;
+    for chain in long {
+        certify_own(node, &chain).await?;
+    }
+    Ok(())
 }
 
 fn closed() -> Trouble {
