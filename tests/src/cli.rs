@@ -89,7 +89,8 @@ enum Command {
 pub fn main(args: Vec<OsString>) -> ExitCode {
     process::end_with_parent();
     // What comes behind the hidden word is the command line of that program.
-    let rest = |name: &str| std::iter::once(name.into()).chain(args.iter().skip(2).cloned()).collect::<Vec<_>>();
+    let rest =
+        |name: &str| std::iter::once(name.into()).chain(args.iter().skip(2).cloned()).collect::<Vec<_>>();
     match args.get(1).and_then(|word| word.to_str()) {
         Some(process::PEER) => return netpay_node::cli::cli_main(rest("netpay")),
         Some(process::BROKER) => return netpay_broker::cli::cli_main(rest("netpay-broker")),
@@ -182,7 +183,8 @@ async fn up(directory: &Path, count: usize, seed: u64, json: bool) -> Result<()>
 
 /// Every peer of a new swarm has something to sell.
 async fn first_file(swarm: &Swarm, peer: &Peer, n: u64) -> Result<()> {
-    let (directory, name) = (swarm.goods().join(peer.name()), format!("Sample {n:02} of {}.bin", peer.name()));
+    let (directory, name) =
+        (swarm.goods().join(peer.name()), format!("Sample {n:02} of {}.bin", peer.name()));
     let path = crate::swarm::goods::make(&directory, &name, 50_000 + 10_000 * n, swarm.state().seed)?;
     peer.share(&path, n % 10, &[]).await.map(drop)
 }
@@ -217,7 +219,13 @@ async fn rows(swarm: &Swarm) -> Vec<Row> {
         let api = crate::swarm::api::Api::new(&home).address().ok().filter(|_| running.is_some());
         rows.push(Row {
             pid: running.map(|running| running.pid),
-            state: if answers { "up" } else if running.is_some() { "starting" } else { "down" },
+            state: if answers {
+                "up"
+            } else if running.is_some() {
+                "starting"
+            } else {
+                "down"
+            },
             peers: status.as_ref().map(|status| status.peers),
             coins: status.and_then(|status| status.wallet).map(|wallet| wallet.spendable),
             api: api.map(|address| format!("http://{address}/")),

@@ -11,7 +11,7 @@ use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, ReleaseChain,
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
-use netpay_core::keys::{PublicKey, SecretKey, Signable, Signature, Signed, Unverified};
+use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Certificate, ChainRecord, Evidence, Link, verify};
 use netpay_core::record::presence::Card;
 use netpay_core::record::witness::{Bench, Kept, WhyRefused, judge};

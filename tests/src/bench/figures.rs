@@ -36,7 +36,10 @@ pub fn size(text: &str) -> Result<u64, String> {
         _ => return Err(format!("{unit:?} is no unit; B, KiB, MiB and GiB are")),
     };
     let number: u64 = number.parse().map_err(|error| format!("{number:?}: {error}"))?;
-    number.checked_shl(shift).filter(|size| size >> shift == number && number > 0).ok_or("out of range".to_owned())
+    number
+        .checked_shl(shift)
+        .filter(|size| size >> shift == number && number > 0)
+        .ok_or("out of range".to_owned())
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ impl Bench {
     async fn buy(&mut self, n: usize) -> Result<DownloadView> {
         let directory = self.swarm.directory().join("bought");
         std::fs::create_dir_all(&directory)?;
-        let request = GetRequest { keep_open: true, ..order(&self.roots[n], Some(&self.nodes[n]), &directory) };
+        let request =
+            GetRequest { keep_open: true, ..order(&self.roots[n], Some(&self.nodes[n]), &directory) };
         let view = self.buyer.buy(&request).await?;
         std::fs::remove_file(&view.path)?;
         self.holder = n;

@@ -76,12 +76,15 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         Bench::Table2 { buyers, rounds } => table2::run(program, *buyers, *rounds).await?,
         Bench::Transfer { size, rounds } => transfer::run(program, *size, *rounds).await?,
         Bench::Handoff { peers, rounds } => handoff::run(program, *peers, *rounds).await?,
-        Bench::Search { peers, listings, searches } => search::run(program, *peers, *listings, *searches).await?,
+        Bench::Search { peers, listings, searches } => {
+            search::run(program, *peers, *listings, *searches).await?
+        }
     };
     if let Value::Object(figures) = &mut figures {
         let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
         figures.insert("profile".to_owned(), json!(profile));
-        figures.insert("cores".to_owned(), json!(std::thread::available_parallelism().map_or(0, usize::from)));
+        figures
+            .insert("cores".to_owned(), json!(std::thread::available_parallelism().map_or(0, usize::from)));
     }
     println!("{}", if json { figures.to_string() } else { serde_json::to_string_pretty(&figures)? });
     Ok(())

@@ -25,7 +25,8 @@ pub async fn run(program: Program, buyers: usize, rounds: usize) -> Result<Value
     let Some((vendor, buyers)) = peers.split_first() else { return Ok(Value::Null) };
     let node = vendor.status().await?.node;
     let free = vendor.share(&goods::make(&swarm.goods(), "free picture.jpg", PICTURE, 1)?, 0, &[]).await?;
-    let paid = vendor.share(&goods::make(&swarm.goods(), "paid picture.jpg", PICTURE, 1)?, PRICE, &[]).await?;
+    let paid =
+        vendor.share(&goods::make(&swarm.goods(), "paid picture.jpg", PICTURE, 1)?, PRICE, &[]).await?;
     for buyer in buyers {
         buyer.finds("picture", &free.id, &node).await?;
         buyer.finds("picture", &paid.id, &node).await?;

@@ -37,7 +37,8 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
     let node = vendor.status().await?.node;
     let original = goods::make(&swarm.goods(), "large free file.bin", size, 1)?;
     let free = vendor.share(&original, 0, &[]).await?;
-    let paid = vendor.share(&goods::make(&swarm.goods(), "large paid file.bin", size, 2)?, price, &[]).await?;
+    let paid =
+        vendor.share(&goods::make(&swarm.goods(), "large paid file.bin", size, 2)?, price, &[]).await?;
     buyer.finds("large file", &free.id, &node).await?;
     buyer.finds("large file", &paid.id, &node).await?;
     tell("the files are there");
@@ -75,7 +76,14 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
 }
 
 /// Fetches a file; megabytes per second, from the order until the file is complete, safe and in its place.
-async fn fetch(buyer: &Peer, root: &str, vendor: &str, directory: &Path, size: u64, price: u64) -> Result<f64> {
+async fn fetch(
+    buyer: &Peer,
+    root: &str,
+    vendor: &str,
+    directory: &Path,
+    size: u64,
+    price: u64,
+) -> Result<f64> {
     let begun = buyer.get(&order(root, Some(vendor), directory)).await?;
     let view = wait(buyer, begun.id).await?;
     ensure!(view.paid == price, "paid {} instead of {price}", view.paid);
@@ -125,7 +133,8 @@ fn rate(bytes: u64, seconds: f64) -> f64 {
 /// The most memory that a peer's process ever had, in MiB.
 fn memory_mb(swarm: &Swarm, peer: &Peer) -> Result<f64> {
     let pid = swarm.running(peer.name()).context("a peer that runs")?.pid;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("this system does not tell")?;
+    let status =
+        std::fs::read_to_string(format!("/proc/{pid}/status")).context("this system does not tell")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("a peak")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(rounded(kib / 1024.0))

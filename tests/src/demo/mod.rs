@@ -48,7 +48,12 @@ pub struct Step {
 pub(crate) type Told = Result<(u64, String)>;
 
 /// Plays the story and tells each step as it is done. Gives back the report and, unless it never came to be, the swarm.
-pub async fn run(directory: Option<&Path>, program: Program, seed: u64, tell: impl Fn(&Step)) -> (Report, Option<Swarm>) {
+pub async fn run(
+    directory: Option<&Path>,
+    program: Program,
+    seed: u64,
+    tell: impl Fn(&Step),
+) -> (Report, Option<Swarm>) {
     let mut report = Report::default();
     let began = Instant::now();
     let made = match directory {

@@ -76,7 +76,13 @@ pub async fn search(tale: &mut Story) -> Told {
     for good in &GOODS {
         let root = tale.roots.get(good.name).context("a shared file")?;
         let found = buyer.finds(words(good), root, tale.node(good.vendor)?).await?;
-        ensure!(found.price == good.price, "{}: expected {} coins, saw {}", good.name, good.price, found.price);
+        ensure!(
+            found.price == good.price,
+            "{}: expected {} coins, saw {}",
+            good.name,
+            good.price,
+            found.price
+        );
         ensure!(found.size == good.size, "{}: expected {} bytes, saw {}", good.name, good.size, found.size);
     }
     Ok((0, format!("{} files found by name and price", GOODS.len())))
@@ -102,7 +108,10 @@ pub async fn handoff_online(tale: &mut Story) -> Told {
     let view = tale.buy(BUYER, second, true).await?;
     went(&view, Way::Closed)?;
     nothing_open(&tale.peer(FIRST)?).await?;
-    Ok((first.price + second.price, format!("from {} to {}, who asked it", peer_name(FIRST), peer_name(SECOND))))
+    Ok((
+        first.price + second.price,
+        format!("from {} to {}, who asked it", peer_name(FIRST), peer_name(SECOND)),
+    ))
 }
 
 /// The vendor that holds the chain leaves in good order; its Close is in the record.
@@ -123,7 +132,10 @@ pub async fn handoff_crashed_vendor(tale: &mut Story) -> Told {
     let view = tale.buy(BUYER, good, false).await?;
     went(&view, Way::AtTheCap)?;
     let left = tale.peer(BUYER)?.wallet().await?.spendable;
-    Ok((good.price, format!("{} was killed; the chain went on at its cap, {left} coins are left", peer_name(THIRD))))
+    Ok((
+        good.price,
+        format!("{} was killed; the chain went on at its cap, {left} coins are left", peer_name(THIRD)),
+    ))
 }
 
 /// The broker is killed, and sales go on.
@@ -215,7 +227,10 @@ pub async fn books(tale: &mut Story) -> Told {
 
 /// The first good of a vendor.
 fn good_of(vendor: usize) -> Result<&'static Good> {
-    GOODS.iter().find(|good| good.vendor == vendor).with_context(|| format!("{} sells nothing", peer_name(vendor)))
+    GOODS
+        .iter()
+        .find(|good| good.vendor == vendor)
+        .with_context(|| format!("{} sells nothing", peer_name(vendor)))
 }
 
 /// The words to look for.

@@ -88,7 +88,10 @@ impl Story {
 
     /// The node key of the n-th peer.
     pub fn node(&self, n: usize) -> Result<&str> {
-        self.nodes.get(&n).map(String::as_str).with_context(|| format!("the key of {} is not known", peer_name(n)))
+        self.nodes
+            .get(&n)
+            .map(String::as_str)
+            .with_context(|| format!("the key of {} is not known", peer_name(n)))
     }
 
     /// Makes the original of a good.
@@ -108,7 +111,12 @@ impl Story {
         std::fs::create_dir_all(&directory)?;
         let view = peer.buy(&GetRequest { keep_open, ..order(root, Some(vendor), &directory) }).await?;
         ensure!(view.paid == good.price, "{}: expected to pay {}, paid {}", good.name, good.price, view.paid);
-        ensure!(view.vendors == [vendor], "{}: expected it from {vendor}, came from {:?}", good.name, view.vendors);
+        ensure!(
+            view.vendors == [vendor],
+            "{}: expected it from {vendor}, came from {:?}",
+            good.name,
+            view.vendors
+        );
         let original = self.originals.get(good.name).context("an original")?;
         goods::compare(original, &PathBuf::from(&view.path))?;
         *self.earned.entry(good.vendor).or_default() += view.paid;

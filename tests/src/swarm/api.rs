@@ -67,7 +67,8 @@ impl Api {
     /// If the daemon has not said so yet.
     pub fn address(&self) -> Result<String> {
         let path = self.home.join("api-address");
-        let address = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let address =
+            std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         Ok(address.trim().to_owned())
     }
 
@@ -80,7 +81,8 @@ impl Api {
         let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let key: [u8; 16] = random()?;
         let url = format!("http://{}/api/v1{path}", self.address()?);
-        let mut request = self.client.request(method.clone(), url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
+        let mut request =
+            self.client.request(method.clone(), url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
         request = request.header("idempotency-key", data_encoding::HEXLOWER.encode(&key));
         if let Some(body) = body {
             request = request.json(body);
@@ -119,7 +121,8 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
 /// A problem document, as an error.
 fn refusal(bytes: &[u8]) -> Option<ErrorView> {
     let problem: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let text = |names: [&str; 2]| names.iter().find_map(|name| problem.get(*name)?.as_str()).map(str::to_owned);
+    let text =
+        |names: [&str; 2]| names.iter().find_map(|name| problem.get(*name)?.as_str()).map(str::to_owned);
     let number = |name: &str| problem.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
     Some(ErrorView {
         code: text(["code", "code"])?,
@@ -134,5 +137,7 @@ fn refusal(bytes: &[u8]) -> Option<ErrorView> {
 /// A text as it stands in an address.
 fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

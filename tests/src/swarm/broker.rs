@@ -78,7 +78,8 @@ impl Broker {
     /// # Errors
     /// If it does not answer.
     pub async fn vouchers(&self, value: u64, count: usize) -> Result<Vec<String>> {
-        let sold: VouchersView = self.api.post("/vouchers", &json!({ "value": value, "count": count })).await?;
+        let sold: VouchersView =
+            self.api.post("/vouchers", &json!({ "value": value, "count": count })).await?;
         ensure!(sold.codes.len() == count, "{} vouchers instead of {count}", sold.codes.len());
         Ok(sold.codes)
     }

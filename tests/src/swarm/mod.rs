@@ -58,14 +58,23 @@ impl Swarm {
     ///
     /// # Errors
     /// As there.
-    pub async fn with_broker(directory: &Path, program: Program, seed: u64, options: &[&str]) -> Result<Self> {
+    pub async fn with_broker(
+        directory: &Path,
+        program: Program,
+        seed: u64,
+        options: &[&str],
+    ) -> Result<Self> {
         if State::load(directory)?.is_some() {
-            bail!("there is a swarm in {} already: end it first with `netpay-swarm down`", directory.display());
+            bail!(
+                "there is a swarm in {} already: end it first with `netpay-swarm down`",
+                directory.display()
+            );
         }
         std::fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
         let directory = directory.canonicalize()?;
         let state = State { seed, ..State::default() };
-        let mut swarm = Self { directory, program, state, children: BTreeMap::new(), ends: true, _temporary: None };
+        let mut swarm =
+            Self { directory, program, state, children: BTreeMap::new(), ends: true, _temporary: None };
         let home = swarm.directory.join(BROKER);
         broker::init(&swarm.program, &home, options)?;
         swarm.state.members.insert(BROKER.to_owned(), Member { home, process: None });
@@ -91,7 +100,10 @@ impl Swarm {
     pub fn open(directory: &Path, program: Program) -> Result<Self> {
         let found = State::load(directory)?;
         let state = found.with_context(|| {
-            format!("there is no swarm in {}: start one with `netpay-swarm up --peers 8`", directory.display())
+            format!(
+                "there is no swarm in {}: start one with `netpay-swarm up --peers 8`",
+                directory.display()
+            )
         })?;
         let directory = directory.canonicalize()?;
         Ok(Self { directory, program, state, children: BTreeMap::new(), ends: false, _temporary: None })
@@ -109,7 +121,7 @@ impl Swarm {
         peer::init(&self.program, &home, name, &self.state.invite)?;
         self.state.members.insert(name.to_owned(), Member { home, process: None });
         self.start(name).await?;
-        self.peer(name)
+        Ok(self.peer(name)?)
     }
 
     /// Adds `count` peers, `peer-01` and so on, and waits until they know each other.
@@ -227,6 +239,7 @@ impl Swarm {
             let _ = std::fs::remove_file(self.log(name));
         }
         let _ = std::fs::remove_dir_all(self.goods());
+        let _ = std::fs::remove_dir_all(self.directory.join("bought"));
         std::fs::remove_file(self.directory.join("swarm.json")).context("removing the state")?;
         // Whatever else the user keeps there stays.
         let _ = std::fs::remove_dir(&self.directory);
@@ -298,14 +311,16 @@ impl Swarm {
 
     /// Waits until the daemon answers.
     async fn answers(&self, name: &str, running: &Running) -> Result<()> {
-        until(&format!("{name} to answer"), START_WITHIN, async || {
+        let what = format!("{name} to answer");
+        let up = async || {
             if !running.is_alive() {
                 bail!("{name} ended at its start: {}", last_lines(&self.log(name)));
             }
-            let up = if name == BROKER { self.broker()?.is_up().await } else { self.peer(name)?.is_up().await };
+            let up =
+                if name == BROKER { self.broker()?.is_up().await } else { self.peer(name)?.is_up().await };
             Ok(up.then_some(()))
-        })
-        .await
+        };
+        until(&what, START_WITHIN, up).await
     }
 
     async fn ended(&mut self, name: &str, running: &Running) -> Result<()> {
@@ -352,7 +367,11 @@ pub fn peer_name(n: usize) -> String {
 ///
 /// # Errors
 /// If asking fails, or `within` is over; the error names `what` was waited for.
-pub async fn until<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn until<T>(
+    what: &str,
+    within: Duration,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let limit = Instant::now() + within;
     loop {
         if let Some(answer) = ask().await? {
@@ -368,7 +387,9 @@ pub async fn until<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -
 /// An address of the last run is none of this one.
 fn forget_address(home: &Path) -> Result<()> {
     match std::fs::remove_file(home.join("api-address")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("removing an old address"),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context("removing an old address")
+        }
         _ => Ok(()),
     }
 }

@@ -5,8 +5,8 @@ use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
 use netpay_node::app::view::{
-    ChainView, DownloadState, DownloadView, Found, GetRequest, PeerView, RedeemView, SaleView, SharedFile, Status,
-    TillView, WalletView,
+    ChainView, DownloadState, DownloadView, Found, GetRequest, PeerView, RedeemView, SaleView, SharedFile,
+    Status, TillView, WalletView,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -31,19 +31,20 @@ pub struct Peer {
 /// # Errors
 /// If it cannot be made.
 pub fn init(program: &Program, home: &Path, name: &str, invite: &str) -> Result<()> {
-    let args = ["init", "--name", name, "--broker", invite, "--insecure-no-passphrase"];
-    program.output(process::PEER, home, &args)?;
-    for (key, value) in [
+    let settings = [
+        ("name", name),
+        ("broker", invite),
         ("listen", "/ip4/127.0.0.1/tcp/0"),
         ("api.listen", "127.0.0.1:0"),
         ("local", "true"),
         ("mdns", "false"),
         ("quic", "false"),
         ("redeem.daily", "false"),
-    ] {
-        program.output(process::PEER, home, &["config", "set", key, value])?;
-    }
-    Ok(())
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    std::fs::create_dir_all(home).with_context(|| format!("creating {}", home.display()))?;
+    std::fs::write(home.join("config.toml"), netpay_node::config::document(home, &settings))?;
+    program.output(process::PEER, home, &["init", "--insecure-no-passphrase"]).map(drop)
 }
 
 impl Peer {
@@ -88,7 +89,8 @@ impl Peer {
     /// If that takes too long.
     pub async fn meet(&self, others: usize) -> Result<()> {
         let what = format!("{} to be connected to {others} others", self.name);
-        until(&what, super::MEET_WITHIN, async || Ok((self.status().await?.peers >= others).then_some(()))).await
+        until(&what, super::MEET_WITHIN, async || Ok((self.status().await?.peers >= others).then_some(())))
+            .await
     }
 
     /// Waits until it is connected to the peer with that node key.

@@ -65,7 +65,8 @@ impl Program {
     pub fn command(&self, role: &str, home: &Path) -> Command {
         let mut command = Command::new(&self.path);
         command.arg(role).arg("--home").arg(home).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NETPAY_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NETPAY_"))
+        {
             command.env_remove(name);
         }
         if self.attached {
@@ -104,7 +105,8 @@ impl Program {
         }
         let child = command.spawn().with_context(|| format!("starting {}", self.path.display()))?;
         let pid = child.id();
-        let began = began(pid).with_context(|| format!("process {pid} ended at once; see {}", log.display()))?;
+        let began =
+            began(pid).with_context(|| format!("process {pid} ended at once; see {}", log.display()))?;
         Ok((child, Running { pid, began }))
     }
 }

@@ -1,0 +1,13 @@
+//! What people go through with NetPay, one sentence per file, among real processes on this machine.
+
+mod common;
+
+mod a_copied_home_retires_its_chains_instead_of_spending_them;
+mod a_download_resumes_after_the_buyer_was_killed_and_nothing_is_paid_twice;
+mod a_paid_download_ends_with_a_receipt;
+mod a_peer_restarts_without_the_broker;
+mod bad_input_gets_one_clear_error_and_loses_nothing;
+mod the_broker_is_dead_and_sales_go_on;
+mod two_vendors_serve_one_download;
+mod vendor_crashes_before_redeeming_and_is_still_paid;
+mod whoever_is_killed_whenever_no_coin_is_lost_or_paid_twice;
