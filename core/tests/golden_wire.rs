@@ -9,7 +9,7 @@ use netpay_core::content::listing::Listing;
 use netpay_core::keys::{Domain, Signable};
 use netpay_core::record::chain::Ack;
 use netpay_core::record::presence::Card;
-use netpay_core::wire::bank::{Buy, PayIn, Query, Redeem, Register, Retire};
+use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire};
 use netpay_core::wire::hello::Membership;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,7 @@ fn no_two_signed_types_share_a_domain() {
         named::<Redeem>(),
         named::<Query>(),
         named::<Retire>(),
+        named::<Payout>(),
     ];
     let distinct: BTreeMap<Domain, &str> = all.into_iter().collect();
     assert_eq!(distinct.len(), all.len(), "{distinct:?}");

@@ -212,7 +212,10 @@ fn closest(name: &str) -> Option<&'static str> {
     let tail = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
     let scored = KEYS.iter().map(|key| {
         let whole = distance(name, key.name);
-        (whole.min(distance(last, tail(key.name)) + 1), key.name)
+        // A name that is right but for its group is nearer than any misspelling.
+        let leaf = distance(last, tail(key.name));
+        let leaf = if leaf == 0 { 0 } else { leaf + 1 };
+        (whole.min(leaf), key.name)
     });
     scored.min().filter(|(score, _)| *score <= MOST.min(name.len() / 2 + 1)).map(|(_, key)| key)
 }

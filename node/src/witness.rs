@@ -48,6 +48,16 @@ impl Witness {
         Ok(Self { db, network, broker, key, birth, shards: (0..SHARDS).map(|_| Mutex::default()).collect() })
     }
 
+    /// Makes the store's witness young: it acks no chain issued before now.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn be_born_again(db: &Db) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        batch.put(FACTS, BIRTH, clock::time().0.to_be_bytes());
+        db.commit(batch).await
+    }
+
     /// Judges a put, keeps what is new, and acks what is wanted and kept.
     ///
     /// # Errors

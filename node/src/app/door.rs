@@ -82,6 +82,11 @@ impl Node {
     /// # Errors
     /// If the backup does not open, or this wallet has chains.
     pub async fn restore(&self, backup: Vec<u8>, passphrase: String) -> Result<Vec<ChainView>, Trouble> {
+        // What the till holds is paid to the present account, whose key a restored wallet does not have.
+        let earned = self.till(|till| till.all().any(|held| held.paid().0 > 0));
+        if earned || !self.0.sales.busy().is_empty() {
+            return Err(super::vault::VaultError::NotEmpty.into());
+        }
         let node = self.clone();
         let ids = (self.network(), self.broker_key());
         let restored = tokio::task::spawn_blocking(move || {

@@ -20,6 +20,9 @@ const CLAIMS: Table = Table::new("claims");
 /// How often earnings are redeemed by themselves.
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 
+/// So long before a chain is settled its uncertified claims are handed in too, in seconds.
+const LAST_CALL: u64 = 2 * netpay_core::time::DAY;
+
 /// What became of one segment at the broker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct ClaimRow {
@@ -72,16 +75,19 @@ impl Node {
         Ok(view)
     }
 
-    /// Closed segments with coins in them, certified or already certified elsewhere, oldest chain first.
+    /// Closed segments with coins in them that have their certificate, or cannot wait for it any longer.
     fn claimable(
         &self,
         claimed: &std::collections::BTreeSet<(ChainId, SegmentNo)>,
     ) -> Result<Vec<(SegmentRow, [u8; 32])>, Trouble> {
         let mut rows = Vec::new();
+        let now = clock::time();
         self.till(|till| {
             for held in till.all() {
                 let key = (held.open().chain, held.open().j);
-                let ready = held.close().is_some() && held.close_certificate().is_some();
+                // Without its certificate a claim waits for settlement; it must be there before that.
+                let last_call = now.plus(LAST_CALL) >= held.touchstone().redeem_by;
+                let ready = held.close().is_some() && (held.close_certificate().is_some() || last_call);
                 if ready && held.paid().0 > 0 && !claimed.contains(&key) {
                     rows.extend(till.row(&key.0, key.1).map(|row| (row, till.salt(&held.tag()))));
                 }

@@ -75,6 +75,10 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let door: Arc<OnceLock<Weak<Inner>>> = Arc::default();
     let overlay = Overlay::start(overlay_config(&settings, &identity, &db)?, services(&door, streams)).await?;
     let (certifier, wishes) = Certifier::new();
+    if copied {
+        // What the original acked since is not known here: the copy begins as a witness anew.
+        Witness::be_born_again(&db).await?;
+    }
     let node = Node(Arc::new(Inner {
         witness: Witness::open(db.clone(), network, broker, identity.clone())?,
         shelf: Arc::new(
@@ -104,8 +108,9 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let _ = door.set(Arc::downgrade(&node.0));
     if copied {
         node.retire_all_of_a_copy().await?;
+    } else {
+        node.0.home.adopt()?;
     }
-    node.0.home.adopt()?;
     for id in node.load_downloads()? {
         node.resume_at_start(id);
     }
@@ -252,6 +257,10 @@ async fn sweep(node: Node) {
             () = node.stopped() => return,
         }
         let now = clock::time();
+        let (_, commit) = node.change_till(Batch::new(), |till| ((), till.forget_over(now)));
+        if let Err(error) = commit.await {
+            tracing::warn!(%error, "segments that are over stay");
+        }
         let mut batch = Batch::new();
         let before = netpay_core::time::Time(now.0.saturating_sub(TAB_LIFE));
         for tab in node.till(|till| till.forget_tabs(before)) {
@@ -285,11 +294,13 @@ impl Node {
     async fn retire_all_of_a_copy(&self) -> Result<(), Trouble> {
         let chains: Vec<ChainId> =
             self.wallet(|wallet| wallet.chains().map(|(id, _)| *id).collect()).unwrap_or_default();
-        if chains.is_empty() {
+        if self.wallet(|_| ()).is_err() {
+            // Locked: the home is still known as a copy, and this is done when the wallet is opened.
             return Ok(());
         }
         tracing::warn!(chains = chains.len(), "this home is a copy: its chains are retired and will be refunded");
-        self.change_wallet(|wallet| ((), chains.iter().filter_map(|chain| wallet.retire(chain)).collect())).await
+        self.change_wallet(|wallet| ((), chains.iter().filter_map(|chain| wallet.retire(chain)).collect())).await?;
+        Ok(self.home().adopt()?)
     }
 
     /// Keeps a proof against somebody, and reports it to the broker.
@@ -315,6 +326,9 @@ impl Node {
     pub async fn unlock(&self, passphrase: Option<String>) -> Result<(), Trouble> {
         let purse = open_purse(self.home(), self.db(), self.settings(), passphrase.as_deref()).await?;
         *lock(&self.0.purse) = Some(purse.ok_or(Trouble::Locked)?);
+        if self.home().is_copy() {
+            self.retire_all_of_a_copy().await?;
+        }
         Ok(())
     }
 

@@ -175,6 +175,7 @@ fn of_vault(error: VaultError) -> ErrorView {
     match error {
         VaultError::WrongPassphrase => errors::wrong_passphrase(),
         VaultError::NotAWallet(why) => errors::damaged("the wallet", why),
+        VaultError::TooLarge => errors::bad_request("the wallet holds more chains than one backup can"),
         VaultError::NotEmpty => errors::bad_backup("this wallet has chains of its own; restore into a new home"),
         VaultError::Io(error) => errors::storage("using", "the wallet", error),
         VaultError::Store(error) => of_store(&error),

@@ -35,9 +35,12 @@ pub enum VaultError {
     /// The file is not a wallet.
     #[error("this is not a wallet: {0}")]
     NotAWallet(String),
-    /// A backup would replace chains that are here.
-    #[error("this wallet has chains of its own")]
+    /// A backup would replace chains that are here, or an account that is still to be paid.
+    #[error("this wallet has chains of its own, or earnings not yet redeemed")]
     NotEmpty,
+    /// More chains than a backup can hold.
+    #[error("the wallet holds more chains than one backup can")]
+    TooLarge,
     /// The file cannot be read or written.
     #[error("the wallet file: {0}")]
     Io(#[from] std::io::Error),
@@ -205,6 +208,11 @@ impl Purse {
     pub fn backup(&self, passphrase: &str) -> Result<Vec<u8>, VaultError> {
         let chains = self.wallet.chains().filter_map(|(id, _)| self.wallet.row(id));
         let chains = chains.filter_map(|row| Bytes::try_from(codec::encode(&row)).ok());
+        let chains: Vec<Bytes<{ 64 * 1024 }>> = chains.collect();
+        let size: usize = chains.iter().map(|chain| chain.len() + 8).sum();
+        if chains.len() > MAX_BACKUP || size + 256 > Contents::MAX {
+            return Err(VaultError::TooLarge);
+        }
         let contents = Contents { secrets: self.secrets.clone(), chains: List::first_of(chains) };
         seal(&codec::encode(&contents), Some(passphrase))
     }
