@@ -152,7 +152,7 @@ impl Sale {
             all.push(more);
         }
         let mut inputs = Vec::new();
-        let mut units = Vec::new();
+        let mut units: Vec<(u64, Proof, Vec<u8>)> = Vec::new();
         for heard in all {
             match heard {
                 Heard::Message(message) => {
