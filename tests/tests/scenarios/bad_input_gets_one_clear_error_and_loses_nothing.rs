@@ -88,7 +88,7 @@ async fn what_cannot_be_done_says_why_and_nothing_is_paid() -> Result<()> {
         "NP-STORAGE-001",
     )?;
     fails(home, None, &["get", "not-an-id", "-y"], 2, "NP-INPUT")?;
-    fails(home, None, &["get", &"0".repeat(64), "-y"], 5, "NP-NET-001")?;
+    fails(home, None, &["get", &"ab".repeat(32), "-y"], 5, "NP-NET-001")?;
     fails(home, None, &["get", &offer.shared.id, "-y", "--max-price", "5"], 11, "NP-LIMIT-001")?;
     fails(home, None, &["wallet", "buy", "4294967296", "-y"], 2, "NP-WALLET-009")?;
     fails(home, None, &["share", "add", "/nowhere/at/all", "--price", "1"], 4, "NP-SHARE-002")?;

@@ -63,9 +63,12 @@ impl Job {
 
     /// Gives units back that a vendor did not deliver.
     pub fn give_back(&self, units: impl IntoIterator<Item = u64>) {
+        let last = self.units.count() - 1;
         let mut state = lock(&self.state);
         for unit in units {
             match state.wanted.back_mut() {
+                // It comes first again, alone: only it proves the size.
+                _ if unit == last => state.wanted.push_front(Span { first: unit, count: 1 }),
                 Some(span) if span.first + span.count == unit => span.count += 1,
                 _ => state.wanted.push_back(Span { first: unit, count: 1 }),
             }

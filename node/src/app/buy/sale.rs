@@ -160,7 +160,7 @@ impl Sale {
             all.push(more);
         }
         let mut inputs = Vec::new();
-        let mut units = Vec::new();
+        let mut units: Vec<(u64, Proof, Vec<u8>)> = Vec::new();
         for heard in all {
             match heard {
                 Heard::Message(message) => {
@@ -171,6 +171,9 @@ impl Sale {
                     let size_is_proved = self.job.has_last() || unit + 1 == self.job.units.count();
                     let expected = self.outstanding.remove(&unit);
                     if !expected || !size_is_proved && units.is_empty() {
+                        // What was taken off the list is still wanted.
+                        self.outstanding.extend(units.iter().map(|(unit, ..)| *unit));
+                        self.outstanding.extend(expected.then_some(unit));
                         return Err(Trouble::WrongBytes);
                     }
                     units.push((unit, proof, bytes));
