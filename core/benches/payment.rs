@@ -114,7 +114,11 @@ fn signatures(c: &mut Criterion) {
     });
     let (signed, public) = (key.sign(&NETWORK, open.clone()).wire(), key.public());
     c.bench_function("open/verify", |b| {
-        b.iter_batched(|| signed.clone(), |open| black_box(open.verify(&NETWORK, &public)), BatchSize::SmallInput);
+        b.iter_batched(
+            || signed.clone(),
+            |open| black_box(open.verify(&NETWORK, &public)),
+            BatchSize::SmallInput,
+        );
     });
 }
 

@@ -44,10 +44,7 @@ pub enum CodecError {
 }
 
 fn config() -> impl bincode::config::Config {
-    bincode::config::standard()
-        .with_little_endian()
-        .with_fixed_int_encoding()
-        .with_limit::<DECODER_LIMIT>()
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<DECODER_LIMIT>()
 }
 
 /// The one encoding of `value`.
@@ -57,7 +54,10 @@ fn config() -> impl bincode::config::Config {
 #[must_use]
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    #[expect(clippy::expect_used, reason = "writing to a Vec fails only on a type that serde cannot express")]
+    #[expect(
+        clippy::expect_used,
+        reason = "writing to a Vec fails only on a type that serde cannot express"
+    )]
     bincode::serde::encode_into_std_write(value, &mut bytes, config()).expect("a wire type encodes");
     assert!(bytes.len() <= T::MAX, "an encoding of {} bytes breaks its limit of {}", bytes.len(), T::MAX);
     bytes

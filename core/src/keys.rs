@@ -115,7 +115,8 @@ impl fmt::Debug for Signature {
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (r, s) = self.0.split_at(32);
-        (<[u8; 32]>::try_from(r).unwrap_or_default(), <[u8; 32]>::try_from(s).unwrap_or_default()).serialize(serializer)
+        (<[u8; 32]>::try_from(r).unwrap_or_default(), <[u8; 32]>::try_from(s).unwrap_or_default())
+            .serialize(serializer)
     }
 }
 

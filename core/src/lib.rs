@@ -5,14 +5,14 @@
 #![warn(missing_docs)]
 
 pub mod amount;
-pub mod time;
 pub mod codec;
-pub mod id;
-pub mod keys;
 pub mod coin;
 pub mod content;
+pub mod id;
+pub mod keys;
 pub mod record;
-pub mod wire;
-pub mod wallet;
-pub mod till;
 pub mod session;
+pub mod till;
+pub mod time;
+pub mod wallet;
+pub mod wire;

@@ -265,7 +265,8 @@ impl Till {
         let key = (open.chain, open.j);
         let (open_certificate, close_certificate) = (row.open_certificate, row.close_certificate);
         let (tag, redeemed) = (row.tag, row.redeemed);
-        let held = Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed };
+        let held =
+            Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed };
         self.held.insert(key, held);
         Ok(())
     }
@@ -324,7 +325,8 @@ impl Till {
 
     /// Forgets tabs not used since `before`; returns which.
     pub fn forget_tabs(&mut self, before: Time) -> Vec<TabId> {
-        let old: Vec<TabId> = self.tabs.iter().filter(|(_, tab)| tab.used < before).map(|(id, _)| *id).collect();
+        let old: Vec<TabId> =
+            self.tabs.iter().filter(|(_, tab)| tab.used < before).map(|(id, _)| *id).collect();
         old.iter().for_each(|id| drop(self.tabs.remove(id)));
         old
     }
@@ -334,12 +336,7 @@ impl Till {
     ///
     /// # Errors
     /// Says why the newest of them is not taken; nothing is then changed.
-    pub fn take(
-        &mut self,
-        line: &Line,
-        tag: HolderTag,
-        now: Time,
-    ) -> Result<Vec<TillChange>, TillError> {
+    pub fn take(&mut self, line: &Line, tag: HolderTag, now: Time) -> Result<Vec<TillChange>, TillError> {
         let chain = line.chain();
         if self.blocked.get(&chain).is_some_and(|until| now < *until) {
             return Err(TillError::Blocked);
@@ -358,7 +355,8 @@ impl Till {
         if self.held.values().any(|held| held.tag == tag && held.open.chain != chain) {
             return Err(TillError::TagReused);
         }
-        let new = ours.into_iter().filter(|s| !self.held.contains_key(&(chain, s.open.j)) && s.close.is_none());
+        let new =
+            ours.into_iter().filter(|s| !self.held.contains_key(&(chain, s.open.j)) && s.close.is_none());
         let new: Vec<Signed<Open>> = new.map(|segment| segment.open.clone()).collect();
         if new.iter().any(|open| open.fair.is_some()) {
             return Err(TillError::Fair);
@@ -446,7 +444,11 @@ impl Till {
     ///
     /// # Errors
     /// If there is no such segment here.
-    pub fn close(&mut self, chain: &ChainId, j: SegmentNo) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
+    pub fn close(
+        &mut self,
+        chain: &ChainId,
+        j: SegmentNo,
+    ) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
         let tag = self.held.get(&(*chain, j)).ok_or(TillError::NotOpen(None))?.tag;
         let pay_to = pay_to(&self.salt(&tag), &self.account);
         let holder = tag.holder(&self.secret);
@@ -494,7 +496,9 @@ impl Till {
         let network = self.network;
         let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
         let mut held = self.held.range_mut(range);
-        let Some((key, held)) = held.find(|(_, held)| held.is(&certificate.object)) else { return Vec::new() };
+        let Some((key, held)) = held.find(|(_, held)| held.is(&certificate.object)) else {
+            return Vec::new();
+        };
         if !certificate.holds(&network, &held.touchstone) {
             return Vec::new();
         }
@@ -673,7 +677,8 @@ impl Held {
     /// segment in which nothing was paid needs none.
     #[must_use]
     pub fn lacks_certificate(&self) -> bool {
-        let certified = if self.close.is_some() { self.close_certificate.is_some() } else { self.is_certified() };
+        let certified =
+            if self.close.is_some() { self.close_certificate.is_some() } else { self.is_certified() };
         !certified && !self.redeemed && self.meter.paid() > Count::ZERO
     }
 

@@ -196,14 +196,16 @@ impl Wallet {
         seed: Seed,
         key: SecretKey,
     ) -> Result<(ChainId, WalletChange), WalletError> {
-        let touchstone = touchstone::verify(touchstone, &self.network, &self.broker).map_err(BadRecord::from)?;
+        let touchstone =
+            touchstone::verify(touchstone, &self.network, &self.broker).map_err(BadRecord::from)?;
         let coins = Chain::grow(&seed, touchstone.n);
         if coins.root() != touchstone.root || key.public() != touchstone.chain_key {
             return Err(WalletError::WrongSeed);
         }
         let id = touchstone::chain_id(&touchstone);
         let line = Line::fresh(touchstone.clone());
-        let chain = WalletChain { touchstone, seed, key, coins, line, leases: BTreeMap::new(), retired: false };
+        let chain =
+            WalletChain { touchstone, seed, key, coins, line, leases: BTreeMap::new(), retired: false };
         self.chains.entry(id).or_insert(chain);
         Ok((id, WalletChange::Chain(id)))
     }
@@ -232,7 +234,8 @@ impl Wallet {
             let releases = releases(&secret, &open);
             let released = lease.released.max(newer);
             let LeaseRow { seller, ended, closed, tab, uncounted, .. } = lease;
-            let lease = Lease { seller, open, released, ended, closed, tab, uncounted, in_use: false, releases };
+            let lease =
+                Lease { seller, open, released, ended, closed, tab, uncounted, in_use: false, releases };
             chain.leases.insert(j, lease);
         }
         Ok(id)

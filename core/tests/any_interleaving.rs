@@ -27,14 +27,31 @@ const CHAINS: usize = 12;
 #[derive(Clone, Debug)]
 enum Event {
     /// One side of a sale does what it can; `after` some of its outputs it may crash.
-    Buyer { sale: usize, crash: Option<usize> },
-    Vendor { sale: usize, crash: Option<usize>, reachable: bool },
+    Buyer {
+        sale: usize,
+        crash: Option<usize>,
+    },
+    Vendor {
+        sale: usize,
+        crash: Option<usize>,
+        reachable: bool,
+    },
     /// The line breaks; so many of the buyer's messages still arrive.
-    Break { sale: usize, arrive: usize },
-    Finish { sale: usize, keep_open: bool },
-    Certify { vendor: usize },
+    Break {
+        sale: usize,
+        arrive: usize,
+    },
+    Finish {
+        sale: usize,
+        keep_open: bool,
+    },
+    Certify {
+        vendor: usize,
+    },
     BuyerCrashes,
-    VendorCrashes { vendor: usize },
+    VendorCrashes {
+        vendor: usize,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -116,7 +133,8 @@ impl World {
             town.mint(&mut wallet, CHAIN);
         }
         let chains = wallet.chains().map(|(id, _)| (*id, encode(&wallet.row(id).expect("kept")))).collect();
-        let stalls = (0..VENDORS).map(|v| Stall::new(&town, 20 + 10 * u8::try_from(v).expect("small"))).collect();
+        let stalls =
+            (0..VENDORS).map(|v| Stall::new(&town, 20 + 10 * u8::try_from(v).expect("small"))).collect();
         Self {
             town,
             wallet,
@@ -144,7 +162,9 @@ impl World {
                 self.lose(sale);
             }
             Event::Finish { sale, keep_open } => {
-                let Some(running) = self.running.get_mut(&sale).filter(|running| running.begun) else { return };
+                let Some(running) = self.running.get_mut(&sale).filter(|running| running.begun) else {
+                    return;
+                };
                 let mut out = Vec::new();
                 running.finishing = true;
                 running.buyer.handle(NOW, buyer::Input::Finish { keep_open }, &mut self.wallet, &mut out);
@@ -275,13 +295,13 @@ impl World {
     /// Notes every Open and payment that leaves the buyer.
     fn overhear(&mut self, message: &ToVendor) {
         let (record, pay): (Option<&ChainRecord>, _) = match message {
-            ToVendor::Order { funding: Funding::Opened { record, pay, .. }, .. } => (Some(record), Some((None, pay))),
-            ToVendor::Order { funding: Funding::Handover { record, .. }, .. } | ToVendor::Open { record, .. } => {
-                (Some(record), None)
+            ToVendor::Order { funding: Funding::Opened { record, pay, .. }, .. } => {
+                (Some(record), Some((None, pay)))
             }
-            ToVendor::Order { funding: Funding::Continue { chain, pay }, .. } | ToVendor::Pay { chain, pay } => {
-                (None, Some((Some(*chain), pay)))
-            }
+            ToVendor::Order { funding: Funding::Handover { record, .. }, .. }
+            | ToVendor::Open { record, .. } => (Some(record), None),
+            ToVendor::Order { funding: Funding::Continue { chain, pay }, .. }
+            | ToVendor::Pay { chain, pay } => (None, Some((Some(*chain), pay))),
             ToVendor::Order { .. } | ToVendor::Want(_) | ToVendor::Close | ToVendor::Done => (None, None),
         };
         let mut shown = None;
@@ -335,7 +355,13 @@ impl World {
         crash.is_none()
     }
 
-    fn carry_out_vendor(&mut self, sale: usize, out: Vec<vendor::Output>, crash: Option<usize>, reachable: bool) {
+    fn carry_out_vendor(
+        &mut self,
+        sale: usize,
+        out: Vec<vendor::Output>,
+        crash: Option<usize>,
+        reachable: bool,
+    ) {
         let v = vendor_of(sale);
         if crash != Some(0) {
             for output in &out {
@@ -367,7 +393,12 @@ impl World {
                     });
                     let Some(running) = self.running.get_mut(&sale) else { continue };
                     let mut more = Vec::new();
-                    running.vendor.handle(NOW, vendor::Input::Previous(close), &mut self.stalls[v].till, &mut more);
+                    running.vendor.handle(
+                        NOW,
+                        vendor::Input::Previous(close),
+                        &mut self.stalls[v].till,
+                        &mut more,
+                    );
                     self.carry_out_vendor(sale, more, None, reachable);
                 }
                 vendor::Output::Certify { chain, urgent } => {
@@ -405,7 +436,8 @@ impl World {
 
     /// Witnesses certify what a vendor asked for.
     fn certify(&mut self, v: usize) {
-        let wanted: Vec<ChainId> = self.wanted.iter().filter(|(who, _)| *who == v).map(|(_, chain)| *chain).collect();
+        let wanted: Vec<ChainId> =
+            self.wanted.iter().filter(|(who, _)| *who == v).map(|(_, chain)| *chain).collect();
         for chain in wanted {
             self.wanted.remove(&(v, chain));
             let want = self.stalls[v].till.showing(&chain).map(|showing| showing.want).unwrap_or_default();
@@ -413,9 +445,12 @@ impl World {
                 let certificate = certify(&self.town, chain, object);
                 let changes = self.stalls[v].till.certified(&chain, &certificate);
                 self.persist_till(v, &changes);
-                let at: Vec<usize> = self.running.keys().copied().filter(|sale| vendor_of(*sale) == v).collect();
+                let at: Vec<usize> =
+                    self.running.keys().copied().filter(|sale| vendor_of(*sale) == v).collect();
                 for sale in at {
-                    let Some(running) = self.running.get_mut(&sale).filter(|running| running.ordered) else { continue };
+                    let Some(running) = self.running.get_mut(&sale).filter(|running| running.ordered) else {
+                        continue;
+                    };
                     let mut out = Vec::new();
                     let input = vendor::Input::Certified(chain, certificate.clone());
                     running.vendor.handle(NOW, input, &mut self.stalls[v].till, &mut out);
@@ -432,11 +467,17 @@ impl World {
         let disk = &self.disks[v];
         disk.segments.values().for_each(|row| till.load(decode(row).expect("a row")).expect("it holds"));
         let broker = self.town.broker.public();
-        disk.lines.values().for_each(|row| till.load_line(decode(row).expect("a row"), &broker).expect("it holds"));
+        disk.lines
+            .values()
+            .for_each(|row| till.load_line(decode(row).expect("a row"), &broker).expect("it holds"));
         disk.tabs.iter().for_each(|(tab, row)| till.load_tab(*tab, decode(row).expect("a row")));
         self.stalls[v].till = till;
         // What lacks a certificate is asked for again at the start.
-        let lacking = self.stalls[v].till.all().filter(|held| held.lacks_certificate()).map(|held| (v, held.open().chain));
+        let lacking = self.stalls[v]
+            .till
+            .all()
+            .filter(|held| held.lacks_certificate())
+            .map(|held| (v, held.open().chain));
         self.wanted.extend(lacking.collect::<Vec<_>>());
     }
 
@@ -444,7 +485,8 @@ impl World {
         self.running.clear();
         let mut wallet = self.town.wallet();
         for (id, row) in &self.chains {
-            let indices = self.indices.get(id).into_iter().flatten().map(|(j, index)| (*j, *index)).collect::<Vec<_>>();
+            let indices =
+                self.indices.get(id).into_iter().flatten().map(|(j, index)| (*j, *index)).collect::<Vec<_>>();
             assert_eq!(wallet.load(decode(row).expect("a row"), &indices), Ok(*id));
         }
         self.wallet = wallet;
@@ -460,7 +502,10 @@ impl World {
             let mut end = 0;
             for (start, index, j) in stretches {
                 assert!(start >= end && index <= CHAIN, "{id} {j}: ({start}, {index}] after {end}");
-                assert!(index <= self.released.get(&(id, j)).copied().unwrap_or(0).max(start), "not released");
+                assert!(
+                    index <= self.released.get(&(id, j)).copied().unwrap_or(0).max(start),
+                    "not released"
+                );
                 end = index;
             }
         }
@@ -501,11 +546,19 @@ impl World {
         }
         for (sale, download) in self.downloads.iter().enumerate() {
             let has = download.have.len();
-            assert!(download.done, "{sale} does not end: has {has}, paid {}, {}", download.paid, download.out_of_coins);
+            assert!(
+                download.done,
+                "{sale} does not end: has {has}, paid {}, {}",
+                download.paid, download.out_of_coins
+            );
             assert_eq!(download.paid, Coins(PRICES[sale]));
         }
         let claimed: u32 = self.claimable().values().flatten().map(|(start, end, _)| end - start).sum();
-        assert_eq!(u64::from(claimed), PRICES.iter().sum::<u64>(), "what was paid can be claimed, and no more");
+        assert_eq!(
+            u64::from(claimed),
+            PRICES.iter().sum::<u64>(),
+            "what was paid can be claimed, and no more"
+        );
     }
 }
 

@@ -24,7 +24,10 @@ fn a_buyer_that_opens_one_stretch_at_two_vendors_is_convicted_and_neither_delive
     let purse = Purse::new(&town, |_| ());
     let (mut one, mut two) = (Stall::new(&town, 20), Stall::new(&town, 30));
     let mut members = Member::all(&town);
-    let lines = [purse.opened(&purse.fresh(), one.holder(1), 0, 60), purse.opened(&purse.fresh(), two.holder(2), 0, 60)];
+    let lines = [
+        purse.opened(&purse.fresh(), one.holder(1), 0, 60),
+        purse.opened(&purse.fresh(), two.holder(2), 0, 60),
+    ];
     let mut sales = Vec::new();
     for (stall, line, tag) in [(&mut one, &lines[0], 1), (&mut two, &lines[1], 2)] {
         let open = &line.newest().expect("opened").open;
@@ -181,7 +184,11 @@ fn an_outsider_that_names_a_segment_cannot_have_it_closed() {
     visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 5), 1)]);
     // The record is public, so anybody knows the chain and the number; not the releases.
     let guess = Pay { index: Index(3), ..purse.pay(&open, 4) };
-    let (_, out) = visit(&town, &mut stall, [order(9, Funding::Continue { chain: purse.id(), pay: guess }), ToVendor::Close]);
+    let (_, out) = visit(
+        &town,
+        &mut stall,
+        [order(9, Funding::Continue { chain: purse.id(), pay: guess }), ToVendor::Close],
+    );
     assert_eq!(refusal(&out), Some(RejectCode::BadPayment));
     assert!(stall.till.held(&purse.id(), SegmentNo(1)).expect("held").close().is_none());
 }
@@ -300,7 +307,11 @@ fn an_object_signed_by_somebody_else_is_refused() {
     let mut touchstone = good.clone();
     touchstone.touchstone = thief.sign(&town.network, purse.touchstone.value().clone()).wire();
     let of_thief = thief.sign(&town.network, purse.close(&line, 1, 5, &holder).value().clone()).wire();
-    let forged = [touchstone, links(&|link| resigned(link, &thief)), links(&|link| link.close = Some(of_thief.clone()))];
+    let forged = [
+        touchstone,
+        links(&|link| resigned(link, &thief)),
+        links(&|link| link.close = Some(of_thief.clone())),
+    ];
     for record in forged {
         assert!(verify(record, &town.network, &broker).is_err());
     }
@@ -365,7 +376,12 @@ fn two_downloads_from_one_vendor_do_not_close_each_others_segments() {
     assert!(stall.till.held(&purse.id(), SegmentNo(2)).expect("held").close().is_some());
     let mut out = Vec::new();
     let more = ToVendor::Pay { chain: purse.id(), pay: purse.pay(&open, 8) };
-    one.handle(Moment(NOW.0 + 1), netpay_core::session::vendor::Input::Heard(Box::new(more)), &mut stall.till, &mut out);
+    one.handle(
+        Moment(NOW.0 + 1),
+        netpay_core::session::vendor::Input::Heard(Box::new(more)),
+        &mut stall.till,
+        &mut out,
+    );
     assert_eq!(refusal(&out), None);
     assert_eq!(stall.till.held(&purse.id(), SegmentNo(1)).expect("held").paid(), Count(8));
 }

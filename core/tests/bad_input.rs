@@ -98,8 +98,17 @@ fn a_wrong_byte_anywhere_is_refused_or_meant() {
 #[test]
 fn every_enum_refuses_a_tag_it_has_not() {
     let tagged = [
-        "record_get_chain", "record_refused", "order_free", "to_vendor_close", "unsettled", "handoff_reject", "bank_info",
-        "bank_noted", "evidence_two_opens", "index_put_card", "index_card",
+        "record_get_chain",
+        "record_refused",
+        "order_free",
+        "to_vendor_close",
+        "unsettled",
+        "handoff_reject",
+        "bank_info",
+        "bank_noted",
+        "evidence_two_opens",
+        "index_put_card",
+        "index_card",
     ];
     for name in tagged {
         let sample = SAMPLES.iter().find(|sample| sample.name == name).expect("a sample");

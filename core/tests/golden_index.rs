@@ -50,7 +50,10 @@ fn card() -> Signed<Card> {
     let card = Card {
         node: node().public(),
         name: Text::cut("anna"),
-        addresses: List::first_of([Text::cut("/ip4/192.0.2.1/tcp/4001"), Text::cut("/ip6/2001:db8::1/udp/4001/quic-v1")]),
+        addresses: List::first_of([
+            Text::cut("/ip4/192.0.2.1/tcp/4001"),
+            Text::cut("/ip6/2001:db8::1/udp/4001/quic-v1"),
+        ]),
         files: 3,
         issued: NOW,
         expires: NOW.plus(CARD_LIFE),
@@ -59,8 +62,12 @@ fn card() -> Signed<Card> {
 }
 
 fn membership() -> Signed<Membership> {
-    let membership =
-        Membership { broker: broker().public(), node: node().public(), witness: true, expires: NOW.plus(1000) };
+    let membership = Membership {
+        broker: broker().public(),
+        node: node().public(),
+        witness: true,
+        expires: NOW.plus(1000),
+    };
     broker().sign(&NETWORK, membership)
 }
 
@@ -86,31 +93,41 @@ fn listings_and_cards() {
 fn index_requests() {
     let places = List::first_of([0, 2]);
     golden("put_listing", &PutListing { listing: listing().wire(), places: places.clone() });
-    golden("index_put_listings", &IndexRequest::PutListings {
-        membership: Some(membership().wire()),
-        listings: List::first_of([PutListing { listing: listing().wire(), places }]),
-    });
-    golden("index_get_listings", &IndexRequest::GetListings {
-        place: listing().places()[1],
-        filter: List::first_of(tokenise("Spring Été")),
-        after: Some(Cursor { vendor: node().public(), root: ContentRoot([3; 32]) }),
-        limit: 60 * 1024,
-    });
+    golden(
+        "index_put_listings",
+        &IndexRequest::PutListings {
+            membership: Some(membership().wire()),
+            listings: List::first_of([PutListing { listing: listing().wire(), places }]),
+        },
+    );
+    golden(
+        "index_get_listings",
+        &IndexRequest::GetListings {
+            place: listing().places()[1],
+            filter: List::first_of(tokenise("Spring Été")),
+            after: Some(Cursor { vendor: node().public(), root: ContentRoot([3; 32]) }),
+            limit: 60 * 1024,
+        },
+    );
     golden("index_put_card", &IndexRequest::PutCard { membership: None, card: card().wire() });
-    golden("index_get_cards", &IndexRequest::GetCards {
-        bucket: bucket_of(&node().public()),
-        after: Some(PublicKey([4; 32])),
-    });
+    golden(
+        "index_get_cards",
+        &IndexRequest::GetCards { bucket: bucket_of(&node().public()), after: Some(PublicKey([4; 32])) },
+    );
 }
 
 #[test]
 fn index_replies() {
-    let verdicts = [Verdict::Accepted, Verdict::Stale(9), Verdict::Full, Verdict::Refused(WhyRefused::NotHere)];
+    let verdicts =
+        [Verdict::Accepted, Verdict::Stale(9), Verdict::Full, Verdict::Refused(WhyRefused::NotHere)];
     golden("index_put", &IndexReply::Put(List::first_of([List::first_of(verdicts), List::new()])));
-    golden("index_listings", &IndexReply::Listings {
-        listings: List::first_of([listing().wire()]),
-        next: Some(Cursor { vendor: node().public(), root: ContentRoot([3; 32]) }),
-    });
+    golden(
+        "index_listings",
+        &IndexReply::Listings {
+            listings: List::first_of([listing().wire()]),
+            next: Some(Cursor { vendor: node().public(), root: ContentRoot([3; 32]) }),
+        },
+    );
     golden("index_card", &IndexReply::Card(Verdict::Accepted));
     golden("index_cards", &IndexReply::Cards { cards: List::first_of([card().wire()]), next: None });
     golden("index_refused", &IndexReply::Refused(WhyRefused::Busy));

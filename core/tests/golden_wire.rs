@@ -24,7 +24,8 @@ fn no_message_changes_its_bytes_by_accident() {
 
 #[test]
 fn every_vector_belongs_to_a_sample() {
-    let names: BTreeSet<String> = samples::all().into_iter().map(|sample| format!("{}.hex", sample.name)).collect();
+    let names: BTreeSet<String> =
+        samples::all().into_iter().map(|sample| format!("{}.hex", sample.name)).collect();
     let files = std::fs::read_dir(samples::vector("x").parent().expect("a directory")).expect("readable");
     let files: BTreeSet<String> =
         files.map(|file| file.expect("readable").file_name().into_string().expect("a plain name")).collect();
@@ -63,10 +64,9 @@ fn no_two_signed_types_share_a_domain() {
 /// How many domains the sources declare.
 fn domains_in_the_source() -> usize {
     fn count(directory: &std::path::Path) -> usize {
-        let entries = std::fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
-        entries
-            .map(|path| if path.is_dir() { count(&path) } else { in_file(&path) })
-            .sum()
+        let entries =
+            std::fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
+        entries.map(|path| if path.is_dir() { count(&path) } else { in_file(&path) }).sum()
     }
     fn in_file(path: &std::path::Path) -> usize {
         let text = std::fs::read_to_string(path).expect("text");

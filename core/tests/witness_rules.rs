@@ -115,7 +115,9 @@ fn a_close_of_an_open_that_is_not_kept_is_not_acked() {
     member.put(&town, &kept);
     let (foreign, forged) = (purse.close(&other, 1, 5, &holder()), purse.close(&kept, 1, 5, &key(66)));
     member.put_at(&town, &kept, &[foreign.wire(), forged.wire()], NOW.time());
-    assert!(!member.kept[&purse.id()].keeps(&foreign.hash()) && !member.kept[&purse.id()].keeps(&forged.hash()));
+    assert!(
+        !member.kept[&purse.id()].keeps(&foreign.hash()) && !member.kept[&purse.id()].keeps(&forged.hash())
+    );
 }
 
 #[test]
@@ -215,7 +217,8 @@ fn a_late_put_does_not_take_the_base_back() {
     assert!(new.certify(&town.network, certificate));
     member.put(&town, &new);
     member.put(&town, &old);
-    let shown = verify(member.kept[&purse.id()].record(), &town.network, &town.broker.public()).expect("it holds");
+    let shown =
+        verify(member.kept[&purse.id()].record(), &town.network, &town.broker.public()).expect("it holds");
     assert_eq!(shown.base.map(|(segment, _)| segment.open.j), Some(SegmentNo(3)));
 }
 
@@ -249,7 +252,9 @@ fn what_a_witness_keeps_of_the_longest_chain_can_be_stored() {
 fn certificate_of(town: &Town, purse: &Purse, signers: &[(u8, usize)]) -> (Certificate, ObjectHash) {
     let object = line_of(purse, &[20]).newest().expect("opened").open.hash();
     let ack = Ack { chain: purse.id(), object };
-    let acks = signers.iter().map(|(seat, witness)| (*seat, ack.clone().sign(&town.network, &town.witnesses[*witness])));
+    let acks = signers
+        .iter()
+        .map(|(seat, witness)| (*seat, ack.clone().sign(&town.network, &town.witnesses[*witness])));
     (Certificate { object, acks: List::first_of(acks) }, object)
 }
 
@@ -257,7 +262,9 @@ fn certificate_of(town: &Town, purse: &Purse, signers: &[(u8, usize)]) -> (Certi
 fn a_certificate_needs_q_distinct_seats_each_signed_by_who_sits_there() {
     let (town, purse, _) = setting();
     assert_eq!(quorum_of(4), 3);
-    let holds = |signers: &[(u8, usize)]| certificate_of(&town, &purse, signers).0.holds(&town.network, &purse.touchstone);
+    let holds = |signers: &[(u8, usize)]| {
+        certificate_of(&town, &purse, signers).0.holds(&town.network, &purse.touchstone)
+    };
     assert!(holds(&[(0, 0), (1, 1), (3, 3)]) && holds(&[(0, 0), (1, 1), (2, 2), (3, 3)]));
     assert!(!holds(&[]) && !holds(&[(0, 0), (1, 1)]), "too few");
     assert!(!holds(&[(0, 0), (1, 1), (1, 1)]), "the same seat twice");
@@ -280,7 +287,8 @@ fn two_opens(purse: &Purse, one: &Signed<Open>, other: &Signed<Open>) -> Evidenc
 fn evidence_that_proves_nothing_convicts_nobody() {
     let (town, purse, _) = setting();
     let broker = town.broker.public();
-    let opens: Vec<_> = [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let opens: Vec<_> =
+        [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
     let second = line_of(&purse, &[20, 40]).newest().expect("opened").open.clone();
     let stranger = Purse::new(&town, |touchstone| touchstone.nonce = [1; 16]);
     let elsewhere = line_of(&stranger, &[30]).newest().expect("opened").open.clone();
@@ -304,13 +312,19 @@ fn evidence_that_proves_nothing_convicts_nobody() {
 #[test]
 fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
     let (town, purse, _) = setting();
-    let opens: Vec<_> = [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let opens: Vec<_> =
+        [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
     let acked = |open: &Signed<Open>, by: usize| {
         (open.wire(), Ack { chain: purse.id(), object: open.hash() }.sign(&town.network, &town.witnesses[by]))
     };
     let evidence = |seat, one, other| {
         let touchstone = purse.touchstone.wire();
-        let evidence = Evidence::TwoAcks { touchstone, seat, one: acked(&opens[0], one), other: acked(&opens[1], other) };
+        let evidence = Evidence::TwoAcks {
+            touchstone,
+            seat,
+            one: acked(&opens[0], one),
+            other: acked(&opens[1], other),
+        };
         evidence.convicts(&town.network, &town.broker.public())
     };
     assert_eq!(evidence(1, 1, 1), Some(Culprit::Witness(town.witnesses[1].public())));
@@ -323,7 +337,8 @@ fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
 fn genuine_evidence_about_another_chain_does_not_stop_this_one() {
     let (town, purse, _) = setting();
     let stranger = Purse::new(&town, |touchstone| touchstone.nonce = [1; 16]);
-    let opens: Vec<_> = [20, 30].map(|cap| line_of(&stranger, &[cap]).newest().expect("opened").open.clone()).to_vec();
+    let opens: Vec<_> =
+        [20, 30].map(|cap| line_of(&stranger, &[cap]).newest().expect("opened").open.clone()).to_vec();
     let about_another = two_opens(&stranger, &opens[0], &opens[1]);
     assert!(about_another.convicts(&town.network, &town.broker.public()).is_some());
     let object = line_of(&purse, &[20]).newest().expect("opened").open.hash();
@@ -337,12 +352,16 @@ fn acks_that_do_not_hold_certify_nothing() {
     let (town, purse, _) = setting();
     let object = line_of(&purse, &[20]).newest().expect("opened").open.hash();
     let ack = |by: usize| Ack { chain: purse.id(), object }.sign(&town.network, &town.witnesses[by]);
-    let reply = |by| RecordReply::Accepted { acks: List::first_of([(object, ack(by)), (ObjectHash([0; 32]), ack(by))]) };
+    let reply = |by| RecordReply::Accepted {
+        acks: List::first_of([(object, ack(by)), (ObjectHash([0; 32]), ack(by))]),
+    };
     let mut session = Certify::new(town.network, purse.touchstone.clone(), [object]);
     for (seat, by) in [(0, 0), (0, 0), (1, 0), (9, 1), (1, 1)] {
         assert!(matches!(session.heard(seat, reply(by), &town.broker.public()), Step::More));
     }
-    let Step::Certified(certificates) = session.heard(2, reply(2), &town.broker.public()) else { panic!("no quorum") };
+    let Step::Certified(certificates) = session.heard(2, reply(2), &town.broker.public()) else {
+        panic!("no quorum")
+    };
     assert!(session.is_done() && certificates[0].holds(&town.network, &purse.touchstone));
     assert_eq!(certificates[0].acks.len(), 3);
 }

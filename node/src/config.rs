@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{self, ErrorView};
 use crate::home::Home;
 
-pub use edit::{document, set, unset};
 pub use crate::invite::Invite;
+pub use edit::{document, set, unset};
 pub use keys::{KEYS, Key, Kind, key};
 
 /// What every variable of the environment begins with.
@@ -143,7 +143,9 @@ pub fn load_from(
     let mut config = Config::defaults(home);
     let mut settings = Vec::with_capacity(KEYS.len());
     for key in KEYS {
-        let of = |from: &[Assignment]| from.iter().rev().find(|(name, _)| name == key.name).map(|(_, v)| v.clone());
+        let of = |from: &[Assignment]| {
+            from.iter().rev().find(|(name, _)| name == key.name).map(|(_, v)| v.clone())
+        };
         let variable = key.variable();
         let found = of(flags)
             .map(|value| (value, "flag".to_owned()))

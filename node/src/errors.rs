@@ -67,7 +67,13 @@ pub fn entry(code: &str) -> Option<&'static Entry> {
 /// The purchase needs more coins than are free. `spendable` are those that can be opened now, `held` those that running
 /// downloads hold; `download` is one of these, if cancelling it would help.
 #[must_use]
-pub fn not_enough_coins(name: &str, needs: u64, spendable: u64, held: u64, download: Option<u64>) -> ErrorView {
+pub fn not_enough_coins(
+    name: &str,
+    needs: u64,
+    spendable: u64,
+    held: u64,
+    download: Option<u64>,
+) -> ErrorView {
     let missing = needs.saturating_sub(spendable).max(1);
     let why = if held > 0 {
         let all = spendable.saturating_add(held);

@@ -70,8 +70,7 @@ impl Home {
     /// Creates what is missing of its directories, readable by the owner only.
     pub fn create(&self) -> Result<(), HomeError> {
         for directory in [self.path.clone(), self.partial(), self.receipts()] {
-            files::create_dir_durably(&directory)
-                .map_err(|e| io_error("creating", &directory, e))?;
+            files::create_dir_durably(&directory).map_err(|e| io_error("creating", &directory, e))?;
         }
         Ok(())
     }
@@ -79,15 +78,10 @@ impl Home {
     /// Takes the home for this process. The directory has to exist. The file is `lock`, and names the process.
     pub fn lock(&self) -> Result<HomeLock, HomeError> {
         let path = self.lock_file();
-        let Some(mut lock) = FileLock::take(&path).map_err(|e| io_error("locking", &path, e))?
-        else {
-            return Err(HomeError::Locked {
-                pid: noted_pid(&path),
-                path: self.path.clone(),
-            });
+        let Some(mut lock) = FileLock::take(&path).map_err(|e| io_error("locking", &path, e))? else {
+            return Err(HomeError::Locked { pid: noted_pid(&path), path: self.path.clone() });
         };
-        lock.note(&format!("{}\n", std::process::id()))
-            .map_err(|e| io_error("writing", &path, e))?;
+        lock.note(&format!("{}\n", std::process::id())).map_err(|e| io_error("writing", &path, e))?;
         Ok(HomeLock { _lock: lock })
     }
 
@@ -102,8 +96,9 @@ impl Home {
     /// moved to another disk. Its chains must be retired then, never spent. When in doubt it is a copy.
     pub fn is_copy(&self) -> bool {
         match file_identity(&self.identity()) {
-            Ok(present) => fs::read_to_string(self.identity_place())
-                .map_or(true, |recorded| recorded != present),
+            Ok(present) => {
+                fs::read_to_string(self.identity_place()).map_or(true, |recorded| recorded != present)
+            }
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
@@ -113,8 +108,7 @@ impl Home {
         let identity = self.identity();
         let present = file_identity(&identity).map_err(|e| io_error("looking at", &identity, e))?;
         let path = self.identity_place();
-        files::atomic_write(&path, present.as_bytes(), PRIVATE)
-            .map_err(|e| io_error("writing", &path, e))
+        files::atomic_write(&path, present.as_bytes(), PRIVATE).map_err(|e| io_error("writing", &path, e))
     }
 
     /// The directory itself.
@@ -174,8 +168,7 @@ impl Home {
         if let Some(variable) = variable.filter(|value| !value.is_empty()) {
             return Ok(Self::at(variable));
         }
-        let directories =
-            directories::ProjectDirs::from("", "", "netpay").ok_or(HomeError::Unknown)?;
+        let directories = directories::ProjectDirs::from("", "", "netpay").ok_or(HomeError::Unknown)?;
         Ok(Self::at(directories.data_dir()))
     }
 }
@@ -206,20 +199,12 @@ fn device_and_inode(_metadata: &fs::Metadata) -> (u64, u64) {
 
 fn noted_pid(path: &Path) -> Option<u32> {
     let mut note = String::new();
-    File::open(path)
-        .ok()?
-        .take(NOTE_MAX)
-        .read_to_string(&mut note)
-        .ok()?;
+    File::open(path).ok()?.take(NOTE_MAX).read_to_string(&mut note).ok()?;
     note.trim().parse().ok()
 }
 
 fn io_error(doing: &'static str, path: &Path, source: io::Error) -> HomeError {
-    HomeError::Io {
-        doing,
-        path: path.to_owned(),
-        source,
-    }
+    HomeError::Io { doing, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -237,8 +222,7 @@ mod tests {
     #[test]
     fn the_option_wins_over_the_variable_over_the_system() -> Outcome {
         let resolve = |given: Option<&str>, variable: Option<&str>| {
-            Home::resolve_from(given.map(Path::new), variable.map(OsString::from))
-                .map(|home| home.path)
+            Home::resolve_from(given.map(Path::new), variable.map(OsString::from)).map(|home| home.path)
         };
         assert_eq!(resolve(Some("x"), Some("y"))?, Path::new("x"));
         assert_eq!(resolve(None, Some("y"))?, Path::new("y"));
@@ -254,10 +238,7 @@ mod tests {
         let Err(HomeError::Locked { pid, path }) = home.lock() else {
             return Err("locked twice".into());
         };
-        assert_eq!(
-            (pid, path.as_path()),
-            (Some(std::process::id()), home.path())
-        );
+        assert_eq!((pid, path.as_path()), (Some(std::process::id()), home.path()));
         drop(lock);
         let _lock = home.lock()?;
         Ok(())
@@ -283,10 +264,7 @@ mod tests {
 
         let moved = Home::at(directory.path().join("moved"));
         fs::rename(original.path(), moved.path())?;
-        assert!(
-            !moved.is_copy(),
-            "the same file under another name is no copy"
-        );
+        assert!(!moved.is_copy(), "the same file under another name is no copy");
         fs::remove_file(moved.identity_place())?;
         assert!(moved.is_copy(), "when in doubt it is a copy");
         Ok(())
@@ -313,14 +291,8 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let home = home(&directory)?;
         home.write_identity(b"secret")?;
-        assert_eq!(
-            fs::metadata(home.identity())?.permissions().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(
-            fs::metadata(home.path())?.permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(home.identity())?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(home.path())?.permissions().mode() & 0o777, 0o700);
         Ok(())
     }
 }

@@ -3,15 +3,15 @@
 //! A module uses only those above it in this list; [`errors`] and [`app`] share [`app::view`].
 #![warn(missing_docs)]
 
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod errors;
+pub mod home;
 pub mod invite;
+pub mod overlay;
 pub mod sealed;
 pub mod store;
-pub mod home;
-pub mod overlay;
 pub mod witness;
-pub mod errors;
-pub mod config;
-pub mod app;
-pub mod api;
-pub mod cli;

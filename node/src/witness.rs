@@ -4,8 +4,8 @@
 use crate::clock;
 use crate::store::{Batch, Db, StoreError, Table};
 use netpay_core::codec::{self, List};
-use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::coin::segment::Close;
+use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, SecretKey, Signature, Unverified};
 use netpay_core::record::chain::{self as record, Ack, ChainRecord};
 use netpay_core::record::witness::{Bench, Kept, Verdict, WhyRefused, judge};
@@ -133,14 +133,22 @@ impl Witness {
     fn kept(&self, chain: &ChainId) -> Result<Option<Kept>, StoreError> {
         let row = self.db.get(CHAINS, &chain.0)?;
         // A row of ours that does not decode must not be taken for a chain never seen.
-        row.map(|bytes| codec::decode(&bytes).map_err(|e| StoreError::Corrupt(format!("witnessed chain: {e}"))))
-            .transpose()
+        row.map(|bytes| {
+            codec::decode(&bytes).map_err(|e| StoreError::Corrupt(format!("witnessed chain: {e}")))
+        })
+        .transpose()
     }
 
-    fn acks(&self, chain: ChainId, kept: &Kept, want: &[ObjectHash]) -> List<(ObjectHash, Signature), MAX_WANTED> {
-        let acked = want.iter().filter(|object| kept.keeps(object)).map(|object| {
-            (*object, Ack { chain, object: *object }.sign(&self.network, &self.key))
-        });
+    fn acks(
+        &self,
+        chain: ChainId,
+        kept: &Kept,
+        want: &[ObjectHash],
+    ) -> List<(ObjectHash, Signature), MAX_WANTED> {
+        let acked = want
+            .iter()
+            .filter(|object| kept.keeps(object))
+            .map(|object| (*object, Ack { chain, object: *object }.sign(&self.network, &self.key)));
         List::first_of(acked)
     }
 }

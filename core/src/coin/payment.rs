@@ -118,7 +118,9 @@ impl Meter {
     /// index, which anybody could name.
     #[must_use]
     pub fn has_counted(&self, pay: &Pay) -> bool {
-        let (Some(m), Some(below)) = (pay.index.since(self.start), self.index.since(pay.index)) else { return false };
+        let (Some(m), Some(below)) = (pay.index.since(self.start), self.index.since(pay.index)) else {
+            return false;
+        };
         let own = self.key.walk_down(self.paid(), &self.release, below);
         pay.j == self.j && m > Count::ZERO && own == pay.release
     }

@@ -88,9 +88,7 @@ impl Open {
     /// Whether the lease lies within a chain of `n` coins and is not shorter than leases may be.
     #[must_use]
     pub fn lease_is_allowed(&self, n: Cap) -> bool {
-        self.start.0 < self.cap.0
-            && self.cap <= n
-            && self.lease().0 >= MIN_LEASE.min(n.room(self.start).0)
+        self.start.0 < self.cap.0 && self.cap <= n && self.lease().0 >= MIN_LEASE.min(n.room(self.start).0)
     }
 
     /// What binds this segment's releases to its chain, number and holder.

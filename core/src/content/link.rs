@@ -107,7 +107,9 @@ fn parse_size(value: &str) -> Result<u64, BadLink> {
 /// RFC 3986: everything but the unreserved characters is encoded.
 fn percent_encode(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     text.bytes().try_for_each(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => write!(f, "{}", char::from(byte)),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            write!(f, "{}", char::from(byte))
+        }
         _ => write!(f, "%{byte:02X}"),
     })
 }

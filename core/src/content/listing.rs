@@ -285,7 +285,10 @@ mod tests {
         assert_eq!(refused(|l| l.modes = Modes(4)), Err(BadListing::Modes));
         assert_eq!(refused(|l| l.modes = Modes(0)), Err(BadListing::Modes));
         assert_eq!(refused(|l| l.brokers = List::new()), Err(BadListing::Brokers));
-        assert_eq!(refused(|l| l.brokers = List::first_of([PublicKey([3; 32]); 2])), Err(BadListing::Brokers));
+        assert_eq!(
+            refused(|l| l.brokers = List::first_of([PublicKey([3; 32]); 2])),
+            Err(BadListing::Brokers)
+        );
         assert_eq!(refused(|l| (l.brokers, l.price) = (List::new(), Coins::ZERO)), Ok(()));
         assert_eq!(refused(|l| l.expires = NOW), Err(BadListing::Expired));
         assert_eq!(refused(|l| l.expires = NOW.plus(MAX_AHEAD + 1)), Err(BadListing::TooFarAhead));

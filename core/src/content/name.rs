@@ -14,7 +14,9 @@ const MAX_EXTENSION: usize = 20;
 #[must_use]
 pub fn is_single_name(name: &str) -> bool {
     let length_fits = name.len() <= MAX_NAME && !name.trim().is_empty();
-    length_fits && !matches!(name, "." | "..") && !name.chars().any(|c| matches!(c, '/' | '\\') || deceives(c))
+    length_fits
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| matches!(c, '/' | '\\') || deceives(c))
 }
 
 /// A name under which a file called `name` by somebody else can be kept on this disk, whatever the system:
@@ -36,7 +38,8 @@ pub fn safe_file_name(name: &str) -> String {
 
 /// Controls, and characters that change the direction of what follows.
 fn deceives(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Characters without a glyph, except the joiners that some scripts and emoji need.
@@ -74,7 +77,9 @@ fn is_reserved(name: &str) -> bool {
         return true;
     }
     let port = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-    port.is_some_and(|port| matches!(port, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"))
+    port.is_some_and(|port| {
+        matches!(port, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+    })
 }
 
 #[cfg(test)]
@@ -87,7 +92,9 @@ mod tests {
         for good in ["a", "The Rite of Spring.flac", "wait...what.txt", ".hidden", "音楽.mp3", "CON"] {
             assert!(is_single_name(good), "{good}");
         }
-        for bad in ["", " ", ".", "..", "a/b", "..\\b", "a\0", "a\nb", "evil\u{202e}gpj.exe", &"x".repeat(256)] {
+        for bad in
+            ["", " ", ".", "..", "a/b", "..\\b", "a\0", "a\nb", "evil\u{202e}gpj.exe", &"x".repeat(256)]
+        {
             assert!(!is_single_name(bad), "{bad:?}");
         }
     }

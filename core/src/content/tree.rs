@@ -241,7 +241,8 @@ fn climb(units: Units, b: u64) -> impl Iterator<Item = Step> + Clone {
 
 /// The widths of the levels below the root, from the groups up.
 fn levels(size: u64) -> impl Iterator<Item = u64> {
-    std::iter::successors(Some(size.div_ceil(GROUP)), |width| Some(width.div_ceil(2))).take_while(|width| *width > 1)
+    std::iter::successors(Some(size.div_ceil(GROUP)), |width| Some(width.div_ceil(2)))
+        .take_while(|width| *width > 1)
 }
 
 /// The chaining value of a unit, which is never empty when it is not the only one.
@@ -291,7 +292,19 @@ mod tests {
 
     #[test]
     fn the_root_is_the_plain_hash_around_every_boundary() {
-        let at = [0, KIB, 2 * KIB, 16 * KIB, 32 * KIB, 48 * KIB, 64 * KIB, 80 * KIB, 256 * KIB, 272 * KIB, 512 * KIB];
+        let at = [
+            0,
+            KIB,
+            2 * KIB,
+            16 * KIB,
+            32 * KIB,
+            48 * KIB,
+            64 * KIB,
+            80 * KIB,
+            256 * KIB,
+            272 * KIB,
+            512 * KIB,
+        ];
         for size in at.into_iter().chain([768 * KIB, 1024 * KIB, 1280 * KIB]) {
             for size in [size.saturating_sub(1), size, size + 1] {
                 every_unit_verifies(&file(size));
@@ -311,7 +324,10 @@ mod tests {
         let units = Units::new(super::super::units::MAX_SIZE, 0).expect("in range");
         let proof = proof_with(units, 0, |_| Ok::<_, ()>([0; 32])).expect("readable").expect("a unit");
         assert_eq!(proof.len(), 39);
-        assert_eq!(verify_unit(&ContentRoot([0; 32]), units, 0, &file(GROUP as usize), &proof), Err(BadUnit::Hash));
+        assert_eq!(
+            verify_unit(&ContentRoot([0; 32]), units, 0, &file(GROUP as usize), &proof),
+            Err(BadUnit::Hash)
+        );
     }
 
     #[test]

@@ -195,9 +195,10 @@ impl Line {
     /// The number, predecessor's hash and lowest start of the next Open.
     #[must_use]
     pub fn next(&self) -> (SegmentNo, ObjectHash, crate::amount::Index) {
-        self.newest().map_or((SegmentNo::FIRST, self.touchstone.hash(), crate::amount::Index::ZERO), |newest| {
-            (newest.open.j.next(), newest.open.hash(), newest.frees_from())
-        })
+        self.newest()
+            .map_or((SegmentNo::FIRST, self.touchstone.hash(), crate::amount::Index::ZERO), |newest| {
+                (newest.open.j.next(), newest.open.hash(), newest.frees_from())
+            })
     }
 
     /// How many Opens are shown above the certified one.
@@ -232,10 +233,8 @@ impl Line {
     pub fn close(&mut self, close: Signed<Close>) -> Result<(), BadRecord> {
         let j = close.j;
         let base = self.base.iter_mut().map(|(segment, _)| segment);
-        let segment = base
-            .chain(&mut self.segments)
-            .find(|segment| segment.open.j == j)
-            .ok_or(BadRecord::Close(j))?;
+        let segment =
+            base.chain(&mut self.segments).find(|segment| segment.open.j == j).ok_or(BadRecord::Close(j))?;
         let open = &segment.open;
         let fits = close.chain == open.chain
             && close.open == open.hash()
@@ -373,7 +372,8 @@ impl Evidence {
         let chain = touchstone::chain_id(&touchstone);
         let one = one.clone().verify(network, &touchstone.chain_key).ok()?;
         let other = other.clone().verify(network, &touchstone.chain_key).ok()?;
-        let contradict = one.chain == chain && other.chain == chain && one.j == other.j && one.hash() != other.hash();
+        let contradict =
+            one.chain == chain && other.chain == chain && one.j == other.j && one.hash() != other.hash();
         if !contradict {
             return None;
         }

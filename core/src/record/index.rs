@@ -182,7 +182,8 @@ impl KeySet {
         let mut page = Page { listings: Vec::new(), next: None };
         let (mut bytes, mut last) = (0, None);
         for entry in self.after(after) {
-            let wanted = entry.listing.expires > now && filter.iter().all(|token| entry.tokens.contains(token));
+            let wanted =
+                entry.listing.expires > now && filter.iter().all(|token| entry.tokens.contains(token));
             if !wanted {
                 continue;
             }
@@ -242,7 +243,8 @@ impl KeySet {
 
     fn evict_oldest(&mut self, vendor: &PublicKey) {
         let Some(stall) = self.vendors.get_mut(vendor) else { return };
-        let oldest = stall.entries.iter().min_by_key(|(_, entry)| rank(&entry.listing)).map(|(root, _)| *root);
+        let oldest =
+            stall.entries.iter().min_by_key(|(_, entry)| rank(&entry.listing)).map(|(root, _)| *root);
         if oldest.and_then(|root| stall.entries.remove(&root)).is_some() {
             self.len -= 1;
         }
@@ -341,7 +343,8 @@ mod tests {
 
     #[test]
     fn of_equal_sequences_every_replica_keeps_the_same() {
-        let (one, other) = (listing(1, 1, 5, |l| l.price = Coins(1)), listing(1, 1, 5, |l| l.price = Coins(2)));
+        let (one, other) =
+            (listing(1, 1, 5, |l| l.price = Coins(1)), listing(1, 1, 5, |l| l.price = Coins(2)));
         assert_eq!(set_of(&[one.clone(), other.clone()]), set_of(&[other, one]));
     }
 
@@ -387,14 +390,26 @@ mod tests {
     fn pages_show_everything_that_matches_once() {
         let listings: Vec<_> = (0..40)
             .flat_map(|vendor| (0..20).map(move |file| (vendor, file)))
-            .map(|(vendor, file)| listing(vendor, file, 5, |l| if file % 2 == 0 { l.name = Text::cut("firebird") }))
+            .map(|(vendor, file)| {
+                listing(vendor, file, 5, |l| {
+                    if file % 2 == 0 {
+                        l.name = Text::cut("firebird")
+                    }
+                })
+            })
             .collect();
         let set = set_of(&listings);
-        for (words, limit, expected) in [("", MAX_PAGE, 800), ("spring", 2000, 400), ("rite flac", 1, 400), ("x", 1, 0)] {
+        for (words, limit, expected) in
+            [("", MAX_PAGE, 800), ("spring", 2000, 400), ("rite flac", 1, 400), ("x", 1, 0)]
+        {
             let (filter, mut after, mut shown) = (tokenise(words), None, Vec::new());
             loop {
                 let page = set.page(&filter, after, limit, NOW);
-                let bytes: usize = page.listings.iter().map(|l| 72 + crate::codec::encode(&l.claim().expect("ours")).len()).sum();
+                let bytes: usize = page
+                    .listings
+                    .iter()
+                    .map(|l| 72 + crate::codec::encode(&l.claim().expect("ours")).len())
+                    .sum();
                 assert!(bytes <= limit || page.listings.len() == 1);
                 shown.extend(page.listings);
                 after = page.next;
@@ -407,8 +422,9 @@ mod tests {
     }
 
     fn puts() -> impl Strategy<Value = Vec<Signed<Listing>>> {
-        let one = (0..3u16, 0..30u8, 0..4u64, any::<bool>())
-            .prop_map(|(vendor, file, sequence, gone)| listing(vendor, file, sequence, |l| l.withdrawn = gone));
+        let one = (0..3u16, 0..30u8, 0..4u64, any::<bool>()).prop_map(|(vendor, file, sequence, gone)| {
+            listing(vendor, file, sequence, |l| l.withdrawn = gone)
+        });
         prop::collection::vec(one, 0..90)
     }
 

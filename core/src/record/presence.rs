@@ -83,7 +83,9 @@ impl Card {
     /// # Errors
     /// Says what is not.
     pub fn check(&self, now: Time) -> Result<(), BadCard> {
-        let is_address = |text: &Text<MAX_ADDRESS>| text.len() > 1 && text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_address = |text: &Text<MAX_ADDRESS>| {
+            text.len() > 1 && text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic())
+        };
         let in_order = self.issued < self.expires && self.expires.since(self.issued) <= CARD_LIFE;
         let rules = [
             (!self.name.chars().any(char::is_control), BadCard::Name),
@@ -234,7 +236,8 @@ impl CardSet {
         let first = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut page = CardPage { cards: Vec::new(), next: None };
         let (mut bytes, mut last) = (0, None);
-        for (node, card) in self.cards.range((first, Bound::Unbounded)).filter(|(_, card)| card.expires > now) {
+        for (node, card) in self.cards.range((first, Bound::Unbounded)).filter(|(_, card)| card.expires > now)
+        {
             bytes += wire_len(card);
             if bytes > MAX_PAGE || page.cards.len() >= MAX_PAGE_ITEMS {
                 page.next = last;

@@ -127,9 +127,7 @@ impl Kept {
     /// Whether an object is kept, so that an ack of it may be signed.
     #[must_use]
     pub fn keeps(&self, object: &ObjectHash) -> bool {
-        self.segments
-            .values()
-            .any(|segment| segment.is(object))
+        self.segments.values().any(|segment| segment.is(object))
     }
 
     /// The segment that the certificate of the base is of.
@@ -150,7 +148,9 @@ impl Kept {
         self.segments
             .values()
             .next_back()
-            .map(|segment| [Some(segment.hash), segment.close.map(|(hash, _)| hash)].into_iter().flatten().collect())
+            .map(|segment| {
+                [Some(segment.hash), segment.close.map(|(hash, _)| hash)].into_iter().flatten().collect()
+            })
             .unwrap_or_default()
     }
 
@@ -273,7 +273,14 @@ fn take_open(next: &mut Kept, line: &Line, open: &Signed<Open>, now: Time) -> Re
     let whole = Some(Link { open: open.wire(), close: None });
     next.segments.insert(
         open.j,
-        KeptSegment { hash: open.hash(), holder: open.holder, start: open.start, cap: open.cap, close: None, whole },
+        KeptSegment {
+            hash: open.hash(),
+            holder: open.holder,
+            start: open.start,
+            cap: open.cap,
+            close: None,
+            whole,
+        },
     );
     Ok(())
 }

@@ -4,15 +4,15 @@
 //! first one ahead; which units to ask of whom is decided outside.
 
 use crate::amount::{Coins, Count};
+use crate::coin::payment::Pay;
+use crate::coin::segment::Close;
 use crate::coin::segment::SegmentNo;
 use crate::id::ChainId;
 use crate::keys::{PublicKey, Unverified};
 use crate::record::chain::{Certificate, ChainRecord, MAX_UNCERTIFIED};
-use crate::wire::hello::HolderTag;
-use crate::coin::payment::Pay;
-use crate::coin::segment::Close;
 use crate::time::Moment;
 use crate::wallet::{Lease, Seller, Wallet, WalletChain, WalletChange, WalletError};
+use crate::wire::hello::HolderTag;
 use crate::wire::reject::{Reject, RejectCode};
 use crate::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::BTreeSet;
@@ -188,11 +188,13 @@ impl Buyer {
         let (unsure, here) = self.leases_here(now, wallet);
         let given_up = unsure.iter().filter_map(|(id, j)| wallet.abandon(id, *j).ok()).collect::<Vec<_>>();
         let due = self.due();
-        let has_paid = |(id, j): &(ChainId, SegmentNo)| wallet.chain(id).is_some_and(|c| c.last_pay(*j).is_some());
+        let has_paid =
+            |(id, j): &(ChainId, SegmentNo)| wallet.chain(id).is_some_and(|c| c.last_pay(*j).is_some());
         let left = |(id, j): &(ChainId, SegmentNo)| {
             wallet.chain(id).and_then(|chain| chain.lease(*j)).map_or(Count::ZERO, Lease::left)
         };
-        let payable = |at: &&(ChainId, SegmentNo)| (due > Coins::ZERO && left(at) > Count::ZERO) || has_paid(at);
+        let payable =
+            |at: &&(ChainId, SegmentNo)| (due > Coins::ZERO && left(at) > Count::ZERO) || has_paid(at);
         let asked = unsure.iter().find(|at| has_paid(at)).copied();
         let Some((id, j)) = asked.or_else(|| here.iter().rev().find(payable).copied()) else { return false };
         let left = left(&(id, j));
@@ -222,14 +224,11 @@ impl Buyer {
 
     /// The segments of this vendor that this sale may go on in. First those of which nothing can be shown any
     /// more, since later Opens are certified, and of which the vendor perhaps never heard.
-    fn leases_here(
-        &self,
-        now: Moment,
-        wallet: &Wallet,
-    ) -> (Vec<At>, Vec<At>) {
+    fn leases_here(&self, now: Moment, wallet: &Wallet) -> (Vec<At>, Vec<At>) {
         let tab = self.purchase.tab;
         let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
-        let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));
+        let leases =
+            chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));
         let (unsure, here): (Vec<_>, Vec<_>) = leases
             .filter(|(.., lease)| lease.seller.node == self.node && !lease.in_use && lease.is_open_to(tab))
             .partition(|(_, chain, j, lease)| lease.tab.is_some() && chain.line().segment(**j).is_none());
@@ -252,7 +251,8 @@ impl Buyer {
         wallet: &Wallet,
         out: &mut Vec<Output>,
     ) {
-        let chains: BTreeSet<ChainId> = self.segments.iter().map(|(id, _)| *id).filter(|id| Some(*id) != skip).collect();
+        let chains: BTreeSet<ChainId> =
+            self.segments.iter().map(|(id, _)| *id).filter(|id| Some(*id) != skip).collect();
         let records = chains.iter().filter_map(|id| self.shown(id, wallet));
         out.extend(records.map(|(tag, record)| send(ToVendor::Open { tag, record })));
         let older = self.segments.iter().filter(|segment| **segment != paid);
@@ -431,7 +431,11 @@ impl Buyer {
         self.next_lease(now, wallet).ok()
     }
 
-    fn next_lease(&mut self, now: Moment, wallet: &mut Wallet) -> Result<(WalletChange, Output), WalletError> {
+    fn next_lease(
+        &mut self,
+        now: Moment,
+        wallet: &mut Wallet,
+    ) -> Result<(WalletChange, Output), WalletError> {
         let here = self.segments.last().map(|(id, _)| *id);
         let goes_on = |chain: &WalletChain| chain.is_spendable(now.time()) && chain.spread().free > 0;
         let id = match here.filter(|id| wallet.chain(id).is_some_and(goes_on)) {
@@ -490,7 +494,8 @@ impl Buyer {
         self.phase = Phase::Open;
         let opened = freed.and_then(|freed| {
             let (tag, change) = self.open(id, now, wallet)?;
-            let record = wallet.chain(&id).and_then(|chain| chain.record()).ok_or(WalletError::Uncertified)?;
+            let record =
+                wallet.chain(&id).and_then(|chain| chain.record()).ok_or(WalletError::Uncertified)?;
             Ok((freed, change, ToVendor::Open { tag, record }))
         });
         match opened {
@@ -521,23 +526,15 @@ impl Buyer {
         }
     }
 
-    fn take_close(
-        &self,
-        close: Unverified<Close>,
-        wallet: &mut Wallet,
-    ) -> Option<WalletChange> {
+    fn take_close(&self, close: Unverified<Close>, wallet: &mut Wallet) -> Option<WalletChange> {
         let chain = close.claim().ok()?.chain;
         wallet.closed(&chain, close).ok()
     }
 
-    fn receipts(
-        &mut self,
-        closes: Vec<Unverified<Close>>,
-        wallet: &mut Wallet,
-        out: &mut Vec<Output>,
-    ) {
+    fn receipts(&mut self, closes: Vec<Unverified<Close>>, wallet: &mut Wallet, out: &mut Vec<Output>) {
         let is_last = closes.len() < crate::wire::trade::MAX_RECEIPTS;
-        let mut changes: Vec<_> = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        let mut changes: Vec<_> =
+            closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
         let is_answer = self.phase == Phase::Closing && is_last;
         if is_answer {
             // The vendor heard all that was said before it was asked to close.

@@ -56,13 +56,16 @@ impl Certify {
         match reply {
             RecordReply::Accepted { acks } => self.count(seat, &acks),
             // Genuine evidence about somebody else is no reason to refuse this chain.
-            RecordReply::Conflict(evidence) if evidence.convicts(&self.network, broker) == Some(self.buyer()) => {
+            RecordReply::Conflict(evidence)
+                if evidence.convicts(&self.network, broker) == Some(self.buyer()) =>
+            {
                 Step::Conflict(Box::new(evidence))
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
-            RecordReply::Conflict(_) | RecordReply::Refused(_) | RecordReply::Chain(_) | RecordReply::Index(_) => {
-                Step::More
-            }
+            RecordReply::Conflict(_)
+            | RecordReply::Refused(_)
+            | RecordReply::Chain(_)
+            | RecordReply::Index(_) => Step::More,
         }
     }
 

@@ -1,11 +1,11 @@
 //! Redeeming: which segments of the till become claims, and what the broker's answer does to them.
 
 use crate::codec::{self, List};
+use crate::coin::segment::SegmentNo;
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{PublicKey, SecretKey};
 use crate::till::SegmentRow;
 use crate::wire::bank::{BankRequest, Claim, Claims, MAX_CLAIMS, Outcome, Redeem};
-use crate::coin::segment::SegmentNo;
 
 /// Bytes left for claims in one request.
 const ROOM: usize = <Claims as codec::Wire>::MAX - 64;

@@ -7,9 +7,9 @@
 use crate::amount::Coins;
 use crate::codec::List;
 use crate::coin::segment::{Close, Handover, SegmentNo};
+use crate::coin::touchstone::Touchstone;
 use crate::content::units::Units;
 use crate::id::{ChainId, NetworkId};
-use crate::coin::touchstone::Touchstone;
 use crate::keys::{PublicKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
 use crate::till::{Till, TillChange, TillError};
@@ -373,7 +373,10 @@ impl Vendor {
 
     fn conflict(&self, chain: &ChainId, _evidence: Box<Evidence>) -> Result<(), Refusal> {
         if self.chains.contains(chain) {
-            return Err(Refusal::new(RejectCode::DoubleSpend, "witnesses keep another segment of this number"));
+            return Err(Refusal::new(
+                RejectCode::DoubleSpend,
+                "witnesses keep another segment of this number",
+            ));
         }
         Ok(())
     }
@@ -381,7 +384,8 @@ impl Vendor {
     /// Closes the segments of this sale; with `keep` the newest stays open if it has coins left.
     fn close(&mut self, till: &mut Till, out: &mut Vec<Output>, keep: bool) -> Result<(), Refusal> {
         let newest = self.segments.last().copied();
-        let kept = newest.filter(|(chain, j)| keep && till.held(chain, *j).is_some_and(|held| held.left().0 > 0));
+        let kept =
+            newest.filter(|(chain, j)| keep && till.held(chain, *j).is_some_and(|held| held.left().0 > 0));
         let mut changes = Vec::new();
         let mut closes = Vec::new();
         for (chain, j) in self.segments.iter().filter(|segment| Some(**segment) != kept) {
@@ -482,20 +486,23 @@ fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
     let (price, size) = match offer {
         Offer::Offered { price, size } => (price, size),
         Offer::NotOffered => return Err(Refusal::new(RejectCode::NotOffered, "this is not offered here")),
-        Offer::Gone => return Err(Refusal::new(RejectCode::Gone, "the file has changed since it was listed")),
+        Offer::Gone => {
+            return Err(Refusal::new(RejectCode::Gone, "the file has changed since it was listed"));
+        }
     };
     if terms.price != price || terms.size != size {
         let why = format!("it is offered here for {price}, {size} bytes");
         return Err(Refusal::new(RejectCode::NotOffered, &why));
     }
-    Units::new(size, terms.unit_log)
-        .ok_or_else(|| Refusal::new(RejectCode::Range, "units are 16 to 256 KiB"))
+    Units::new(size, terms.unit_log).ok_or_else(|| Refusal::new(RejectCode::Range, "units are 16 to 256 KiB"))
 }
 
 fn refuse_record(why: &BadRecord) -> Refusal {
     let code = match why {
         BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Network(_)) => RejectCode::WrongNetwork,
-        BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Broker(_)) => RejectCode::UntrustedBroker,
+        BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Broker(_)) => {
+            RejectCode::UntrustedBroker
+        }
         BadRecord::Touchstone(_) | BadRecord::Signature(..) | BadRecord::Certificate(_) => RejectCode::Forged,
         BadRecord::Broken(_) | BadRecord::Overlap(_) | BadRecord::Close(_) => RejectCode::StaleChain,
         BadRecord::Lease(_) => RejectCode::BadLease,
@@ -526,4 +533,3 @@ fn refuse_till(why: &TillError) -> Refusal {
 fn send(message: ToBuyer) -> Output {
     Output::Send(Box::new(message))
 }
-

@@ -63,7 +63,8 @@ impl FromStr for VoucherCode {
     type Err = BadVoucher;
     /// Takes it as a person types it: in either case, with or without dashes and spaces.
     fn from_str(text: &str) -> Result<Self, BadVoucher> {
-        let digits = text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| byte.to_ascii_uppercase());
+        let digits =
+            text.bytes().filter(|byte| !matches!(byte, b'-' | b' ')).map(|byte| byte.to_ascii_uppercase());
         let digits: Vec<u8> = digits.take(VOUCHER_DIGITS + 1).collect();
         if digits.len() != VOUCHER_DIGITS {
             return Err(BadVoucher);

@@ -3,7 +3,7 @@
 use super::CONTROL_FRAME;
 use crate::codec::{List, Text, Wire};
 use crate::id::NetworkId;
-use crate::keys::{Domain, PublicKey, SecretKey, Signable, SelfSigned, Unverified};
+use crate::keys::{Domain, PublicKey, SecretKey, SelfSigned, Signable, Unverified};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 

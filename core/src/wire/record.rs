@@ -3,8 +3,8 @@
 use super::BULK_FRAME;
 use super::index::{IndexReply, IndexRequest};
 use crate::codec::{List, Wire};
-use crate::id::{ChainId, ObjectHash};
 use crate::coin::segment::Close;
+use crate::id::{ChainId, ObjectHash};
 use crate::keys::{Signature, Unverified};
 use crate::record::chain::{ChainRecord, Evidence};
 use crate::record::witness::WhyRefused;

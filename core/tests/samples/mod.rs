@@ -19,8 +19,8 @@ use netpay_core::till::{SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Query, Redeem, Register, Retire,
-    StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Query, Redeem, Register,
+    Retire, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -44,7 +44,12 @@ pub struct Sample {
 }
 
 fn sample<T: Wire>(name: &'static str, value: &T) -> Sample {
-    Sample { name, bytes: encode(value), max: T::MAX, recode: |bytes| decode::<T>(bytes).map(|value| encode(&value)) }
+    Sample {
+        name,
+        bytes: encode(value),
+        max: T::MAX,
+        recode: |bytes| decode::<T>(bytes).map(|value| encode(&value)),
+    }
 }
 
 /// The path of a sample's golden bytes.
@@ -133,13 +138,19 @@ fn open_by(change: impl FnOnce(&mut Open)) -> Signed<Open> {
 
 fn pay() -> Pay {
     let coin = Chain::grow(&seed(), Cap(100)).coin(Index(5)).expect("within the chain");
-    Pay { j: SegmentNo::FIRST, index: Index(5), coin, release: releases().link(Count(5)).expect("within the lease") }
+    Pay {
+        j: SegmentNo::FIRST,
+        index: Index(5),
+        coin,
+        release: releases().link(Count(5)).expect("within the lease"),
+    }
 }
 
 pub fn close() -> Signed<Close> {
     let Pay { j, index, coin, release } = pay();
     let pay_to = pay_to(&[10; 32], &account().public());
-    holder().sign(&NETWORK, Close { chain: chain(), j, open: open().hash(), end: index, coin, release, pay_to })
+    holder()
+        .sign(&NETWORK, Close { chain: chain(), j, open: open().hash(), end: index, coin, release, pay_to })
 }
 
 fn handover() -> Signed<Handover> {
@@ -210,7 +221,11 @@ fn records() -> Vec<Sample> {
         other: (other.wire(), ack_of(&other)),
     };
     let acks = List::first_of([(open().hash(), ack_of(&open()))]);
-    let shown = Shown { record: record(), acks: List::first_of([(second().hash(), ack_of(&second()))]), evidence: None };
+    let shown = Shown {
+        record: record(),
+        acks: List::first_of([(second().hash(), ack_of(&second()))]),
+        evidence: None,
+    };
     let put = RecordRequest::PutChain {
         record: record(),
         closes: List::first_of([close().wire()]),
@@ -261,7 +276,12 @@ fn rows() -> Vec<Sample> {
         unpaid: List::first_of([Coins(6)]),
         used: NOW,
     };
-    vec![sample("row_kept", &kept), sample("row_chain", &row), sample("row_segment", &segment), sample("row_tab", &tab)]
+    vec![
+        sample("row_kept", &kept),
+        sample("row_chain", &row),
+        sample("row_segment", &segment),
+        sample("row_tab", &tab),
+    ]
 }
 
 fn greetings() -> Vec<Sample> {
@@ -292,7 +312,10 @@ fn sales() -> Vec<Sample> {
     vec![
         sample("order_free", &order(Funding::Free)),
         sample("order_opened", &order(Funding::Opened { tag: tag(), record: record(), pay: pay() })),
-        sample("order_handover", &order(Funding::Handover { record: record(), handover: handover().wire(), from })),
+        sample(
+            "order_handover",
+            &order(Funding::Handover { record: record(), handover: handover().wire(), from }),
+        ),
         sample("order_continue", &order(Funding::Continue { chain: chain(), pay: pay() })),
         sample("want", &ToVendor::Want(span)),
         sample("to_vendor_pay", &ToVendor::Pay { chain: chain(), pay: pay() }),
@@ -350,10 +373,13 @@ fn bank() -> Vec<Sample> {
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
         sample("bank_reply_info", &BankReply::Info(info())),
         sample("bank_reply_account", &BankReply::Account(statement())),
-        sample("bank_sold", &BankReply::Sold {
-            touchstone: touchstone().wire(),
-            sealed_seed: Bytes::try_from(vec![32; 64]).expect("of its length"),
-        }),
+        sample(
+            "bank_sold",
+            &BankReply::Sold {
+                touchstone: touchstone().wire(),
+                sealed_seed: Bytes::try_from(vec![32; 64]).expect("of its length"),
+            },
+        ),
         sample("bank_redeemed", &BankReply::Redeemed(outcomes())),
         sample("bank_noted", &BankReply::Noted),
         sample("bank_reject", &BankReply::Reject(Reject::new(RejectCode::Funds, "no"))),
@@ -372,7 +398,13 @@ fn info() -> Info {
 }
 
 fn statement() -> Account {
-    let line = StatementLine { number: 13, at: NOW, what: Text::cut("a chain of 100"), change: -100, balance: Coins(900) };
+    let line = StatementLine {
+        number: 13,
+        at: NOW,
+        what: Text::cut("a chain of 100"),
+        change: -100,
+        balance: Coins(900),
+    };
     Account {
         balance: Coins(900),
         pending: Coins(5),

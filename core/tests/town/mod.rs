@@ -124,7 +124,13 @@ pub fn deal(size: u64, price: u64) -> Deal {
 }
 
 /// Drives one sale to its end. `others` answer handovers; `certify` grants every certificate asked for.
-pub fn sell(town: &Town, wallet: &mut Wallet, stall: &mut Stall, others: &mut [&mut Stall], deal: &Deal) -> Sold {
+pub fn sell(
+    town: &Town,
+    wallet: &mut Wallet,
+    stall: &mut Stall,
+    others: &mut [&mut Stall],
+    deal: &Deal,
+) -> Sold {
     let units = Units::new(deal.size, deal.unit_log).expect("a possible geometry");
     let price_of = |unit| units.price_of(Coins(deal.price), unit).expect("a unit");
     let first = (0..units.count()).find(|unit| !deal.have.contains(unit)).unwrap_or(0);
@@ -293,7 +299,12 @@ impl Purse {
     pub fn pay(&self, open: &Open, index: u32) -> Pay {
         let releases = self.releases((open.j, open.holder, open.start, open.cap));
         let release = releases.link(Count(index - open.start.0)).expect("within the lease");
-        Pay { j: open.j, index: Index(index), coin: self.coins.coin(Index(index)).expect("within the chain"), release }
+        Pay {
+            j: open.j,
+            index: Index(index),
+            coin: self.coins.coin(Index(index)).expect("within the chain"),
+            release,
+        }
     }
 
     /// The Close of the line's segment `j` at `end`, signed by `holder` whatever was paid.
@@ -312,7 +323,8 @@ impl Purse {
     }
 
     pub fn order(&self, line: &Line, tag: u8, pay: Pay, tab: u8) -> ToVendor {
-        let funding = Funding::Opened { tag: HolderTag([tag; 16]), record: line.record().expect("short"), pay };
+        let funding =
+            Funding::Opened { tag: HolderTag([tag; 16]), record: line.record().expect("short"), pay };
         order(tab, funding)
     }
 }
@@ -328,7 +340,11 @@ pub fn order(tab: u8, funding: Funding) -> ToVendor {
 }
 
 /// What a vendor does with one order and what follows it, until it sends nothing more.
-pub fn visit(town: &Town, stall: &mut Stall, messages: impl IntoIterator<Item = ToVendor>) -> (Vendor, Vec<vendor::Output>) {
+pub fn visit(
+    town: &Town,
+    stall: &mut Stall,
+    messages: impl IntoIterator<Item = ToVendor>,
+) -> (Vendor, Vec<vendor::Output>) {
     let mut vendor = Vendor::new(town.shop());
     let mut out = Vec::new();
     for (at, message) in messages.into_iter().enumerate() {
@@ -372,7 +388,11 @@ pub struct Member {
 
 impl Member {
     pub fn all(town: &Town) -> Vec<Self> {
-        let member = |key: &SecretKey| Self { key: key.clone(), birth: Time(0), kept: std::collections::BTreeMap::new() };
+        let member = |key: &SecretKey| Self {
+            key: key.clone(),
+            birth: Time(0),
+            kept: std::collections::BTreeMap::new(),
+        };
         town.witnesses.iter().map(member).collect()
     }
 
@@ -408,7 +428,13 @@ impl Member {
 }
 
 /// Has a stall's segments of a chain certified by real witnesses, `asked` in this order.
-pub fn certify_at(town: &Town, stall: &mut Stall, chain: ChainId, members: &mut [Member], asked: &[u8]) -> Option<Evidence> {
+pub fn certify_at(
+    town: &Town,
+    stall: &mut Stall,
+    chain: ChainId,
+    members: &mut [Member],
+    asked: &[u8],
+) -> Option<Evidence> {
     let showing = stall.till.showing(&chain)?;
     let mut session = Certify::new(town.network, showing.line.touchstone.clone(), showing.want.clone());
     for seat in asked {

@@ -56,7 +56,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ErrorView> {
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ErrorView> {
         self.send(reqwest::Method::PATCH, path, Some(body)).await
     }
 
@@ -101,7 +105,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn follow(&self, id: u64, mut seen: impl FnMut(&DownloadView)) -> Result<DownloadView, ErrorView> {
+    pub async fn follow(
+        &self,
+        id: u64,
+        mut seen: impl FnMut(&DownloadView),
+    ) -> Result<DownloadView, ErrorView> {
         let url = format!("{}/downloads/{id}/events", self.base);
         let response = self.http.get(url).bearer_auth(&self.token).send().await;
         let response = response.map_err(|error| self.no_answer(&error))?;

@@ -48,7 +48,8 @@ pub async fn serve(node: Node, at: SocketAddr, ready: impl FnOnce(SocketAddr)) -
     let token_path = node.home().api_token();
     let token = std::fs::read_to_string(&token_path).map_err(|e| errors::io("reading", &token_path, &e))?;
     let address = node.home().path().join(ADDRESS_FILE);
-    atomic_write(&address, bound.to_string().as_bytes(), PRIVATE).map_err(|e| errors::io("writing", &address, &e))?;
+    atomic_write(&address, bound.to_string().as_bytes(), PRIVATE)
+        .map_err(|e| errors::io("writing", &address, &e))?;
     let api = Api { node: node.clone(), token: token.trim().into() };
     ready(bound);
     let stopped = async move { node.stopped().await };

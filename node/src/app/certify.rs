@@ -196,7 +196,9 @@ pub async fn read_chain(node: &Node, touchstone: &Signed<Touchstone>) -> Option<
                     .entry(*object)
                     .or_insert_with(|| Certify::new(node.network(), touchstone.clone(), [*object]));
                 let acks = List::first_of([(*object, *signature)]);
-                if let Step::Certified(new) = one.heard(seat, RecordReply::Accepted { acks }, &node.broker_key()) {
+                if let Step::Certified(new) =
+                    one.heard(seat, RecordReply::Accepted { acks }, &node.broker_key())
+                {
                     certificates.extend(new);
                 }
             }
@@ -248,7 +250,11 @@ impl Node {
     }
 
     /// Makes certificates durable, in the till and in the chain's line, and tells the sessions.
-    async fn take_certificates(&self, chain: &ChainId, certificates: Vec<Certificate>) -> Result<(), super::Trouble> {
+    async fn take_certificates(
+        &self,
+        chain: &ChainId,
+        certificates: Vec<Certificate>,
+    ) -> Result<(), super::Trouble> {
         let (_, commit) = self.change_till(Batch::new(), |till| {
             let changes = certificates.iter().flat_map(|certificate| till.certified(chain, certificate));
             ((), changes.collect())

@@ -14,7 +14,8 @@ impl Node {
     pub fn status(&self) -> Status {
         let settings = self.settings();
         let overlay = self.overlay();
-        let unfinished = |view: &DownloadView| matches!(view.state, DownloadState::Waiting | DownloadState::Running);
+        let unfinished =
+            |view: &DownloadView| matches!(view.state, DownloadState::Waiting | DownloadState::Running);
         let peer_id = crate::overlay::peer_id(&self.me());
         Status {
             name: settings.name.clone(),
@@ -186,5 +187,6 @@ pub fn parse_voucher(code: &str) -> Result<VoucherCode, Trouble> {
     let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_uppercase();
     let bytes = data_encoding::BASE32_NOPAD.decode(plain.as_bytes()).ok();
     let code: Option<[u8; 20]> = bytes.and_then(|bytes| bytes.try_into().ok());
-    code.map(VoucherCode).ok_or_else(|| Trouble::bad("voucher", "that", "a voucher is 32 letters and digits in groups"))
+    code.map(VoucherCode)
+        .ok_or_else(|| Trouble::bad("voucher", "that", "a voucher is 32 letters and digits in groups"))
 }

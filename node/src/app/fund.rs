@@ -12,10 +12,10 @@ use netpay_core::amount::{Cap, Coins, MAX_CHAIN};
 use netpay_core::codec::{self, Text, Wire};
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
-use netpay_core::wire::hello::Membership;
 use netpay_core::wire::bank::{
     Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
 };
+use netpay_core::wire::hello::Membership;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -148,7 +148,11 @@ impl Node {
     /// again later.
     pub async fn buy_coins(&self, coins: Coins) -> Result<Vec<ChainId>, Trouble> {
         if coins == Coins::ZERO || coins.0 > 64 * u64::from(MAX_CHAIN) {
-            return Err(Trouble::bad("number of coins", coins.0.to_string(), "1 to 1048576 can be bought at once"));
+            return Err(Trouble::bad(
+                "number of coins",
+                coins.0.to_string(),
+                "1 to 1048576 can be bought at once",
+            ));
         }
         let mut chains = Vec::new();
         let mut rest = coins.0;
@@ -187,12 +191,14 @@ impl Node {
             return Err(Trouble::BrokerNonsense("a chain was asked for"));
         };
         let hash = touchstone.hash(&self.network());
-        let seed =
-            sealing.open(&sealed_seed, hash).map_err(|_| Trouble::BrokerNonsense("the seed does not open"))?;
+        let seed = sealing
+            .open(&sealed_seed, hash)
+            .map_err(|_| Trouble::BrokerNonsense("the seed does not open"))?;
         let mut batch = Batch::new();
         batch.delete(PURCHASES, chain_key.0);
         let (id, commit) = self.purse(|purse| {
-            let (id, change) = purse.wallet.add(touchstone, seed, key).map_err(super::vault::VaultError::from)?;
+            let (id, change) =
+                purse.wallet.add(touchstone, seed, key).map_err(super::vault::VaultError::from)?;
             purse.rows(&[change], &mut batch);
             Ok::<_, Trouble>((id, self.db().commit(batch)))
         })??;
@@ -249,9 +255,7 @@ impl Purchase {
 }
 
 /// The membership of the last run.
-pub(super) fn stored_membership(
-    db: &crate::store::Db,
-) -> Result<Option<Unverified<Membership>>, Trouble> {
+pub(super) fn stored_membership(db: &crate::store::Db) -> Result<Option<Unverified<Membership>>, Trouble> {
     Ok(db.get(FACTS, MEMBERSHIP)?.and_then(|row| codec::decode(&row).ok()))
 }
 

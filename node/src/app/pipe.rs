@@ -70,4 +70,3 @@ pub(super) async fn write(mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiv
     }
     let _ = writer.shutdown().await;
 }
-

@@ -4,8 +4,8 @@
 //! writer task per sale: what is to be durable is committed before anything behind it is sent.
 
 use super::certify::{News, read_chain};
-use super::view::SaleView;
 use super::pipe::{self, Step, framed};
+use super::view::SaleView;
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Protocol, Stream};
@@ -13,9 +13,9 @@ use crate::store::{Batch, Commit, Table};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::{Close, Handover};
+use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::units::Units;
 use netpay_core::id::{ChainId, ContentRoot};
-use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::session::vendor::{Input, Output, Vendor};
 use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
@@ -112,7 +112,18 @@ impl Sale {
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let vendor = Vendor::new(node.shop());
         let news = node.certifier().news();
-        Self { node, buyer, number, vendor, inbox, outbox, news, goods: None, units: 0, paid_before: Coins::ZERO }
+        Self {
+            node,
+            buyer,
+            number,
+            vendor,
+            inbox,
+            outbox,
+            news,
+            goods: None,
+            units: 0,
+            paid_before: Coins::ZERO,
+        }
     }
 
     async fn run(mut self) {
@@ -231,8 +242,11 @@ impl Sale {
         let node = self.node.clone();
         let read = tokio::task::spawn_blocking(move || {
             let one = |unit| {
-                let (bytes, proof) =
-                    node.0.shelf.read_unit(&root, units, unit).map_err(|e| Trouble::file(root.to_string(), e))?;
+                let (bytes, proof) = node
+                    .0
+                    .shelf
+                    .read_unit(&root, units, unit)
+                    .map_err(|e| Trouble::file(root.to_string(), e))?;
                 let len = u32::try_from(bytes.len()).map_err(|_| Trouble::WrongBytes)?;
                 let header = codec::encode(&ToBuyer::Unit { unit, len, proof });
                 Ok(framed(&header, &bytes))
@@ -287,7 +301,9 @@ async fn ask_previous(
     let request = codec::encode(&HandoffRequest { handover });
     let timeout = Duration::from_millis(HANDOFF_TIMEOUT_MS);
     let answer = node.overlay().request(from, Protocol::Handoff, request, timeout).await;
-    if let Ok(HandoffReply::Closed(close)) = answer.map_err(drop).and_then(|frame| codec::decode(&frame).map_err(drop)) {
+    if let Ok(HandoffReply::Closed(close)) =
+        answer.map_err(drop).and_then(|frame| codec::decode(&frame).map_err(drop))
+    {
         return Some(close);
     }
     let (line, _) = read_chain(node, touchstone).await?;
@@ -297,10 +313,11 @@ async fn ask_previous(
 impl Node {
     /// Answers `/netpay/handoff/1`: closes the segment that the buyer's wish names.
     pub(super) async fn handoff_service(&self, request: HandoffRequest) -> HandoffReply {
-        let (closed, commit) = self.change_till(Batch::new(), |till| match till.hand_over(request.handover) {
-            Ok((close, changes)) => (Ok(close), changes),
-            Err(why) => (Err(why), Vec::new()),
-        });
+        let (closed, commit) =
+            self.change_till(Batch::new(), |till| match till.hand_over(request.handover) {
+                Ok((close, changes)) => (Ok(close), changes),
+                Err(why) => (Err(why), Vec::new()),
+            });
         let close = match closed {
             Ok(close) => close,
             Err(why) => return HandoffReply::Reject(Reject::new(RejectCode::UnknownChain, &why.to_string())),

@@ -60,8 +60,7 @@ impl Node {
             if rows.is_empty() {
                 break;
             }
-            let request =
-                self.purse(|purse| redeem::request(&self.network(), &purse.account, &rows))?;
+            let request = self.purse(|purse| redeem::request(&self.network(), &purse.account, &rows))?;
             let Some((request, segments)) = request else { break };
             let BankReply::Redeemed(outcomes) = self.bank(&request).await? else {
                 return Err(Trouble::BrokerNonsense("a redemption was asked for"));
@@ -135,7 +134,9 @@ impl Node {
         let busy = self.0.sales.busy();
         let open: Vec<(ChainId, SegmentNo)> = self.till(|till| {
             let open = till.all().filter(|held| held.close().is_none());
-            open.map(|held| (held.open().chain, held.open().j)).filter(|(chain, _)| !busy.contains(chain)).collect()
+            open.map(|held| (held.open().chain, held.open().j))
+                .filter(|(chain, _)| !busy.contains(chain))
+                .collect()
         });
         self.close_segments(open).await
     }
@@ -189,7 +190,9 @@ impl Node {
                 .collect()
         });
         for (key, row) in self.db().scan(CLAIMS, &[], None, 1000)? {
-            let (Ok(row), Some((chain, j))) = (codec::decode::<ClaimRow>(&row), parse_key(&key)) else { continue };
+            let (Ok(row), Some((chain, j))) = (codec::decode::<ClaimRow>(&row), parse_key(&key)) else {
+                continue;
+            };
             let state = match row.outcome {
                 Outcome::Paid(_) => "paid",
                 Outcome::Pending { .. } => "pending",

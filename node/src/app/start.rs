@@ -2,7 +2,10 @@
 
 use super::certify::{self, Certifier};
 use super::vault::{self, Purse};
-use super::{Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, lock, publish, sell, settle, shelf};
+use super::{
+    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, lock, publish, sell, settle,
+    shelf,
+};
 use crate::clock::{self, random};
 use crate::home::Home;
 use crate::overlay::{self, Overlay, Protocol, Services, handler};
@@ -61,7 +64,9 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let identity = read_identity(&home)?;
     let copied = home.is_copy();
     let opened = home.clone();
-    let db = tokio::task::spawn_blocking(move || Db::open(&opened.db())).await.map_err(|_| Trouble::Stopping)??;
+    let db = tokio::task::spawn_blocking(move || Db::open(&opened.db()))
+        .await
+        .map_err(|_| Trouble::Stopping)??;
     let network = settings.invite.network_id();
     let broker = settings.invite.broker;
     let purse = open_purse(&home, &db, &settings, passphrase.as_deref()).await?;
@@ -73,7 +78,8 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let till = load_till(&db, network, broker, &identity, account)?;
     let (streams, queue) = mpsc::channel(STREAMS);
     let door: Arc<OnceLock<Weak<Inner>>> = Arc::default();
-    let overlay = Overlay::start(overlay_config(&settings, &identity, &db)?, services(&door, streams)).await?;
+    let overlay =
+        Overlay::start(overlay_config(&settings, &identity, &db)?, services(&door, streams)).await?;
     let (certifier, wishes) = Certifier::new();
     if copied {
         // What the original acked since is not known here: the copy begins as a witness anew.
@@ -220,11 +226,21 @@ fn services(
     streams: mpsc::Sender<(overlay::NodeKey, overlay::Stream)>,
 ) -> Services {
     Services::new()
-        .on(Protocol::Hello, serve(door, |node, from, hello: Hello| async move { node.hello_service(from, hello) }))
-        .on(Protocol::Record, serve(door, |node, from, request| async move { node.record_service(from, request).await }))
-        .on(Protocol::Handoff, serve(door, |node, _, request: HandoffRequest| async move {
-            node.handoff_service(request).await
-        }))
+        .on(
+            Protocol::Hello,
+            serve(door, |node, from, hello: Hello| async move { node.hello_service(from, hello) }),
+        )
+        .on(
+            Protocol::Record,
+            serve(door, |node, from, request| async move { node.record_service(from, request).await }),
+        )
+        .on(
+            Protocol::Handoff,
+            serve(
+                door,
+                |node, _, request: HandoffRequest| async move { node.handoff_service(request).await },
+            ),
+        )
         .on(Protocol::Browse, serve(door, |node, _, request| async move { node.browse_service(request) }))
         .streams(Protocol::Trade, streams)
 }
@@ -280,7 +296,9 @@ async fn sweep(node: Node) {
 impl Node {
     async fn record_service(&self, from: PublicKey, request: RecordRequest) -> RecordReply {
         let stored = match request {
-            RecordRequest::PutChain { record, closes, want } => self.0.witness.put(record, &closes, &want).await,
+            RecordRequest::PutChain { record, closes, want } => {
+                self.0.witness.put(record, &closes, &want).await
+            }
             RecordRequest::GetChain(chain) => self.0.witness.show(&chain),
             RecordRequest::Index(request) => Ok(RecordReply::Index(self.index_service(from, request).await)),
         };
@@ -298,8 +316,12 @@ impl Node {
             // Locked: the home is still known as a copy, and this is done when the wallet is opened.
             return Ok(());
         }
-        tracing::warn!(chains = chains.len(), "this home is a copy: its chains are retired and will be refunded");
-        self.change_wallet(|wallet| ((), chains.iter().filter_map(|chain| wallet.retire(chain)).collect())).await?;
+        tracing::warn!(
+            chains = chains.len(),
+            "this home is a copy: its chains are retired and will be refunded"
+        );
+        self.change_wallet(|wallet| ((), chains.iter().filter_map(|chain| wallet.retire(chain)).collect()))
+            .await?;
         Ok(self.home().adopt()?)
     }
 
@@ -354,7 +376,9 @@ impl Node {
             }
         };
         if tokio::time::timeout(STOP_WITHIN, tidy).await.is_err() {
-            tracing::warn!("witnesses were too slow for a graceful stop; certificates come after the next start");
+            tracing::warn!(
+                "witnesses were too slow for a graceful stop; certificates come after the next start"
+            );
         }
         self.0.overlay.clone().shutdown().await;
         let db = self.0.db.clone();
@@ -364,4 +388,3 @@ impl Node {
         }
     }
 }
-

@@ -112,7 +112,8 @@ impl Town {
 
     fn file(&self, name: &str, size: usize) -> PathBuf {
         let path = self.dir.path().join(name);
-        let bytes: Vec<u8> = (0..size).map(|i| u8::try_from((i * 7 + i / 251) % 256).expect("a byte")).collect();
+        let bytes: Vec<u8> =
+            (0..size).map(|i| u8::try_from((i * 7 + i / 251) % 256).expect("a byte")).collect();
         std::fs::write(&path, bytes).expect("written");
         path
     }
@@ -225,7 +226,8 @@ impl Node {
 async fn what_is_shared_is_found_changed_and_taken_back() {
     let town = Town::of(5).await;
     let (song, text) = (town.file("rite of spring.flac", 300_000), town.file("notes.txt", 10));
-    let shared = town.peers[1].share_add(vec![song, text], 3, vec!["ballet".to_owned()], false).await.expect("shared");
+    let shared =
+        town.peers[1].share_add(vec![song, text], 3, vec!["ballet".to_owned()], false).await.expect("shared");
     let began = std::time::Instant::now();
     for (n, peer) in town.peers.iter().enumerate().filter(|(n, _)| *n != 1) {
         assert_eq!(peer.names_found("ballet rite").await, ["rite of spring.flac"], "peer {n}");
@@ -235,7 +237,10 @@ async fn what_is_shared_is_found_changed_and_taken_back() {
     println!("8 searches took {:?}", began.elapsed());
 
     let rite = shared.iter().find(|file| file.name.starts_with("rite")).expect("it").id.clone();
-    let set = town.peers[1].share_set(rite.clone(), Some(4), Some(vec!["stravinsky".to_owned()])).await.expect("set");
+    let set = town.peers[1]
+        .share_set(rite.clone(), Some(4), Some(vec!["stravinsky".to_owned()]))
+        .await
+        .expect("set");
     assert_eq!((set.price, set.tags), (4, vec!["stravinsky".to_owned()]));
     assert_eq!(town.peers[2].names_found("stravinsky").await.len(), 1);
     assert_eq!(town.peers[2].names_found("ballet").await, ["notes.txt"]);
@@ -294,7 +299,9 @@ async fn a_restarted_peer_finds_and_is_found_again() {
         town.restart(n).await;
     }
     let began = std::time::Instant::now();
-    while town.peers[2].names_found("spring").await.is_empty() || town.peers[0].names_found("spring").await.is_empty() {
+    while town.peers[2].names_found("spring").await.is_empty()
+        || town.peers[0].names_found("spring").await.is_empty()
+    {
         assert!(began.elapsed().as_secs() < 30, "not found again");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }

@@ -137,7 +137,9 @@ impl From<Trouble> for ErrorView {
             Trouble::OverLimit { name, price, limit } => errors::over_limit(name, price.0, limit.0),
             Trouble::TooDear(most) => errors::price_too_high("it", "more", most.0),
             Trouble::NoVendor => errors::no_vendor("it"),
-            Trouble::WrongBytes => errors::verification_failed("a unit", "its hash is not that of the content asked for"),
+            Trouble::WrongBytes => {
+                errors::verification_failed("a unit", "its hash is not that of the content asked for")
+            }
             Trouble::TimedOut => errors::timed_out("waiting for the other side"),
             Trouble::NotFound { what, id } => match what {
                 "download" => errors::no_download(id),
@@ -176,7 +178,9 @@ fn of_vault(error: VaultError) -> ErrorView {
         VaultError::WrongPassphrase => errors::wrong_passphrase(),
         VaultError::NotAWallet(why) => errors::damaged("the wallet", why),
         VaultError::TooLarge => errors::bad_request("the wallet holds more chains than one backup can"),
-        VaultError::NotEmpty => errors::bad_backup("this wallet has chains of its own; restore into a new home"),
+        VaultError::NotEmpty => {
+            errors::bad_backup("this wallet has chains of its own; restore into a new home")
+        }
         VaultError::Io(error) => errors::storage("using", "the wallet", error),
         VaultError::Store(error) => of_store(&error),
         VaultError::Chain(why) => errors::damaged("a chain of the wallet", why),

@@ -253,8 +253,7 @@ pub fn restore(
     (network, broker): (NetworkId, PublicKey),
 ) -> Result<Purse, VaultError> {
     let sealed: Sealed = codec::decode(backup).map_err(not_a_wallet)?;
-    let contents: Contents =
-        codec::decode(&unseal(&sealed, Some(passphrase))?).map_err(not_a_wallet)?;
+    let contents: Contents = codec::decode(&unseal(&sealed, Some(passphrase))?).map_err(not_a_wallet)?;
     if !db.scan(CHAINS, &[], None, 1)?.is_empty() {
         return Err(VaultError::NotEmpty);
     }

@@ -85,8 +85,14 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         Command::Sales { act } => sales(global, &client, act.unwrap_or(Sales::Ls { csv: false })).await,
         Command::Redeem { .. } => redeem(global, &client).await,
         Command::Broker { act } => broker(global, &client, act.unwrap_or(Broker::Show)).await,
-        Command::Init { .. } | Command::Up { .. } | Command::Config { .. } | Command::Completions { .. }
-        | Command::Man { .. } | Command::Explain { .. } | Command::Evidence(_) | Command::Doctor => Ok(()),
+        Command::Init { .. }
+        | Command::Up { .. }
+        | Command::Config { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Explain { .. }
+        | Command::Evidence(_)
+        | Command::Doctor => Ok(()),
     }
 }
 
@@ -137,7 +143,11 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
             client.post("/shares", &asked).await?
         }
         Share::Set { id, price, tags } => {
-            vec![client.patch(&format!("/shares/{}", escaped(&id)), &json!({ "price": price, "tags": tags })).await?]
+            vec![
+                client
+                    .patch(&format!("/shares/{}", escaped(&id)), &json!({ "price": price, "tags": tags }))
+                    .await?,
+            ]
         }
         Share::Rm { id } => {
             client.delete::<()>(&format!("/shares/{}", escaped(&id))).await?;
@@ -151,9 +161,17 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
     }
     let rows = list.iter().map(|file| {
         let state = if file.present { "" } else { "changed or gone: add it again" };
-        vec![short(&file.id).to_owned(), foreign(&file.name), size(file.size), coins(file.price), coins(file.earned), state.to_owned()]
+        vec![
+            short(&file.id).to_owned(),
+            foreign(&file.name),
+            size(file.size),
+            coins(file.price),
+            coins(file.earned),
+            state.to_owned(),
+        ]
     });
-    let columns = [("id", false), ("name", false), ("size", true), ("price", true), ("earned", true), ("", false)];
+    let columns =
+        [("id", false), ("name", false), ("size", true), ("price", true), ("earned", true), ("", false)];
     show::table(&columns, rows.collect(), "nothing is shared yet: netpay share add FILE --price N");
     Ok(())
 }
@@ -171,9 +189,17 @@ fn files(global: &Global, found: &[Found], empty: &str) {
     let rows = found.iter().enumerate().map(|(row, file)| {
         let vendor = file.vendor_name.as_deref().map_or_else(|| short(&file.vendor).to_owned(), foreign);
         let online = if file.online { "online" } else { "" };
-        vec![(row + 1).to_string(), foreign(&file.name), size(file.size), coins(file.price), vendor, online.to_owned()]
+        vec![
+            (row + 1).to_string(),
+            foreign(&file.name),
+            size(file.size),
+            coins(file.price),
+            vendor,
+            online.to_owned(),
+        ]
     });
-    let columns = [("row", true), ("name", false), ("size", true), ("price", true), ("vendor", false), ("", false)];
+    let columns =
+        [("row", true), ("name", false), ("size", true), ("price", true), ("vendor", false), ("", false)];
     show::table(&columns, rows.collect(), empty);
 }
 
@@ -200,7 +226,12 @@ async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
     let rows = peers.iter().map(|peer| {
         let files = peer.files.map_or_else(String::new, |files| files.to_string());
         let state = if peer.connected { "connected" } else { "" };
-        vec![foreign(peer.name.as_deref().unwrap_or("")), short(&peer.node).to_owned(), files, state.to_owned()]
+        vec![
+            foreign(peer.name.as_deref().unwrap_or("")),
+            short(&peer.node).to_owned(),
+            files,
+            state.to_owned(),
+        ]
     });
     let columns = [("name", false), ("node", false), ("files", true), ("", false)];
     show::table(&columns, rows.collect(), "nobody else is online");
@@ -218,7 +249,14 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
             let row = |view: &DownloadView| {
                 let percent = (view.have * 100).checked_div(view.size).unwrap_or(100);
                 let state = format!("{:?}", view.state).to_lowercase();
-                vec![view.id.to_string(), foreign(&view.name), size(view.size), format!("{percent} %"), coins(view.paid), state]
+                vec![
+                    view.id.to_string(),
+                    foreign(&view.name),
+                    size(view.size),
+                    format!("{percent} %"),
+                    coins(view.paid),
+                    state,
+                ]
             };
             let columns =
                 [("id", true), ("name", false), ("size", true), ("done", true), ("paid", true), ("", false)];
@@ -234,7 +272,12 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
             show::line(&format!("{} → {}", foreign(&view.name), view.path));
             show::line(&format!("  {} of {}, {} paid", size(view.have), size(view.size), coins(view.paid)));
             for entry in &view.timeline {
-                show::line(&format!("  {}  {:<10} {}", show::moment(entry.at / 1000), entry.what, foreign(&entry.detail)));
+                show::line(&format!(
+                    "  {}  {:<10} {}",
+                    show::moment(entry.at / 1000),
+                    entry.what,
+                    foreign(&entry.detail)
+                ));
             }
             if let Some(error) = &view.error {
                 show::error(error, false);
@@ -256,7 +299,12 @@ async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), Error
     let (rows, columns, csv): (Vec<Vec<String>>, Vec<show::Column>, bool) = match act {
         Sales::Ls { csv } => {
             let row = |sale: &SaleView| {
-                vec![show::moment(sale.at), foreign(&sale.name), short(&sale.buyer).to_owned(), sale.coins.to_string()]
+                vec![
+                    show::moment(sale.at),
+                    foreign(&sale.name),
+                    short(&sale.buyer).to_owned(),
+                    sale.coins.to_string(),
+                ]
             };
             let columns = vec![("when", false), ("name", false), ("buyer", false), ("coins", true)];
             (list.iter().map(row).collect(), columns, csv)
@@ -268,9 +316,9 @@ async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), Error
                 entry.1 += 1;
                 entry.2 += sale.coins;
             }
-            let rows = files.values().map(|(name, sold, earned)| {
-                vec![foreign(name), sold.to_string(), earned.to_string()]
-            });
+            let rows = files
+                .values()
+                .map(|(name, sold, earned)| vec![foreign(name), sold.to_string(), earned.to_string()]);
             (rows.collect(), vec![("name", false), ("sold", true), ("coins", true)], csv)
         }
     };
@@ -349,7 +397,8 @@ fn settings(global: &Global, home: &Home, act: Config) -> Result<(), ErrorView> 
 }
 
 fn explain(code: &str) -> Result<(), ErrorView> {
-    let entry = errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
+    let entry =
+        errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
     show::line(&format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix));
     Ok(())
 }
@@ -362,21 +411,35 @@ fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), Error
     let invite = config::load(home, &[])?.config.broker.ok_or_else(errors::no_broker)?;
     match proof.convicts(&invite.network_id(), &invite.broker) {
         Some(Culprit::Buyer(chain)) => {
-            said(global, &json!({ "convicts": "buyer", "chain": chain.to_string() }), &format!("convicts the buyer behind chain {chain}"));
+            said(
+                global,
+                &json!({ "convicts": "buyer", "chain": chain.to_string() }),
+                &format!("convicts the buyer behind chain {chain}"),
+            );
             Ok(())
         }
         Some(Culprit::Witness(node)) => {
-            said(global, &json!({ "convicts": "witness", "node": node.to_string() }), &format!("convicts the witness {node}"));
+            said(
+                global,
+                &json!({ "convicts": "witness", "node": node.to_string() }),
+                &format!("convicts the witness {node}"),
+            );
             Ok(())
         }
-        None => Err(errors::proves_nothing("the two objects do not contradict each other, or are not genuine")),
+        None => {
+            Err(errors::proves_nothing("the two objects do not contradict each other, or are not genuine"))
+        }
     }
 }
 
 /// Looks at what most often goes wrong, and says what to do.
 async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
     let mut checks: Vec<(&str, bool, String)> = Vec::new();
-    checks.push(("home", home.identity().exists(), format!("{}; set up with: netpay init", home.path().display())));
+    checks.push((
+        "home",
+        home.identity().exists(),
+        format!("{}; set up with: netpay init", home.path().display()),
+    ));
     let settings = config::load(home, &[]);
     let broker = settings.as_ref().is_ok_and(|loaded| loaded.config.broker.is_some());
     checks.push(("settings", settings.is_ok(), settings.err().map_or_else(String::new, |error| error.what)));
@@ -388,10 +451,26 @@ async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
             Ok(status) => {
                 let broker = status.broker.unwrap_or_default();
                 checks.push(("peer", true, String::new()));
-                checks.push(("peers", status.peers > 0, "nobody is connected; is the address of the broker right?".to_owned()));
-                checks.push(("bank", broker.connected, "the broker is away; sales go on without it".to_owned()));
-                checks.push(("account", broker.registered, "open one with: netpay broker register".to_owned()));
-                checks.push(("wallet", status.wallet.is_some(), "open it with: netpay wallet unlock".to_owned()));
+                checks.push((
+                    "peers",
+                    status.peers > 0,
+                    "nobody is connected; is the address of the broker right?".to_owned(),
+                ));
+                checks.push((
+                    "bank",
+                    broker.connected,
+                    "the broker is away; sales go on without it".to_owned(),
+                ));
+                checks.push((
+                    "account",
+                    broker.registered,
+                    "open one with: netpay broker register".to_owned(),
+                ));
+                checks.push((
+                    "wallet",
+                    status.wallet.is_some(),
+                    "open it with: netpay wallet unlock".to_owned(),
+                ));
             }
         },
     }

@@ -145,7 +145,8 @@ fn log(global: &Global, config: &Config) {
 
 fn settings(config: &Config) -> Result<Settings, ErrorView> {
     let invite = config.broker.clone().ok_or_else(errors::no_broker)?;
-    let listen = config.listen.iter().map(|address| address.parse().map_err(|e| errors::bad_address(address, e)));
+    let listen =
+        config.listen.iter().map(|address| address.parse().map_err(|e| errors::bad_address(address, e)));
     Ok(Settings {
         name: config.name.clone(),
         listen: listen.collect::<Result<_, _>>()?,

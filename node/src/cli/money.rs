@@ -2,10 +2,12 @@
 
 use super::args::{Command, Global, Wallet};
 use super::commands::{absolute, recall, said};
-use super::show::{self, coins, foreign, size};
 use super::daemon;
+use super::show::{self, coins, foreign, size};
 use crate::api::client::Client;
-use crate::app::view::{ChainView, DownloadState, DownloadView, ErrorView, GetRequest, HistoryLine, Quote, WalletView};
+use crate::app::view::{
+    ChainView, DownloadState, DownloadView, ErrorView, GetRequest, HistoryLine, Quote, WalletView,
+};
 use crate::errors;
 use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
@@ -20,7 +22,9 @@ const MAX_BACKUP: u64 = 1 << 20;
 
 /// Buys a file.
 pub async fn get(global: &Global, home: &Home, client: &Client, command: Command) -> Result<(), ErrorView> {
-    let Command::Get { what, output, max_price, from, dry_run, detach, keep_open } = command else { return Ok(()) };
+    let Command::Get { what, output, max_price, from, dry_run, detach, keep_open } = command else {
+        return Ok(());
+    };
     let (what, from) = match what.parse::<usize>() {
         Ok(row) => {
             let found = recall(home, row)?;
@@ -72,9 +76,12 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
 
 async fn follow(global: &Global, client: &Client, view: DownloadView) -> Result<DownloadView, ErrorView> {
     let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.quiet && !global.json;
-    let target = if on_terminal { ProgressDrawTarget::stderr_with_hz(BAR_RATE) } else { ProgressDrawTarget::hidden() };
+    let target =
+        if on_terminal { ProgressDrawTarget::stderr_with_hz(BAR_RATE) } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(view.size), target);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+    {
         bar.set_style(style);
     }
     bar.set_message(foreign(&view.name));
@@ -106,7 +113,11 @@ pub fn confirm(global: &Global, question: &str) -> Result<(), ErrorView> {
     let _ = err.flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(errors::declined()) }
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(errors::declined())
+    }
 }
 
 /// A voucher's code: from the environment, the terminal, or a line of stdin; never from the arguments.
@@ -144,11 +155,14 @@ pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Re
             confirm(global, &format!("retire {which}? Their coins come back at settlement, not before."))?;
             chains(global, &client.post::<Vec<ChainView>>("/wallet/retire", &json!({ "id": id })).await?);
         }
-        Wallet::History { csv } => history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?),
+        Wallet::History { csv } => {
+            history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?)
+        }
         Wallet::Backup { file, passphrase } => {
             let secret = daemon::passphrase(global, &passphrase, "A passphrase for the backup: ")?;
             let secret = secret.ok_or_else(errors::passphrase_needed)?;
-            let answer: Value = client.post("/wallet/backup", &json!({ "passphrase": secret.as_str() })).await?;
+            let answer: Value =
+                client.post("/wallet/backup", &json!({ "passphrase": secret.as_str() })).await?;
             let text = answer.get("backup").and_then(Value::as_str).unwrap_or_default();
             let bytes = data_encoding::BASE64.decode(text.as_bytes()).map_err(errors::internal)?;
             atomic_write(&file, &bytes, PRIVATE).map_err(|e| errors::io("writing", &file, &e))?;
@@ -158,8 +172,12 @@ pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Re
             let bytes = read_backup(&file)?;
             let secret = daemon::passphrase(global, &passphrase, "The backup's passphrase: ")?;
             let secret = secret.ok_or_else(errors::passphrase_needed)?;
-            confirm(global, "put this backup in the place of the wallet? Its chains are retired and refunded.")?;
-            let asked = json!({ "backup": data_encoding::BASE64.encode(&bytes), "passphrase": secret.as_str() });
+            confirm(
+                global,
+                "put this backup in the place of the wallet? Its chains are retired and refunded.",
+            )?;
+            let asked =
+                json!({ "backup": data_encoding::BASE64.encode(&bytes), "passphrase": secret.as_str() });
             chains(global, &client.post::<Vec<ChainView>>("/wallet/restore", &asked).await?);
         }
         Wallet::Lock => client.post("/wallet/lock", &json!({})).await?,
@@ -199,7 +217,11 @@ fn chains(global: &Global, list: &[ChainView]) {
         return;
     }
     let rows = list.iter().map(|chain| {
-        let state = if chain.retired { "retired".to_owned() } else { format!("until {}", show::moment(chain.spend_by)) };
+        let state = if chain.retired {
+            "retired".to_owned()
+        } else {
+            format!("until {}", show::moment(chain.spend_by))
+        };
         let numbers = [chain.total, chain.spent, chain.leased, chain.free].map(|n| n.to_string());
         [vec![show::short(&chain.id).to_owned()], numbers.to_vec(), vec![state]].concat()
     });

@@ -23,7 +23,9 @@ pub fn unset(path: &Path, name: &str) -> Result<(), ErrorView> {
 #[must_use]
 pub fn document(home: &Path, set: &[Assignment]) -> String {
     let defaults = Config::defaults(home);
-    let mut text = String::from("# Settings of this NetPay peer. `netpay config show --origin` tells what is in effect.\n");
+    let mut text = String::from(
+        "# Settings of this NetPay peer. `netpay config show --origin` tells what is in effect.\n",
+    );
     let mut group = "";
     for key in KEYS {
         let (own, leaf) = split(key.name);
@@ -84,7 +86,9 @@ fn edited(text: &str, key: &Key, value: Option<&str>) -> String {
     match (found, new) {
         (Some(at), Some(new)) => lines[at] = new,
         (Some(at), None) => drop(lines.remove(at)),
-        (None, Some(new)) => lines.insert(place.map_or_else(|| last_filled(&lines, begin, end), |at| at + 1), new),
+        (None, Some(new)) => {
+            lines.insert(place.map_or_else(|| last_filled(&lines, begin, end), |at| at + 1), new)
+        }
         (None, None) => {}
     }
     lines.join("\n") + "\n"
@@ -106,7 +110,8 @@ fn written(kind: Kind, value: &str) -> String {
         Kind::Text => quoted(value),
         Kind::Plain => plain(value),
         Kind::List => {
-            let parts: Vec<_> = listed(kind, value).split(',').filter(|part| !part.is_empty()).map(quoted).collect();
+            let parts: Vec<_> =
+                listed(kind, value).split(',').filter(|part| !part.is_empty()).map(quoted).collect();
             format!("[{}]", parts.join(", "))
         }
     }
@@ -117,7 +122,9 @@ fn listed(kind: Kind, value: &str) -> String {
     match kind {
         Kind::Text => value.to_owned(),
         Kind::Plain => plain(value),
-        Kind::List => value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(","),
+        Kind::List => {
+            value.split(',').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",")
+        }
     }
 }
 

@@ -5,7 +5,8 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 const HOME: &str = "/home/of/a/peer";
 
 fn of(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, ErrorView> {
-    let look = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let look =
+        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     load_from(Path::new(HOME), Path::new("config.toml"), text, &look, &flags)
 }

@@ -28,14 +28,8 @@ impl Table {
     /// When the name is not of that form; in a `const` that is a compile error.
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
-        assert!(
-            !bytes.is_empty() && bytes.len() <= TABLE_NAME_MAX,
-            "a table name has 1 to 32 characters"
-        );
-        assert!(
-            bytes[0].is_ascii_lowercase(),
-            "a table name begins with a lower-case letter"
-        );
+        assert!(!bytes.is_empty() && bytes.len() <= TABLE_NAME_MAX, "a table name has 1 to 32 characters");
+        assert!(bytes[0].is_ascii_lowercase(), "a table name begins with a lower-case letter");
         let mut i = 0;
         while i < bytes.len() {
             assert!(
@@ -69,12 +63,7 @@ impl Batch {
     }
 
     /// Sets a row.
-    pub fn put(
-        &mut self,
-        table: Table,
-        key: impl AsRef<[u8]>,
-        value: impl AsRef<[u8]>,
-    ) -> &mut Self {
+    pub fn put(&mut self, table: Table, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> &mut Self {
         self.push(table, key.as_ref(), Some(value.as_ref()))
     }
 
@@ -133,12 +122,10 @@ impl Batch {
         self.bytes.push(if value.is_some() { PUT } else { DELETE });
         self.bytes.push(table.0.len() as u8);
         self.bytes.extend_from_slice(table.0.as_bytes());
-        self.bytes
-            .extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
         self.bytes.extend_from_slice(key);
         if let Some(value) = value {
-            self.bytes
-                .extend_from_slice(&(value.len() as u32).to_le_bytes());
+            self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
             self.bytes.extend_from_slice(value);
         }
         self
@@ -147,11 +134,9 @@ impl Batch {
     /// Whether that much more fits. What does not is dropped at once: a refused batch must not grow.
     fn admit(&mut self, ops: usize, size: usize) -> bool {
         if self.ops + ops > BATCH_MAX_OPS {
-            self.fault
-                .get_or_insert(StoreError::TooLarge("a batch has too many changes"));
+            self.fault.get_or_insert(StoreError::TooLarge("a batch has too many changes"));
         } else if self.bytes.len() + size > BATCH_MAX_BYTES {
-            self.fault
-                .get_or_insert(StoreError::TooLarge("a batch has too many bytes"));
+            self.fault.get_or_insert(StoreError::TooLarge("a batch has too many bytes"));
         }
         self.fault.is_none()
     }
@@ -187,9 +172,7 @@ impl<'a> Iterator for Ops<'a> {
             self.rest = &[];
         }
         // The checksum held, so this is a fault of the writer (or a later version of it), not of the disk.
-        Some(op.ok_or_else(|| {
-            StoreError::Corrupt("a change in the journal is not of a known form".into())
-        }))
+        Some(op.ok_or_else(|| StoreError::Corrupt("a change in the journal is not of a known form".into())))
     }
 }
 

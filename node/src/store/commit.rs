@@ -44,9 +44,9 @@ impl Future for Commit {
         match &mut self.0 {
             Answer::Known(answer) => Poll::Ready(answer.take().unwrap_or(Err(StoreError::Closed))),
             // A writer that ends without an answer has closed its store first.
-            Answer::Coming(receiver) => Pin::new(receiver)
-                .poll(cx)
-                .map(|answer| answer.unwrap_or(Err(StoreError::Closed))),
+            Answer::Coming(receiver) => {
+                Pin::new(receiver).poll(cx).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+            }
         }
     }
 }

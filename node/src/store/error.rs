@@ -46,14 +46,10 @@ impl StoreError {
     /// Sorts an error of the operating system.
     pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::Full,
-            _ => Self::Io {
-                doing,
-                path: path.to_owned(),
-                source: Arc::new(source),
-            },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full
+            }
+            _ => Self::Io { doing, path: path.to_owned(), source: Arc::new(source) },
         }
     }
 }

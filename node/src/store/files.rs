@@ -60,12 +60,7 @@ pub struct FileLock(File);
 impl FileLock {
     /// Takes it, or says with `None` that somebody has it. The file is created where there is none, and keeps what is in it.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match fs4::FileExt::try_lock(&file) {
             Ok(()) => Ok(Some(Self(file))),
             Err(fs4::TryLockError::WouldBlock) => Ok(None),
@@ -100,10 +95,7 @@ fn write_and_rename(unfinished: &Path, path: &Path, bytes: &[u8], mode: u32) -> 
 }
 
 fn unfinished(path: &Path) -> io::Result<PathBuf> {
-    let mut name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidInput)?
-        .to_owned();
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(UNFINISHED);
     Ok(path.with_file_name(name))
 }
@@ -119,11 +111,7 @@ fn parent(path: &Path) -> &Path {
 #[cfg(unix)]
 fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 #[cfg(not(unix))]

@@ -17,9 +17,7 @@ type Tables = BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>>;
 
 impl Default for Memory {
     fn default() -> Self {
-        Self {
-            tables: RwLock::new(Some(Tables::new())),
-        }
+        Self { tables: RwLock::new(Some(Tables::new())) }
     }
 }
 
@@ -27,10 +25,7 @@ impl Store for Memory {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let tables = self.read();
         let tables = tables.as_ref().ok_or(StoreError::Closed)?;
-        Ok(tables
-            .get(table.name())
-            .and_then(|rows| rows.get(key))
-            .cloned())
+        Ok(tables.get(table.name()).and_then(|rows| rows.get(key)).cloned())
     }
 
     fn scan(
@@ -52,10 +47,7 @@ impl Store for Memory {
         let mut page = Page::new();
         let mut bytes = 0;
         for (key, value) in rows.range::<[u8], _>((start, Bound::Unbounded)) {
-            if !key.starts_with(prefix)
-                || page.len() >= limit.min(SCAN_MAX_ROWS)
-                || bytes >= SCAN_MAX_BYTES
-            {
+            if !key.starts_with(prefix) || page.len() >= limit.min(SCAN_MAX_ROWS) || bytes >= SCAN_MAX_BYTES {
                 break;
             }
             bytes += key.len() + value.len();
@@ -69,10 +61,7 @@ impl Store for Memory {
     }
 
     fn close(&self) -> Result<(), StoreError> {
-        self.tables
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
     }
 }

@@ -67,10 +67,7 @@ impl Db {
     /// Opens the database in that directory, and creates it where there is none. Replays the journal, so it may take a second
     /// after a crash.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(disk::Disk::open(
-            directory,
-            disk::Options::default(),
-        )?)))
+        Ok(Self(Arc::new(disk::Disk::open(directory, disk::Options::default())?)))
     }
 
     /// An empty database that is forgotten with its last handle.

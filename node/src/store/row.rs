@@ -31,9 +31,7 @@ impl Db {
     /// The row of that key.
     pub fn row<R: Row>(&self, key: impl AsRef<[u8]>) -> Result<Option<R>, StoreError> {
         let key = key.as_ref();
-        self.get(R::TABLE, key)?
-            .map(|value| parse(key, &value))
-            .transpose()
+        self.get(R::TABLE, key)?.map(|value| parse(key, &value)).transpose()
     }
 
     /// All rows whose key begins with `prefix`, in order, fetched page by page. A row that is changed meanwhile
@@ -65,10 +63,7 @@ impl<R: Row> Iterator for Rows<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 && !self.ended {
-            match self
-                .db
-                .scan(R::TABLE, &self.prefix, self.after.as_deref(), SCAN_MAX_ROWS)
-            {
+            match self.db.scan(R::TABLE, &self.prefix, self.after.as_deref(), SCAN_MAX_ROWS) {
                 Ok(page) => self.page = page.into_iter(),
                 Err(error) => {
                     self.ended = true;

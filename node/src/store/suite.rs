@@ -37,8 +37,7 @@ fn both_backends_answer_alike_whatever_is_asked() -> Outcome {
     });
     runner.run(&proptest::collection::vec(step(), 1..60), |steps| {
         let directory = tempfile::tempdir()?;
-        let mut disk =
-            Db::open(directory.path()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let mut disk = Db::open(directory.path()).map_err(|e| TestCaseError::fail(e.to_string()))?;
         let memory = Db::memory();
         for step in steps {
             let same = run(step, &mut disk, &memory, directory.path())
@@ -66,62 +65,35 @@ const PROMISES: &[fn(&Db) -> Outcome] = &[
 
 fn a_row_is_there_once_its_commit_resolved(db: &Db) -> Outcome {
     assert_eq!(db.get(COINS, b"a")?, None);
-    db.commit(batch(|b| {
-        b.put(COINS, "a", "1")
-            .put(COINS, "", "empty key")
-            .put(COINS, "e", "")
-    }))
-    .wait()?;
+    db.commit(batch(|b| b.put(COINS, "a", "1").put(COINS, "", "empty key").put(COINS, "e", ""))).wait()?;
     assert_eq!(db.get(COINS, b"a")?.as_deref(), Some(b"1".as_slice()));
-    assert_eq!(
-        db.get(COINS, b"")?.as_deref(),
-        Some(b"empty key".as_slice())
-    );
+    assert_eq!(db.get(COINS, b"")?.as_deref(), Some(b"empty key".as_slice()));
     assert_eq!(db.get(COINS, b"e")?.as_deref(), Some(b"".as_slice()));
-    db.commit(batch(|b| b.delete(COINS, "a").delete(COINS, "never there")))
-        .wait()?;
+    db.commit(batch(|b| b.delete(COINS, "a").delete(COINS, "never there"))).wait()?;
     assert_eq!(db.get(COINS, b"a")?, None);
     db.commit(Batch::new()).wait()?;
     Ok(())
 }
 
 fn the_later_change_of_a_row_counts(db: &Db) -> Outcome {
-    let mut first = batch(|b| {
-        b.put(COINS, "a", "1")
-            .delete(COINS, "a")
-            .put(COINS, "b", "1")
-    });
+    let mut first = batch(|b| b.put(COINS, "a", "1").delete(COINS, "a").put(COINS, "b", "1"));
     first.append(batch(|b| b.put(COINS, "a", "2").delete(COINS, "b")));
     assert_eq!((first.len(), first.is_empty()), (5, false));
-    let commits = [
-        first,
-        batch(|b| b.put(COINS, "c", "1")),
-        batch(|b| b.put(COINS, "c", "2")),
-    ]
-    .map(|b| db.commit(b));
+    let commits =
+        [first, batch(|b| b.put(COINS, "c", "1")), batch(|b| b.put(COINS, "c", "2"))].map(|b| db.commit(b));
     for commit in commits {
         commit.wait()?;
     }
-    assert_eq!(
-        texts(db.scan(COINS, b"", None, 9)?),
-        [("a", "2"), ("c", "2")].map(owned)
-    );
+    assert_eq!(texts(db.scan(COINS, b"", None, 9)?), [("a", "2"), ("c", "2")].map(owned));
     Ok(())
 }
 
 fn tables_do_not_mix(db: &Db) -> Outcome {
-    db.commit(batch(|b| b.put(COINS, "a", "coin").put(SALES, "a", "sale")))
-        .wait()?;
+    db.commit(batch(|b| b.put(COINS, "a", "coin").put(SALES, "a", "sale"))).wait()?;
     db.commit(batch(|b| b.delete(COINS, "a"))).wait()?;
-    assert_eq!(
-        texts(db.scan(SALES, b"", None, 9)?),
-        [("a", "sale")].map(owned)
-    );
+    assert_eq!(texts(db.scan(SALES, b"", None, 9)?), [("a", "sale")].map(owned));
     assert!(db.scan(COINS, b"", None, 9)?.is_empty());
-    assert!(
-        db.scan(Table::new("never-written"), b"", None, 9)?
-            .is_empty()
-    );
+    assert!(db.scan(Table::new("never-written"), b"", None, 9)?.is_empty());
     Ok(())
 }
 
@@ -137,49 +109,28 @@ fn scans_are_ordered_and_paged(db: &Db) -> Outcome {
         let page = db.scan(COINS, prefix.as_bytes(), after.map(str::as_bytes), limit)?;
         Ok(texts(page).into_iter().map(|(key, _)| key).collect())
     };
-    assert_eq!(
-        keys("", None, 99)?,
-        ["a1", "ab", "b", "b1", "b2", "b3", "c1"]
-    );
+    assert_eq!(keys("", None, 99)?, ["a1", "ab", "b", "b1", "b2", "b3", "c1"]);
     assert_eq!(keys("b", None, 2)?, ["b", "b1"]);
     assert_eq!(keys("b", Some("b1"), 2)?, ["b2", "b3"]);
     assert!(keys("b", Some("b3"), 2)?.is_empty());
-    assert_eq!(
-        keys("b", Some("a"), 1)?,
-        ["b"],
-        "a key before the prefix is before its first row"
-    );
-    assert!(
-        keys("b", Some("c"), 9)?.is_empty(),
-        "a key behind the prefix is behind its last row"
-    );
-    assert_eq!(
-        keys("b", Some("b2x"), 9)?,
-        ["b3"],
-        "the key need not be there"
-    );
+    assert_eq!(keys("b", Some("a"), 1)?, ["b"], "a key before the prefix is before its first row");
+    assert!(keys("b", Some("c"), 9)?.is_empty(), "a key behind the prefix is behind its last row");
+    assert_eq!(keys("b", Some("b2x"), 9)?, ["b3"], "the key need not be there");
     assert!(keys("b", None, 0)?.is_empty());
     Ok(())
 }
 
 fn long_values_come_back_whole_and_leave_nothing_behind(db: &Db) -> Outcome {
-    for size in [
-        4_095, 4_096, 4_097, 300_000, VALUE_MAX, 9_000, 8_192, 3, 5_000, 0,
-    ] {
+    for size in [4_095, 4_096, 4_097, 300_000, VALUE_MAX, 9_000, 8_192, 3, 5_000, 0] {
         let value: Vec<u8> = (0..size).map(|i| (i * 31 + size) as u8).collect();
-        let commits =
-            [COINS, SALES].map(|table| db.commit(batch(|b| b.put(table, "long", &value))));
+        let commits = [COINS, SALES].map(|table| db.commit(batch(|b| b.put(table, "long", &value))));
         for commit in commits {
             commit.wait()?;
         }
         assert!(db.get(COINS, b"long")? == Some(value.clone()), "{size}");
-        assert!(
-            db.scan(SALES, b"lo", None, 9)? == [(b"long".to_vec(), value)],
-            "{size}"
-        );
+        assert!(db.scan(SALES, b"lo", None, 9)? == [(b"long".to_vec(), value)], "{size}");
     }
-    db.commit(batch(|b| b.put(COINS, "long", vec![1; 9_000])))
-        .wait()?;
+    db.commit(batch(|b| b.put(COINS, "long", vec![1; 9_000]))).wait()?;
     db.commit(batch(|b| b.delete(COINS, "long"))).wait()?;
     assert_eq!(db.get(COINS, b"long")?, None);
     Ok(())
@@ -189,31 +140,19 @@ fn a_batch_over_a_limit_changes_nothing(db: &Db) -> Outcome {
     let too_large = [
         batch(|b| b.put(COINS, "a", "1").put(COINS, [0; KEY_MAX + 1], "")),
         batch(|b| b.put(COINS, "a", "1").delete(COINS, [0; KEY_MAX + 1])),
+        batch(|b| b.put(COINS, "a", "1").put(COINS, "b", vec![0; VALUE_MAX + 1])),
         batch(|b| {
-            b.put(COINS, "a", "1")
-                .put(COINS, "b", vec![0; VALUE_MAX + 1])
-        }),
-        batch(|b| {
-            b.put(COINS, "a", "1")
-                .put(COINS, "b", vec![0; VALUE_MAX])
-                .put(COINS, "c", vec![0; VALUE_MAX])
+            b.put(COINS, "a", "1").put(COINS, "b", vec![0; VALUE_MAX]).put(COINS, "c", vec![0; VALUE_MAX])
         }),
         batch(|b| (0..=BATCH_MAX_OPS).fold(b, |b, _| b.put(COINS, "a", "1"))),
     ];
     for batch in too_large {
         assert!(batch.size() <= BATCH_MAX_BYTES);
-        assert!(matches!(
-            db.commit(batch).wait(),
-            Err(StoreError::TooLarge(_))
-        ));
+        assert!(matches!(db.commit(batch).wait(), Err(StoreError::TooLarge(_))));
     }
     assert!(db.scan(COINS, b"", None, 9)?.is_empty());
-    db.commit(batch(|b| b.put(COINS, [9; KEY_MAX], vec![7; VALUE_MAX])))
-        .wait()?;
-    assert_eq!(
-        db.get(COINS, &[9; KEY_MAX])?.map(|value| value.len()),
-        Some(VALUE_MAX)
-    );
+    db.commit(batch(|b| b.put(COINS, [9; KEY_MAX], vec![7; VALUE_MAX]))).wait()?;
+    assert_eq!(db.get(COINS, &[9; KEY_MAX])?.map(|value| value.len()), Some(VALUE_MAX));
     Ok(())
 }
 
@@ -230,26 +169,18 @@ fn commits_of_many_threads_are_all_there(db: &Db) -> Outcome {
             .map(|thread| {
                 scope.spawn(move || {
                     (0..50_u8).try_for_each(|n| {
-                        db.commit(batch(|b| {
-                            b.put(COINS, [thread, n], "").put(SALES, [thread], [n])
-                        }))
-                        .wait()
+                        db.commit(batch(|b| b.put(COINS, [thread, n], "").put(SALES, [thread], [n]))).wait()
                     })
                 })
             })
             .collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread
-                .join()
-                .map_err(|_| "a thread panicked")?
-                .map_err(|e| e.to_string())
-        })
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?.map_err(|e| e.to_string()))
     })?;
     assert_eq!(db.scan(COINS, b"", None, 999)?.len(), 8 * 50);
     assert!(
-        db.scan(SALES, b"", None, 999)?
-            .iter()
-            .all(|(_, last)| last == &[49]),
+        db.scan(SALES, b"", None, 999)?.iter().all(|(_, last)| last == &[49]),
         "batches are carried out in order"
     );
     Ok(())
@@ -259,19 +190,13 @@ fn nobody_sees_half_a_batch(db: &Db) -> Outcome {
     std::thread::scope(|scope| -> Outcome {
         let writer = scope.spawn(|| {
             (0..200_u8).try_for_each(|n| {
-                db.commit(batch(|b| {
-                    (0..20_u8).fold(b, |b, key| b.put(COINS, [key], [n]))
-                }))
-                .wait()
+                db.commit(batch(|b| (0..20_u8).fold(b, |b, key| b.put(COINS, [key], [n])))).wait()
             })
         });
         while !writer.is_finished() {
             let page = db.scan(COINS, b"", None, 99)?;
             assert!(page.is_empty() || page.len() == 20);
-            assert!(
-                page.windows(2).all(|pair| pair[0].1 == pair[1].1),
-                "rows of two batches in one page"
-            );
+            assert!(page.windows(2).all(|pair| pair[0].1 == pair[1].1), "rows of two batches in one page");
         }
         writer.join().map_err(|_| "the writer panicked")??;
         Ok(())
@@ -291,32 +216,20 @@ fn typed_rows_come_back(db: &Db) -> Outcome {
             self.1.clone().into_bytes()
         }
         fn parse(key: &[u8], value: &[u8]) -> Result<Self, Self::Error> {
-            let number = key
-                .iter()
-                .fold(0, |number, byte| number << 8 | u64::from(*byte));
+            let number = key.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
             Ok(Self(number, String::from_utf8(value.to_vec())?))
         }
     }
-    let sales: Vec<_> = (0..SCAN_MAX_ROWS as u64 + 10)
-        .map(|n| Sale(n, format!("sale {n}")))
-        .collect();
+    let sales: Vec<_> = (0..SCAN_MAX_ROWS as u64 + 10).map(|n| Sale(n, format!("sale {n}"))).collect();
     let mut all = Batch::new();
     sales.iter().for_each(|sale| {
         all.put_row(sale);
     });
     db.commit(all).wait()?;
-    assert_eq!(
-        db.row::<Sale>(7_u64.to_be_bytes())?,
-        Some(Sale(7, "sale 7".into()))
-    );
+    assert_eq!(db.row::<Sale>(7_u64.to_be_bytes())?, Some(Sale(7, "sale 7".into())));
     assert_eq!(db.row::<Sale>(u64::MAX.to_be_bytes())?, None);
-    assert_eq!(
-        db.rows::<Sale>("").collect::<Result<Vec<_>, _>>()?,
-        sales,
-        "more rows than a page has"
-    );
-    db.commit(batch(|b| b.put(SALES, 1_u64.to_be_bytes(), [0xff])))
-        .wait()?;
+    assert_eq!(db.rows::<Sale>("").collect::<Result<Vec<_>, _>>()?, sales, "more rows than a page has");
+    db.commit(batch(|b| b.put(SALES, 1_u64.to_be_bytes(), [0xff]))).wait()?;
     assert!(
         matches!(db.row::<Sale>(1_u64.to_be_bytes()), Err(StoreError::Corrupt(why)) if why.contains("table sales"))
     );
@@ -328,15 +241,9 @@ fn a_closed_store_says_so(db: &Db) -> Outcome {
     db.close()?;
     last.wait()?;
     db.close()?;
-    assert!(matches!(
-        db.commit(Batch::new()).wait(),
-        Err(StoreError::Closed)
-    ));
+    assert!(matches!(db.commit(Batch::new()).wait(), Err(StoreError::Closed)));
     assert!(matches!(db.get(COINS, b"a"), Err(StoreError::Closed)));
-    assert!(matches!(
-        db.scan(COINS, b"a", None, 1),
-        Err(StoreError::Closed)
-    ));
+    assert!(matches!(db.scan(COINS, b"a", None, 1), Err(StoreError::Closed)));
     Ok(())
 }
 
@@ -348,11 +255,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let change = (
-        any::<bool>(),
-        0..40_u8,
-        proptest::option::weighted(0.7, 0..9_000_u16),
-    );
+    let change = (any::<bool>(), 0..40_u8, proptest::option::weighted(0.7, 0..9_000_u16));
     let bytes = || proptest::collection::vec(0..7_u8, 0..3);
     prop_oneof![
         8 => proptest::collection::vec(change, 0..30).prop_map(Step::Commit),
@@ -369,9 +272,7 @@ fn run(step: Step, disk: &mut Db, memory: &Db, directory: &Path) -> Result<bool,
             for (coins, key, value) in changes {
                 let key = [key / 7, key % 7];
                 match value {
-                    Some(length) => {
-                        batch.put(table(coins), key, vec![length as u8; usize::from(length)])
-                    }
+                    Some(length) => batch.put(table(coins), key, vec![length as u8; usize::from(length)]),
                     None => batch.delete(table(coins), key),
                 };
             }
@@ -384,8 +285,7 @@ fn run(step: Step, disk: &mut Db, memory: &Db, directory: &Path) -> Result<bool,
             let page = scan(memory)?;
             let rows: BTreeMap<_, _> = page.iter().cloned().collect();
             let gets = rows.iter().all(|(key, value)| {
-                disk.get(table(coins), key)
-                    .is_ok_and(|found| found.as_ref() == Some(value))
+                disk.get(table(coins), key).is_ok_and(|found| found.as_ref() == Some(value))
             });
             Ok(gets && scan(disk)? == page)
         }
@@ -405,9 +305,7 @@ fn batch(build: impl FnOnce(&mut Batch) -> &mut Batch) -> Batch {
 
 fn texts(page: Page) -> Vec<(String, String)> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    page.into_iter()
-        .map(|(key, value)| (text(key), text(value)))
-        .collect()
+    page.into_iter().map(|(key, value)| (text(key), text(value))).collect()
 }
 
 fn owned((key, value): (&str, &str)) -> (String, String) {

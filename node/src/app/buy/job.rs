@@ -98,7 +98,9 @@ impl Node {
         tokio::spawn(async move {
             let ended = node.run_job(id, listings).await;
             if let Err(trouble) = ended
-                && node.download(id).is_ok_and(|view| view.state == DownloadState::Running || view.state == DownloadState::Waiting)
+                && node.download(id).is_ok_and(|view| {
+                    view.state == DownloadState::Running || view.state == DownloadState::Waiting
+                })
                 && !node.is_stopping()
             {
                 node.happened(id, "failed", &trouble.to_string());
@@ -192,7 +194,8 @@ impl Node {
         let row = self.row_of(id)?;
         let units = units_of(&row)?;
         let path = self.partial(id);
-        std::fs::create_dir_all(self.home().partial()).map_err(|e| Trouble::file(self.home().partial(), e))?;
+        std::fs::create_dir_all(self.home().partial())
+            .map_err(|e| Trouble::file(self.home().partial(), e))?;
         let mut have = rows::units(self.db(), id)?;
         if !path.exists() {
             have.clear();
@@ -206,7 +209,8 @@ impl Node {
         if last > 0 && !have.contains_key(&last) {
             wanted.push_back(Span { first: last, count: 1 });
         }
-        for unit in (0..units.count()).filter(|unit| !have.contains_key(unit) && (*unit < last || last == 0)) {
+        for unit in (0..units.count()).filter(|unit| !have.contains_key(unit) && (*unit < last || last == 0))
+        {
             match wanted.back_mut() {
                 Some(span) if span.first + span.count == unit && unit != last => span.count += 1,
                 _ => wanted.push_back(Span { first: unit, count: 1 }),
@@ -235,7 +239,12 @@ impl Node {
     }
 
     /// The tab of a vendor in a download, opened durably before anything is paid on it.
-    pub(super) async fn tab_of(&self, id: u64, vendor: Vendor, price: Coins) -> Result<(usize, TabRow), Trouble> {
+    pub(super) async fn tab_of(
+        &self,
+        id: u64,
+        vendor: Vendor,
+        price: Coins,
+    ) -> Result<(usize, TabRow), Trouble> {
         let tabs = self.row_of(id)?.tabs;
         if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
             return Ok((at, tabs[at].clone()));

@@ -19,8 +19,8 @@ use netpay_core::content::name::safe_file_name;
 use netpay_core::content::units::{Units, unit_for};
 use netpay_core::id::ContentRoot;
 use netpay_core::keys::{PublicKey, Signed};
-pub(super) use rows::DownloadRow;
 use rows::DOWNLOADS;
+pub(super) use rows::DownloadRow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -75,7 +75,9 @@ impl Node {
     async fn offers(&self, request: &GetRequest) -> Result<(ContentRoot, Vec<Signed<Listing>>), Trouble> {
         let root = match request.what.parse::<ContentRoot>() {
             Ok(root) => root,
-            Err(_) => request.what.parse::<Link>().map_err(|e| Trouble::bad("id or link", &request.what, e))?.root,
+            Err(_) => {
+                request.what.parse::<Link>().map_err(|e| Trouble::bad("id or link", &request.what, e))?.root
+            }
         };
         let from = match &request.from {
             None => None,
@@ -124,11 +126,8 @@ impl Node {
         };
         self.store_download(&row).await?;
         let view = row.view();
-        let download = Download {
-            view: watch::channel(view.clone()).0,
-            control: watch::channel(Control::Go).0,
-            row,
-        };
+        let download =
+            Download { view: watch::channel(view.clone()).0, control: watch::channel(Control::Go).0, row };
         lock(&self.0.downloads.all).insert(id, download);
         self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
         self.spawn_job(id, listings);
@@ -142,7 +141,8 @@ impl Node {
         }
         let (have, held) = self.wallet(|wallet| {
             let leases = wallet.chains().flat_map(|(_, chain)| chain.leases());
-            let held = leases.filter(|(_, lease)| lease.in_use).map(|(_, lease)| u64::from(lease.left().0)).sum();
+            let held =
+                leases.filter(|(_, lease)| lease.in_use).map(|(_, lease)| u64::from(lease.left().0)).sum();
             (wallet.spendable(clock::time()), Coins(held))
         })?;
         if have < price {
@@ -166,7 +166,8 @@ impl Node {
 
     fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
         let all = lock(&self.0.downloads.all);
-        let active = |state| matches!(state, DownloadState::Waiting | DownloadState::Running | DownloadState::Paused);
+        let active =
+            |state| matches!(state, DownloadState::Waiting | DownloadState::Running | DownloadState::Paused);
         let found = all.values().find(|download| download.row.root == *root && active(download.row.state));
         found.map(|download| download.view.borrow().clone())
     }
@@ -239,7 +240,12 @@ impl Node {
         self.spawn_job(id, Vec::new());
     }
 
-    async fn control(&self, id: u64, control: Control, state: DownloadState) -> Result<DownloadView, Trouble> {
+    async fn control(
+        &self,
+        id: u64,
+        control: Control,
+        state: DownloadState,
+    ) -> Result<DownloadView, Trouble> {
         let view = self.download(id)?;
         if matches!(view.state, DownloadState::Done | DownloadState::Cancelled) {
             return Ok(view);
@@ -277,7 +283,10 @@ impl Node {
             let mut all = lock(&self.0.downloads.all);
             let over = all.len() >= MAX_DOWNLOADS;
             let finished = |download: &Download| {
-                matches!(download.row.state, DownloadState::Done | DownloadState::Cancelled | DownloadState::Failed)
+                matches!(
+                    download.row.state,
+                    DownloadState::Done | DownloadState::Cancelled | DownloadState::Failed
+                )
             };
             let oldest = all.iter().find(|(_, download)| finished(download)).map(|(id, _)| *id);
             oldest.filter(|_| over).inspect(|id| drop(all.remove(id)))
@@ -289,7 +298,12 @@ impl Node {
     }
 
     /// Changes where a download stands, durably, and tells whoever watches.
-    async fn set_state(&self, id: u64, state: DownloadState, error: Option<ErrorView>) -> Result<(), Trouble> {
+    async fn set_state(
+        &self,
+        id: u64,
+        state: DownloadState,
+        error: Option<ErrorView>,
+    ) -> Result<(), Trouble> {
         self.change_row(id, |row| row.state = state)?.await?;
         self.show(id, |view| {
             view.state = state;
@@ -319,8 +333,7 @@ impl Node {
     /// Notes something in a download's timeline.
     fn happened(&self, id: u64, what: &str, detail: &str) {
         tracing::debug!(download = id, what, detail);
-        let entry =
-            TimelineEntry { at: clock::now().0, what: what.to_owned(), detail: detail.to_owned() };
+        let entry = TimelineEntry { at: clock::now().0, what: what.to_owned(), detail: detail.to_owned() };
         self.show(id, |view| {
             if view.timeline.len() < MAX_TIMELINE {
                 view.timeline.push(entry);
@@ -329,7 +342,10 @@ impl Node {
     }
 
     fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
-        lock(&self.0.downloads.all).get(&id).map(|download| download.row.clone()).ok_or_else(|| no_download(id))
+        lock(&self.0.downloads.all)
+            .get(&id)
+            .map(|download| download.row.clone())
+            .ok_or_else(|| no_download(id))
     }
 
     fn partial(&self, id: u64) -> PathBuf {

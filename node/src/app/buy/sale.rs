@@ -91,7 +91,12 @@ impl Sale {
         let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
         let stream = stream.map_err(Trouble::PeerUnreachable)?;
         let cost = |unit: u64| job.units.price_of(price, unit).unwrap_or_default();
-        let owed = lock(&job.state).have.iter().filter(|(_, from)| **from == tab).map(|(unit, _)| cost(*unit).0).sum();
+        let owed = lock(&job.state)
+            .have
+            .iter()
+            .filter(|(_, from)| **from == tab)
+            .map(|(unit, _)| cost(*unit).0)
+            .sum();
         let wanted = (span.first..span.first + span.count).map(|unit| cost(unit).0).sum::<u64>();
         let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
         let purchase = Purchase {
@@ -301,7 +306,9 @@ impl Sale {
             return;
         }
         self.finishing = true;
-        inputs.push(Input::Finish { keep_open: self.job.node.row_of(self.job.id).is_ok_and(|row| row.keep_open) });
+        inputs.push(Input::Finish {
+            keep_open: self.job.node.row_of(self.job.id).is_ok_and(|row| row.keep_open),
+        });
     }
 
     /// Adds the rows of units verified and of what was paid on the tab, and hands all to the store.
@@ -329,7 +336,9 @@ impl Sale {
         let (node, id) = (&self.job.node, self.job.id);
         match message {
             ToBuyer::Settled(_) => node.happened(id, "handoff", "the last vendor closed; the chain moves on"),
-            ToBuyer::Unsettled => node.happened(id, "handoff", "the last vendor is gone; the chain moves on at its cap"),
+            ToBuyer::Unsettled => {
+                node.happened(id, "handoff", "the last vendor is gone; the chain moves on at its cap")
+            }
             ToBuyer::Receipt(_) => node.happened(id, "receipt", &self.vendor.to_string()),
             ToBuyer::Reject { reject, .. } => node.happened(id, "refused", &reject.to_string()),
             ToBuyer::Unit { .. } | ToBuyer::Certified(_) => {}
@@ -339,7 +348,8 @@ impl Sale {
     fn out_of_coins(&self) -> Trouble {
         let wallet = self.job.node.wallet(|wallet| wallet.spendable(clock::time()));
         let row = self.job.node.row_of(self.job.id);
-        let (name, needed) = row.map_or((String::new(), Coins::ZERO), |row| (row.name.to_string(), row.price));
+        let (name, needed) =
+            row.map_or((String::new(), Coins::ZERO), |row| (row.name.to_string(), row.price));
         let needed = needed.saturating_sub(self.buyer.paid());
         Trouble::NotEnough { name, needed, have: wallet.unwrap_or_default(), held: Coins::ZERO }
     }
@@ -369,7 +379,6 @@ async fn shorten(node: &Node) -> Result<(), Trouble> {
 fn closed() -> Trouble {
     Trouble::PeerUnreachable(crate::overlay::RequestError::Closed)
 }
-
 
 /// Reads what the vendor sends.
 async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<Heard>) {

@@ -97,14 +97,9 @@ impl Journal {
             .and_then(|()| medium.create(&path, &header(base, &marker)))
             .and_then(|()| medium.open(&path));
         match file {
-            Ok(file) => Ok(Self {
-                file,
-                path,
-                marker,
-                length: HEADER as u64,
-                group: base,
-                record: Vec::new(),
-            }),
+            Ok(file) => {
+                Ok(Self { file, path, marker, length: HEADER as u64, group: base, record: Vec::new() })
+            }
             // It may be there all the same, say when only the sync of the directory failed. The next open would take it for
             // the newest and miss what is still written to the one before.
             Err(error) => match remove_durably(directory, &path) {
@@ -119,45 +114,22 @@ impl Journal {
 
     /// Goes on with a journal that was found; a torn end is cut off for good.
     pub fn resume(medium: &dyn Medium, found: Found) -> Result<Self, StoreError> {
-        let Found {
-            path,
-            bytes,
-            marker,
-            last,
-            good,
-            ..
-        } = found;
-        let mut file = medium
-            .open(&path)
-            .map_err(|e| StoreError::io("opening", &path, e))?;
+        let Found { path, bytes, marker, last, good, .. } = found;
+        let mut file = medium.open(&path).map_err(|e| StoreError::io("opening", &path, e))?;
         if good < bytes.len() {
             tracing::warn!(journal = %path.display(), torn = bytes.len() - good, "cut off a write that was never acknowledged");
             file.truncate(good as u64)
                 .and_then(|()| file.sync())
                 .map_err(|e| StoreError::io("truncating", &path, e))?;
         }
-        Ok(Self {
-            file,
-            path,
-            marker,
-            length: good as u64,
-            group: last,
-            record: Vec::new(),
-        })
+        Ok(Self { file, path, marker, length: good as u64, group: last, record: Vec::new() })
     }
 
     /// Makes one group durable: the changes of several batches, one after the other. Returns its number.
-    pub fn append<'a>(
-        &mut self,
-        batches: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<u64, AppendError> {
+    pub fn append<'a>(&mut self, batches: impl Iterator<Item = &'a [u8]>) -> Result<u64, AppendError> {
         let group = self.group + 1;
         self.encode(group, batches);
-        match self
-            .file
-            .append(&self.record)
-            .and_then(|()| self.file.sync())
-        {
+        match self.file.append(&self.record).and_then(|()| self.file.sync()) {
             Ok(()) => {
                 self.length += self.record.len() as u64;
                 self.group = group;
@@ -165,14 +137,8 @@ impl Journal {
             }
             // Whatever arrived of it is no record until it was synced; it must not be found by the next open, nor stand
             // between the last good record and the next.
-            Err(error) => match self
-                .file
-                .truncate(self.length)
-                .and_then(|()| self.file.sync())
-            {
-                Ok(()) => Err(AppendError::Undone(StoreError::io(
-                    "writing", &self.path, error,
-                ))),
+            Err(error) => match self.file.truncate(self.length).and_then(|()| self.file.sync()) {
+                Ok(()) => Err(AppendError::Undone(StoreError::io("writing", &self.path, error))),
                 Err(second) => Err(AppendError::Stuck(format!(
                     "writing {} failed ({error}), and so did cutting the write off again ({second})",
                     self.path.display()
@@ -183,9 +149,7 @@ impl Journal {
 
     /// The changes of the record that was appended last.
     pub fn last_changes(&self) -> &[u8] {
-        self.record
-            .get(RECORD_HEADER + GROUP_NUMBER..)
-            .unwrap_or_default()
+        self.record.get(RECORD_HEADER + GROUP_NUMBER..).unwrap_or_default()
     }
 
     /// The number of the last group.
@@ -243,27 +207,13 @@ impl Found {
         };
         let bytes = fs::read(&path).map_err(|e| StoreError::io("reading", &path, e))?;
         let Some(marker) = read_header(&bytes, base) else {
-            return Err(StoreError::Corrupt(format!(
-                "{} has a damaged header",
-                path.display()
-            )));
+            return Err(StoreError::Corrupt(format!("{} has a damaged header", path.display())));
         };
-        let mut found = Self {
-            path,
-            bytes,
-            marker,
-            base,
-            last: base,
-            good: HEADER,
-        };
+        let mut found = Self { path, bytes, marker, base, last: base, good: HEADER };
         while let Some(record) = record_at(&found.bytes, found.good, &found.marker) {
             if record.group != found.last + 1 {
-                let message = format!(
-                    "{}: group {} follows group {}",
-                    found.path.display(),
-                    record.group,
-                    found.last
-                );
+                let message =
+                    format!("{}: group {} follows group {}", found.path.display(), record.group, found.last);
                 return Err(StoreError::Corrupt(message));
             }
             found.last = record.group;
@@ -291,11 +241,8 @@ impl Found {
     /// Bad bytes with a good record behind them are damage; see the module.
     fn check_tail(&self) -> Result<(), StoreError> {
         let tail = self.bytes.get(self.good..).unwrap_or_default();
-        let behind = tail
-            .windows(MARKER)
-            .enumerate()
-            .skip(1)
-            .filter(|(_, window)| *window == self.marker.as_slice());
+        let behind =
+            tail.windows(MARKER).enumerate().skip(1).filter(|(_, window)| *window == self.marker.as_slice());
         for (offset, _) in behind {
             let at = self.good + offset;
             if let Some(record) =
@@ -317,23 +264,13 @@ impl Found {
 /// Removes the journals before `current`, and what is left of unfinished ones. Done when nothing needs them; where it
 /// fails, the next open does it.
 pub(super) fn remove_others(directory: &Path, current: &Path) -> Result<(), StoreError> {
-    for (_, path) in list(directory)?
-        .into_iter()
-        .filter(|(_, path)| path != current)
-    {
+    for (_, path) in list(directory)?.into_iter().filter(|(_, path)| path != current) {
         fs::remove_file(&path).map_err(|e| StoreError::io("removing", &path, e))?;
     }
-    for entry in fs::read_dir(directory)
-        .map_err(|e| StoreError::io("listing", directory, e))?
-        .flatten()
-    {
+    for entry in fs::read_dir(directory).map_err(|e| StoreError::io("listing", directory, e))?.flatten() {
         let name = entry.file_name();
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with(NAME_PREFIX) && name.ends_with(UNFINISHED))
-        {
-            fs::remove_file(entry.path())
-                .map_err(|e| StoreError::io("removing", &entry.path(), e))?;
+        if name.to_str().is_some_and(|name| name.starts_with(NAME_PREFIX) && name.ends_with(UNFINISHED)) {
+            fs::remove_file(entry.path()).map_err(|e| StoreError::io("removing", &entry.path(), e))?;
         }
     }
     Ok(())
@@ -353,10 +290,8 @@ fn list(directory: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     for entry in fs::read_dir(directory).map_err(|e| StoreError::io("listing", directory, e))? {
         let entry = entry.map_err(|e| StoreError::io("listing", directory, e))?;
         let name = entry.file_name();
-        let base = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(NAME_PREFIX))
-            .and_then(|base| base.parse().ok());
+        let base =
+            name.to_str().and_then(|name| name.strip_prefix(NAME_PREFIX)).and_then(|base| base.parse().ok());
         if let Some(base) = base {
             found.push((base, entry.path()));
         }
@@ -385,11 +320,7 @@ fn record_at<'a>(bytes: &'a [u8], at: usize, marker: &[u8; MARKER]) -> Option<Re
         return None;
     }
     let (group, changes) = payload.split_first_chunk::<GROUP_NUMBER>()?;
-    Some(Record {
-        group: u64::from_le_bytes(*group),
-        changes,
-        end: at + RECORD_HEADER + payload_length,
-    })
+    Some(Record { group: u64::from_le_bytes(*group), changes, end: at + RECORD_HEADER + payload_length })
 }
 
 fn header(base: u64, marker: &[u8; MARKER]) -> Vec<u8> {
@@ -405,10 +336,7 @@ fn header(base: u64, marker: &[u8; MARKER]) -> Vec<u8> {
 
 /// The marker, if the bytes begin with exactly the header that a journal of that base has.
 fn read_header(bytes: &[u8], base: u64) -> Option<[u8; MARKER]> {
-    let marker: [u8; MARKER] = bytes
-        .get(HEADER - 4 - MARKER..HEADER - 4)?
-        .try_into()
-        .ok()?;
+    let marker: [u8; MARKER] = bytes.get(HEADER - 4 - MARKER..HEADER - 4)?.try_into().ok()?;
     bytes.starts_with(&header(base, &marker)).then_some(marker)
 }
 
@@ -426,9 +354,7 @@ impl Medium for RealMedium {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn JournalFile>> {
-        Ok(Box::new(RealFile(
-            OpenOptions::new().append(true).open(path)?,
-        )))
+        Ok(Box::new(RealFile(OpenOptions::new().append(true).open(path)?)))
     }
 }
 

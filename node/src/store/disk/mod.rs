@@ -81,8 +81,7 @@ struct Shared {
 impl Disk {
     /// Opens or creates the database in that directory.
     pub fn open(directory: &Path, options: Options) -> Result<Self, StoreError> {
-        files::create_dir_durably(directory)
-            .map_err(|e| StoreError::io("creating", directory, e))?;
+        files::create_dir_durably(directory).map_err(|e| StoreError::io("creating", directory, e))?;
         let lock = directory.join("lock");
         let lock = FileLock::take(&lock).map_err(|e| StoreError::io("locking", &lock, e))?;
         let lock = lock.ok_or_else(|| StoreError::InUse(directory.to_owned()))?;
@@ -99,13 +98,7 @@ impl Disk {
             .name("store".into())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::io("starting the writer of", directory, e))?;
-        Ok(Self {
-            shared,
-            writer: Mutex::new(Some(Running {
-                thread,
-                _lock: lock,
-            })),
-        })
+        Ok(Self { shared, writer: Mutex::new(Some(Running { thread, _lock: lock })) })
     }
 }
 
@@ -132,12 +125,7 @@ impl Store for Disk {
         let (answer, commit) = Commit::pending();
         match self.shared.queue.push(Job { bytes, answer }) {
             Ok(()) => commit,
-            Err(_) => Commit::known(Err(self
-                .shared
-                .stopped
-                .get()
-                .cloned()
-                .unwrap_or(StoreError::Closed))),
+            Err(_) => Commit::known(Err(self.shared.stopped.get().cloned().unwrap_or(StoreError::Closed))),
         }
     }
 
@@ -150,11 +138,7 @@ impl Store for Disk {
         };
         // A panic of the writer has been recorded as the reason to stop.
         let result = thread.join().unwrap_or(Ok(()));
-        self.shared
-            .tree
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.shared.tree.write().unwrap_or_else(PoisonError::into_inner).take();
         match self.shared.stopped.get() {
             Some(error) => Err(error.clone()),
             None => result,
@@ -175,19 +159,12 @@ impl Shared {
         if let Some(error) = self.stopped.get() {
             return Err(error.clone());
         }
-        self.tree
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(StoreError::Closed)
+        self.tree.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)
     }
 
     /// Ends everything: what waits, what comes, and reads, which could see half of a group.
     fn stop(&self, why: String) -> StoreError {
-        let error = self
-            .stopped
-            .get_or_init(|| StoreError::Stopped(why))
-            .clone();
+        let error = self.stopped.get_or_init(|| StoreError::Stopped(why)).clone();
         tracing::error!(%error, "the database has stopped");
         self.queue.close();
         error
@@ -201,10 +178,7 @@ fn recover(directory: &Path, tree: &Tree, medium: &dyn Medium) -> Result<Journal
         // A crash while creating leaves no journal, but no group in sled either.
         return match applied {
             None => Journal::create(medium, directory, 0).map_err(NotCreated::into_error),
-            Some(_) => Err(StoreError::Corrupt(format!(
-                "{} has data but no journal",
-                directory.display()
-            ))),
+            Some(_) => Err(StoreError::Corrupt(format!("{} has data but no journal", directory.display()))),
         };
     };
     let applied = applied.unwrap_or(0);

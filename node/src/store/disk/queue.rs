@@ -16,8 +16,7 @@ pub(super) const GROUP_MAX_BATCHES: usize = 2_048;
 /// Most bytes in one group. One batch always fits.
 pub(super) const GROUP_MAX_BYTES: usize = 4 << 20;
 
-const _: () =
-    assert!(crate::store::BATCH_MAX_BYTES <= GROUP_MAX_BYTES && GROUP_MAX_BYTES <= QUEUE_MAX_BYTES);
+const _: () = assert!(crate::store::BATCH_MAX_BYTES <= GROUP_MAX_BYTES && GROUP_MAX_BYTES <= QUEUE_MAX_BYTES);
 
 /// A batch on its way, and who waits for it.
 pub(super) struct Job {
@@ -47,10 +46,7 @@ impl Queue {
     pub fn push(&self, job: Job) -> Result<(), Job> {
         let mut state = self.lock();
         while !state.closed && state.is_full_for(&job) {
-            state = self
-                .emptied
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return Err(job);
@@ -70,10 +66,7 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let (mut count, mut bytes) = (0, 0);
         for job in state.jobs.iter().take(GROUP_MAX_BATCHES) {

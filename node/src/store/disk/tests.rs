@@ -16,20 +16,18 @@ const SALES: Table = Table::new("sales");
 
 /// What is durable after a crash is all there is: nothing is tidied up when the store is dropped.
 fn crashing() -> Options {
-    Options {
-        checkpoint_on_close: false,
-        ..Options::default()
-    }
+    Options { checkpoint_on_close: false, ..Options::default() }
 }
 
 /// Batch `n`: the same number in two tables, and one row that every batch overwrites. Sizes differ.
 fn numbered(n: u64) -> Batch {
     let mut batch = Batch::new();
     let filler = vec![n as u8; (n % 17 * 400) as usize];
-    batch
-        .put(COINS, n.to_be_bytes(), &filler)
-        .put(SALES, n.to_be_bytes(), n.to_be_bytes())
-        .put(SALES, "last", n.to_be_bytes());
+    batch.put(COINS, n.to_be_bytes(), &filler).put(SALES, n.to_be_bytes(), n.to_be_bytes()).put(
+        SALES,
+        "last",
+        n.to_be_bytes(),
+    );
     batch
 }
 
@@ -37,9 +35,7 @@ fn numbered(n: u64) -> Batch {
 fn count(disk: &Disk) -> Result<u64, Box<dyn std::error::Error>> {
     let mut n = 0_u64;
     while let Some(filler) = disk.get(COINS, &n.to_be_bytes())? {
-        if filler != vec![n as u8; (n % 17 * 400) as usize]
-            || disk.get(SALES, &n.to_be_bytes())?.is_none()
-        {
+        if filler != vec![n as u8; (n % 17 * 400) as usize] || disk.get(SALES, &n.to_be_bytes())?.is_none() {
             return Err(format!("batch {n} is there in part").into());
         }
         n += 1;
@@ -52,16 +48,11 @@ fn count(disk: &Disk) -> Result<u64, Box<dyn std::error::Error>> {
 }
 
 fn write(disk: &Disk, numbers: std::ops::Range<u64>) -> Result<(), StoreError> {
-    numbers
-        .into_iter()
-        .try_for_each(|n| disk.commit(numbered(n)).wait())
+    numbers.into_iter().try_for_each(|n| disk.commit(numbered(n)).wait())
 }
 
 fn journal_of(directory: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    Ok(Found::newest(directory)?
-        .ok_or("no journal")?
-        .path()
-        .to_owned())
+    Ok(Found::newest(directory)?.ok_or("no journal")?.path().to_owned())
 }
 
 /// A copy as it would be found on the disk had power gone at this moment, with sled as of `sled`.
@@ -115,11 +106,7 @@ fn a_write_torn_at_any_byte_is_cut_off_and_the_rest_is_there() -> Outcome {
             assert_eq!(count(&disk)?, if length == *third { 3 } else { 2 });
             write(&disk, count(&disk)?..5)?;
             drop(disk);
-            assert_eq!(
-                count(&Disk::open(&to, crashing())?)?,
-                5,
-                "what follows a cut is kept"
-            );
+            assert_eq!(count(&Disk::open(&to, crashing())?)?, 5, "what follows a cut is kept");
         }
     }
     Ok(())
@@ -152,21 +139,15 @@ fn a_flipped_bit_is_damage_in_the_middle_and_a_torn_write_at_the_end() -> Outcom
         match Found::newest(journal.parent().ok_or("no parent")?) {
             Err(StoreError::Corrupt(why)) if at < last => {
                 assert!(
-                    why.contains(if at < 32 {
-                        "header"
-                    } else {
-                        "damaged in the middle"
-                    }),
+                    why.contains(if at < 32 { "header" } else { "damaged in the middle" }),
                     "{at}: {why}"
                 );
             }
             Ok(Some(found)) if at >= last => assert_eq!(found.last, 2),
             other => {
-                return Err(format!(
-                    "byte {at}: {:?}",
-                    other.map(|found| found.map(|found| found.last))
-                )
-                .into());
+                return Err(
+                    format!("byte {at}: {:?}", other.map(|found| found.map(|found| found.last))).into()
+                );
             }
         }
     }
@@ -179,10 +160,7 @@ fn a_journal_damaged_behind_what_sled_has_takes_nothing_back() -> Outcome {
     let journal = journaled(directory.path(), 4)?;
     let db = directory.path().join("db");
     let length = fs::metadata(&journal)?.len();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(&journal)?
-        .set_len(length - 1)?;
+    fs::OpenOptions::new().write(true).open(&journal)?.set_len(length - 1)?;
     let disk = Disk::open(&db, crashing())?;
     assert_eq!(count(&disk)?, 4);
     write(&disk, 4..6)?;
@@ -198,11 +176,7 @@ fn replaying_twice_or_over_any_state_gives_the_same() -> Outcome {
     let to = directory.path().join("again");
     copy(&journal, &directory.path().join("before/sled"), &to)?;
     for _ in 0..3 {
-        assert_eq!(
-            count(&Disk::open(&to, crashing())?)?,
-            40,
-            "sled has nothing at first, then everything"
-        );
+        assert_eq!(count(&Disk::open(&to, crashing())?)?, 40, "sled has nothing at first, then everything");
     }
     let disk = Disk::open(&directory.path().join("db"), crashing())?;
     let half = directory.path().join("half");
@@ -211,11 +185,7 @@ fn replaying_twice_or_over_any_state_gives_the_same() -> Outcome {
     copy(&journal, &directory.path().join("db/sled"), &half)?;
     write(&disk, 50..70)?;
     fs::copy(&journal, half.join(journal.file_name().ok_or("no name")?))?;
-    assert_eq!(
-        count(&Disk::open(&half, crashing())?)?,
-        70,
-        "sled has some, the journal has all"
-    );
+    assert_eq!(count(&Disk::open(&half, crashing())?)?, 70, "sled has some, the journal has all");
     Ok(())
 }
 
@@ -223,10 +193,7 @@ fn replaying_twice_or_over_any_state_gives_the_same() -> Outcome {
 fn checkpoints_leave_one_journal_and_everything_is_there() -> Outcome {
     let directory = tempfile::tempdir()?;
     let db = directory.path().join("db");
-    let options = || Options {
-        checkpoint_bytes: 20_000,
-        ..crashing()
-    };
+    let options = || Options { checkpoint_bytes: 20_000, ..crashing() };
     let disk = Disk::open(&db, options())?;
     write(&disk, 0..100)?;
     drop(disk);
@@ -242,11 +209,7 @@ fn checkpoints_leave_one_journal_and_everything_is_there() -> Outcome {
 
     drop(Disk::open(&db, Options::default())?);
     let found = Found::newest(&db)?.ok_or("no journal")?;
-    assert_eq!(
-        (found.base, found.last),
-        (100, 100),
-        "closing leaves nothing to replay"
-    );
+    assert_eq!((found.base, found.last), (100, 100), "closing leaves nothing to replay");
     Ok(())
 }
 
@@ -259,25 +222,14 @@ fn crashes_around_a_checkpoint_leave_a_state_that_opens() -> Outcome {
     drop(Disk::open(&db, Options::default())?);
     // The new journal is there, and the old one was not removed yet; a third was being written.
     fs::write(&old, &saved)?;
-    fs::write(
-        db.join(format!("journal-{:020}{}", 99, files::UNFINISHED)),
-        b"NP",
-    )?;
+    fs::write(db.join(format!("journal-{:020}{}", 99, files::UNFINISHED)), b"NP")?;
     assert_eq!(count(&Disk::open(&db, crashing())?)?, 10);
     assert!(!old.exists());
-    assert_eq!(
-        fs::read_dir(&db)?.count(),
-        3,
-        "the lock, sled, and one journal"
-    );
+    assert_eq!(fs::read_dir(&db)?.count(), 3, "the lock, sled, and one journal");
 
     // sled without what the checkpoint promised, and sled without its journal.
     let to = directory.path().join("lost");
-    copy(
-        &journal_of(&db)?,
-        &directory.path().join("before/sled"),
-        &to,
-    )?;
+    copy(&journal_of(&db)?, &directory.path().join("before/sled"), &to)?;
     assert!(
         matches!(Disk::open(&to, crashing()), Err(StoreError::Corrupt(why)) if why.contains("only group 0"))
     );
@@ -309,10 +261,7 @@ fn sled_is_never_given_a_page_that_it_would_not_sync() -> Outcome {
     }
     disk.commit(Batch::new()).wait()?;
     disk.shared.tree()?.make_durable()?;
-    assert_eq!(
-        fs::read_dir(directory.path().join("sled/blobs"))?.count(),
-        0
-    );
+    assert_eq!(fs::read_dir(directory.path().join("sled/blobs"))?.count(), 0);
     Ok(())
 }
 
@@ -320,23 +269,14 @@ fn sled_is_never_given_a_page_that_it_would_not_sync() -> Outcome {
 fn a_second_handle_is_told_that_the_database_is_in_use() -> Outcome {
     let directory = tempfile::tempdir()?;
     let _disk = Disk::open(directory.path(), crashing())?;
-    assert!(matches!(
-        Disk::open(directory.path(), crashing()),
-        Err(StoreError::InUse(_))
-    ));
+    assert!(matches!(Disk::open(directory.path(), crashing()), Err(StoreError::InUse(_))));
     Ok(())
 }
 
 #[test]
 fn a_file_system_without_room_refuses_commits_and_loses_nothing() -> Outcome {
     let directory = tempfile::tempdir()?;
-    let disk = Disk::open(
-        directory.path(),
-        Options {
-            reserve_bytes: u64::MAX,
-            ..crashing()
-        },
-    )?;
+    let disk = Disk::open(directory.path(), Options { reserve_bytes: u64::MAX, ..crashing() })?;
     assert!(matches!(write(&disk, 0..1), Err(StoreError::Full)));
     assert_eq!(count(&disk)?, 0);
     drop(disk);
@@ -364,10 +304,7 @@ impl Medium for FailingMedium {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn JournalFile>> {
-        Ok(Box::new(FailingFile(
-            self.0.clone(),
-            RealMedium.open(path)?,
-        )))
+        Ok(Box::new(FailingFile(self.0.clone(), RealMedium.open(path)?)))
     }
 }
 
@@ -377,11 +314,7 @@ impl JournalFile for FailingFile {
         let fits = bytes.len().min(room as usize);
         self.0.room.store(room - fits as u64, Ordering::SeqCst);
         self.1.append(&bytes[..fits])?;
-        if fits < bytes.len() {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
+        if fits < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -400,27 +333,17 @@ impl JournalFile for FailingFile {
 }
 
 fn fail_if(flag: &AtomicBool) -> io::Result<()> {
-    if flag.load(Ordering::SeqCst) {
-        Err(io::Error::other("a bad disk"))
-    } else {
-        Ok(())
-    }
+    if flag.load(Ordering::SeqCst) { Err(io::Error::other("a bad disk")) } else { Ok(()) }
 }
 
 fn failing(failing: &Arc<Failing>) -> Options {
-    Options {
-        medium: Arc::new(FailingMedium(failing.clone())),
-        ..crashing()
-    }
+    Options { medium: Arc::new(FailingMedium(failing.clone())), ..crashing() }
 }
 
 #[test]
 fn a_full_disk_fails_the_batch_only_and_later_commits_succeed_once_there_is_room() -> Outcome {
     let directory = tempfile::tempdir()?;
-    let state = Arc::new(Failing {
-        room: AtomicU64::new(2_000),
-        ..Failing::default()
-    });
+    let state = Arc::new(Failing { room: AtomicU64::new(2_000), ..Failing::default() });
     let disk = Disk::open(directory.path(), failing(&state))?;
     let mut n = 0;
     for room in [0, 1, 7, 100, 1_000, 5_000, 20_000] {
@@ -428,11 +351,7 @@ fn a_full_disk_fails_the_batch_only_and_later_commits_succeed_once_there_is_room
             n += 1;
         }
         assert!(matches!(write(&disk, n..n + 1), Err(StoreError::Full)));
-        assert_eq!(
-            count(&disk)?,
-            n,
-            "the failed batch is not there, what was before is"
-        );
+        assert_eq!(count(&disk)?, n, "the failed batch is not there, what was before is");
         state.room.store(room, Ordering::SeqCst);
     }
     drop(disk);
@@ -444,10 +363,7 @@ fn a_full_disk_fails_the_batch_only_and_later_commits_succeed_once_there_is_room
 #[test]
 fn a_failed_sync_fails_the_batch_and_it_never_appears() -> Outcome {
     let directory = tempfile::tempdir()?;
-    let state = Arc::new(Failing {
-        room: AtomicU64::new(u64::MAX),
-        ..Failing::default()
-    });
+    let state = Arc::new(Failing { room: AtomicU64::new(u64::MAX), ..Failing::default() });
     let disk = Disk::open(directory.path(), failing(&state))?;
     write(&disk, 0..3)?;
     state.sync_fails.store(true, Ordering::SeqCst);
@@ -464,10 +380,7 @@ fn a_failed_sync_fails_the_batch_and_it_never_appears() -> Outcome {
 #[test]
 fn a_write_that_cannot_be_taken_back_makes_the_store_read_only() -> Outcome {
     let directory = tempfile::tempdir()?;
-    let state = Arc::new(Failing {
-        room: AtomicU64::new(1_500),
-        ..Failing::default()
-    });
+    let state = Arc::new(Failing { room: AtomicU64::new(1_500), ..Failing::default() });
     let disk = Disk::open(directory.path(), failing(&state))?;
     state.truncate_fails.store(true, Ordering::SeqCst);
     let mut n = 0;
@@ -475,9 +388,7 @@ fn a_write_that_cannot_be_taken_back_makes_the_store_read_only() -> Outcome {
         n += 1;
     }
     state.room.store(u64::MAX, Ordering::SeqCst);
-    assert!(
-        matches!(write(&disk, n..n + 1), Err(StoreError::ReadOnly(why)) if why.contains("cutting"))
-    );
+    assert!(matches!(write(&disk, n..n + 1), Err(StoreError::ReadOnly(why)) if why.contains("cutting")));
     assert_eq!(count(&disk)?, n, "reads go on");
     drop(disk);
     assert_eq!(count(&Disk::open(directory.path(), crashing())?)?, n);
@@ -487,14 +398,8 @@ fn a_write_that_cannot_be_taken_back_makes_the_store_read_only() -> Outcome {
 #[test]
 fn a_journal_that_cannot_be_begun_leaves_the_old_one_in_use() -> Outcome {
     let directory = tempfile::tempdir()?;
-    let state = Arc::new(Failing {
-        room: AtomicU64::new(u64::MAX),
-        ..Failing::default()
-    });
-    let options = || Options {
-        checkpoint_bytes: 20_000,
-        ..failing(&state)
-    };
+    let state = Arc::new(Failing { room: AtomicU64::new(u64::MAX), ..Failing::default() });
+    let options = || Options { checkpoint_bytes: 20_000, ..failing(&state) };
     let disk = Disk::open(directory.path(), options())?;
     write(&disk, 0..5)?;
     state.create_fails.store(true, Ordering::SeqCst);
@@ -502,10 +407,7 @@ fn a_journal_that_cannot_be_begun_leaves_the_old_one_in_use() -> Outcome {
     while write(&disk, n..n + 1).is_ok() {
         n += 1;
     }
-    assert!(
-        n > 20,
-        "a failed checkpoint costs room, not service, until the journal is overgrown"
-    );
+    assert!(n > 20, "a failed checkpoint costs room, not service, until the journal is overgrown");
     let sled = directory.path().join("sled");
     let to = directory.path().join("power-loss");
     copy(&journal_of(directory.path())?, &sled, &to)?;
@@ -531,18 +433,10 @@ fn killed_process() -> Outcome {
     let Some(directory) = std::env::var_os(KILLED) else {
         return Ok(());
     };
-    let disk = Disk::open(
-        Path::new(&directory),
-        Options {
-            checkpoint_bytes: 100_000,
-            ..crashing()
-        },
-    )?;
+    let disk = Disk::open(Path::new(&directory), Options { checkpoint_bytes: 100_000, ..crashing() })?;
     let mut n = count(&disk)?;
     loop {
-        let commits: Vec<_> = (n..n + IN_FLIGHT)
-            .map(|n| (n, disk.commit(numbered(n))))
-            .collect();
+        let commits: Vec<_> = (n..n + IN_FLIGHT).map(|n| (n, disk.commit(numbered(n)))).collect();
         for (n, commit) in commits {
             commit.wait()?;
             println!("acknowledged {n}");
@@ -557,9 +451,7 @@ fn whatever_was_acknowledged_before_a_kill_is_there_after_it() -> Outcome {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut there = 0;
     for round in 0..ROUNDS {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let acknowledged = run_until_killed(directory.path(), random >> 56)?;
         let disk = Disk::open(directory.path(), crashing())?;
         let found = count(&disk)?;
@@ -567,10 +459,7 @@ fn whatever_was_acknowledged_before_a_kill_is_there_after_it() -> Outcome {
             found > acknowledged,
             "round {round}: {acknowledged} was acknowledged, {found} batches are there"
         );
-        assert!(
-            found >= there,
-            "round {round}: {found} batches are there, there were {there}"
-        );
+        assert!(found >= there, "round {round}: {found} batches are there, there were {there}");
         there = found;
     }
     Ok(())
@@ -580,12 +469,7 @@ fn whatever_was_acknowledged_before_a_kill_is_there_after_it() -> Outcome {
 /// goes on, wherever it is then.
 fn run_until_killed(directory: &Path, after: u64) -> Result<u64, Box<dyn std::error::Error>> {
     let mut child = Command::new(std::env::current_exe()?)
-        .args([
-            "store::disk::tests::killed_process",
-            "--exact",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["store::disk::tests::killed_process", "--exact", "--nocapture", "--test-threads=1"])
         .env(KILLED, directory)
         .stdout(Stdio::piped())
         .spawn()?;
@@ -604,10 +488,7 @@ fn run_until_killed(directory: &Path, after: u64) -> Result<u64, Box<dyn std::er
     }
     // What it had told before it died is still in the pipe; a line cut short is none.
     for line in lines {
-        last = line?
-            .strip_prefix("acknowledged ")
-            .and_then(|number| number.parse().ok())
-            .or(last);
+        last = line?.strip_prefix("acknowledged ").and_then(|number| number.parse().ok()).or(last);
     }
     child.wait()?;
     last.ok_or_else(|| "it told nothing".into())

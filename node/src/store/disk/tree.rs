@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use crate::store::batch::{Op, ops};
 use crate::store::files;
-use crate::store::{
-    KEY_MAX, Page, SCAN_MAX_BYTES, SCAN_MAX_ROWS, StoreError, TABLE_NAME_MAX, Table,
-};
+use crate::store::{KEY_MAX, Page, SCAN_MAX_BYTES, SCAN_MAX_ROWS, StoreError, TABLE_NAME_MAX, Table};
 
 /// sled's page cache. The operating system caches the file as well; a peer at rest is to stay small.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -78,13 +76,7 @@ impl Tree {
             }
         }
         let (meta, pieces) = (tree(META.as_bytes())?, tree(PIECES.as_bytes())?);
-        Ok(Self {
-            path: path.to_owned(),
-            meta,
-            pieces,
-            tables: RwLock::new(tables),
-            db,
-        })
+        Ok(Self { path: path.to_owned(), meta, pieces, tables: RwLock::new(tables), db })
     }
 
     /// The number of the group that was applied last; `None` in a new one.
@@ -92,10 +84,7 @@ impl Tree {
         let Some(row) = self.meta.get(APPLIED).map_err(|e| self.error(e))? else {
             return Ok(None);
         };
-        let number = row
-            .as_ref()
-            .try_into()
-            .map_err(|_| self.damaged("the row of the last group"))?;
+        let number = row.as_ref().try_into().map_err(|_| self.damaged("the row of the last group"))?;
         Ok(Some(u64::from_be_bytes(number)))
     }
 
@@ -118,9 +107,7 @@ impl Tree {
             };
             self.change(rows, Op { table, key, value })?;
         }
-        self.meta
-            .insert(APPLIED, &group.to_be_bytes())
-            .map_err(|e| self.error(e))?;
+        self.meta.insert(APPLIED, &group.to_be_bytes()).map_err(|e| self.error(e))?;
         Ok(())
     }
 
@@ -154,10 +141,7 @@ impl Tree {
         };
         let mut page = Page::new();
         let mut bytes = 0;
-        for row in rows
-            .range::<&[u8], _>((start, Bound::Unbounded))
-            .take(limit.min(SCAN_MAX_ROWS))
-        {
+        for row in rows.range::<&[u8], _>((start, Bound::Unbounded)).take(limit.min(SCAN_MAX_ROWS)) {
             let (key, stored) = row.map_err(|e| self.error(e))?;
             if !key.starts_with(prefix) || bytes >= SCAN_MAX_BYTES {
                 break;
@@ -172,12 +156,8 @@ impl Tree {
     /// Makes everything applied durable without the journal.
     pub fn make_durable(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|e| self.error(e))?;
-        for entry in
-            fs::read_dir(&self.path).map_err(|e| StoreError::io("listing", &self.path, e))?
-        {
-            let path = entry
-                .map_err(|e| StoreError::io("listing", &self.path, e))?
-                .path();
+        for entry in fs::read_dir(&self.path).map_err(|e| StoreError::io("listing", &self.path, e))? {
+            let path = entry.map_err(|e| StoreError::io("listing", &self.path, e))?.path();
             if path.is_file() {
                 File::open(&path)
                     .and_then(|file| file.sync_data())
@@ -206,9 +186,7 @@ impl Tree {
         };
         let value = value.unwrap_or_default();
         for (index, piece) in value.chunks(PIECE_MAX).enumerate() {
-            self.pieces
-                .insert(piece_key(table, key, index), piece)
-                .map_err(|e| self.error(e))?;
+            self.pieces.insert(piece_key(table, key, index), piece).map_err(|e| self.error(e))?;
         }
         let mut head = vec![IN_PIECES];
         head.extend_from_slice(&(value.len() as u32).to_le_bytes());
@@ -216,17 +194,9 @@ impl Tree {
         self.drop_pieces(table, key, old_pieces, value.len().div_ceil(PIECE_MAX))
     }
 
-    fn drop_pieces(
-        &self,
-        table: &str,
-        key: &[u8],
-        had: usize,
-        has: usize,
-    ) -> Result<(), StoreError> {
+    fn drop_pieces(&self, table: &str, key: &[u8], had: usize, has: usize) -> Result<(), StoreError> {
         for index in has..had {
-            self.pieces
-                .remove(piece_key(table, key, index))
-                .map_err(|e| self.error(e))?;
+            self.pieces.remove(piece_key(table, key, index)).map_err(|e| self.error(e))?;
         }
         Ok(())
     }
@@ -235,23 +205,14 @@ impl Tree {
         match stored.split_first() {
             Some((&WHOLE, value)) => Ok(value.to_vec()),
             Some((&IN_PIECES, length)) => {
-                let length = length
-                    .try_into()
-                    .map(u32::from_le_bytes)
-                    .map_err(|_| self.damaged("a row"))? as usize;
+                let length =
+                    length.try_into().map(u32::from_le_bytes).map_err(|_| self.damaged("a row"))? as usize;
                 let mut value = Vec::with_capacity(length);
                 for index in 0..length.div_ceil(PIECE_MAX) {
-                    let piece = self
-                        .pieces
-                        .get(piece_key(table, key, index))
-                        .map_err(|e| self.error(e))?;
+                    let piece = self.pieces.get(piece_key(table, key, index)).map_err(|e| self.error(e))?;
                     value.extend_from_slice(&piece.ok_or_else(|| self.damaged("a long row"))?);
                 }
-                if value.len() == length {
-                    Ok(value)
-                } else {
-                    Err(self.damaged("a long row"))
-                }
+                if value.len() == length { Ok(value) } else { Err(self.damaged("a long row")) }
             }
             _ => Err(self.damaged("a row")),
         }
@@ -265,10 +226,7 @@ impl Tree {
     }
 
     fn damaged(&self, what: &str) -> StoreError {
-        StoreError::Corrupt(format!(
-            "{}: {what} is not in the form it was written",
-            self.path.display()
-        ))
+        StoreError::Corrupt(format!("{}: {what} is not in the form it was written", self.path.display()))
     }
 }
 
@@ -282,9 +240,9 @@ fn whole(value: &[u8]) -> Vec<u8> {
 /// How many pieces belong to what is stored.
 fn pieces_of(stored: Option<&[u8]>) -> usize {
     match stored.and_then(<[u8]>::split_first) {
-        Some((&IN_PIECES, length)) => length.try_into().map_or(0, |length| {
-            (u32::from_le_bytes(length) as usize).div_ceil(PIECE_MAX)
-        }),
+        Some((&IN_PIECES, length)) => {
+            length.try_into().map_or(0, |length| (u32::from_le_bytes(length) as usize).div_ceil(PIECE_MAX))
+        }
         _ => 0,
     }
 }

@@ -34,14 +34,7 @@ impl Writer {
         tree: Arc<Tree>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            options,
-            journal,
-            tree,
-            shared,
-            read_only: None,
-        }
+        Self { directory: directory.to_owned(), options, journal, tree, shared, read_only: None }
     }
 
     /// Runs until the queue is closed and empty.
@@ -79,10 +72,7 @@ impl Writer {
             self.checkpoint()?;
         }
         self.check_room()?;
-        let number = match self
-            .journal
-            .append(group.iter().map(|job| job.bytes.as_slice()))
-        {
+        let number = match self.journal.append(group.iter().map(|job| job.bytes.as_slice())) {
             Ok(number) => number,
             Err(AppendError::Undone(error)) => {
                 tracing::warn!(%error, "a group of commits failed");
@@ -104,15 +94,14 @@ impl Writer {
     /// Moves the truth from the journal into sled and begins a new journal. Each step leaves a state that opens.
     fn checkpoint(&mut self) -> Result<(), StoreError> {
         self.tree.make_durable()?;
-        self.journal =
-            match Journal::create(&*self.options.medium, &self.directory, self.journal.group()) {
-                Ok(journal) => journal,
-                Err(NotCreated::Undone(error)) => return Err(error),
-                Err(NotCreated::InTheWay(why)) => {
-                    tracing::error!(why, "the database is read-only from now on");
-                    return Err(self.read_only.insert(StoreError::ReadOnly(why)).clone());
-                }
-            };
+        self.journal = match Journal::create(&*self.options.medium, &self.directory, self.journal.group()) {
+            Ok(journal) => journal,
+            Err(NotCreated::Undone(error)) => return Err(error),
+            Err(NotCreated::InTheWay(why)) => {
+                tracing::error!(why, "the database is read-only from now on");
+                return Err(self.read_only.insert(StoreError::ReadOnly(why)).clone());
+            }
+        };
         if let Err(error) = journal::remove_others(&self.directory, self.journal.path()) {
             tracing::warn!(%error, "an old journal could not be removed; the next checkpoint tries again");
         }
@@ -127,9 +116,7 @@ impl Writer {
     fn check_room(&self) -> Result<(), StoreError> {
         // Where it cannot be asked for, the write itself will tell.
         match rustix::fs::statvfs(&self.directory) {
-            Ok(stat)
-                if stat.f_bavail.saturating_mul(stat.f_frsize) < self.options.reserve_bytes =>
-            {
+            Ok(stat) if stat.f_bavail.saturating_mul(stat.f_frsize) < self.options.reserve_bytes => {
                 Err(StoreError::Full)
             }
             _ => Ok(()),
