@@ -121,7 +121,7 @@ impl Swarm {
         peer::init(&self.program, &home, name, &self.state.invite)?;
         self.state.members.insert(name.to_owned(), Member { home, process: None });
         self.start(name).await?;
-        Ok(self.peer(name)?)
+        self.peer(name)
     }
 
     /// Adds `count` peers, `peer-01` and so on, and waits until they know each other.
