@@ -1,7 +1,7 @@
 //! NetPay from outside: local swarms of real processes, the story they tell, and how fast they are.
 //!
 //! The rooms, from the bottom up: [`swarm`] (processes, homes, files, commands), [`demo`] (the whole story in a minute),
-//! [`bench`] (the figures), [`cli`] (`netpay-swarm`).
+//! [`mod@bench`] (the figures), [`cli`] (`netpay-swarm`).
 #![warn(missing_docs)]
 
 pub mod bench;

@@ -347,16 +347,18 @@ fn trouble(error: ShelfError) -> Trouble {
             return Trouble::NotFound { what: "shared file", id: root.to_string() };
         }
         ShelfError::Stopped => return Trouble::Stopping,
-        ShelfError::NoSuchUnit | ShelfError::Rows(_) => Path::new(""),
-        ShelfError::Changed(path)
-        | ShelfError::Vanished(path)
-        | ShelfError::Tree(path)
-        | ShelfError::Directory(path)
+        ShelfError::Vanished(path) => {
+            return Trouble::NotFound { what: "file to share", id: path.display().to_string() };
+        }
+        ShelfError::Directory(path)
         | ShelfError::NotAFile(path)
         | ShelfError::Private(path)
         | ShelfError::Path(path)
-        | ShelfError::TooLarge(path)
-        | ShelfError::Io { path, .. } => path,
+        | ShelfError::TooLarge(path) => {
+            return Trouble::BadInput { what: "file to share", given: path.display().to_string(), why };
+        }
+        ShelfError::NoSuchUnit | ShelfError::Rows(_) => Path::new(""),
+        ShelfError::Changed(path) | ShelfError::Tree(path) | ShelfError::Io { path, .. } => path,
     };
     let path = path.to_owned();
     match error {

@@ -146,6 +146,7 @@ impl From<Trouble> for ErrorView {
                 "shared file" => errors::not_shared(id),
                 "chain" => errors::no_chain(id),
                 "peer" => errors::peer_not_found(id),
+                "file to share" => errors::nothing_at(id),
                 _ => errors::file_not_found(id),
             },
             Trouble::BadInput { what, given, why } => match what {
@@ -154,6 +155,7 @@ impl From<Trouble> for ErrorView {
                 "id or link" => errors::bad_link(given, why),
                 "invite" => errors::bad_invite(why),
                 "voucher" => errors::bad_voucher(why),
+                "file to share" => errors::cannot_share(given, why),
                 "id" => errors::bad_id(given),
                 _ => errors::bad_request(format!("{given} is no {what}: {why}")),
             },
