@@ -17,7 +17,7 @@ use crate::time::{MINUTE, Time};
 use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
 use crate::wire::record::{MAX_CLOSES, MAX_WANTED};
-use crate::wire::trade::{Span, TabId};
+use crate::wire::trade::{Span, TabId, Unsettled};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -516,6 +516,50 @@ impl Till {
             changes.push(TillChange::Line(*chain));
         }
         changes
+    }
+
+    /// Settles a segment after a break: counts the last payment made in it, if it still can, and closes it. One
+    /// that never came here is closed at its start: all of it is waived.
+    ///
+    /// # Errors
+    /// If it is not the chain key's word to this vendor, or contradicts what is held; nothing is then changed.
+    pub fn settle(
+        &mut self,
+        line: &Line,
+        tab: TabId,
+        unsettled: Unsettled,
+        now: Time,
+    ) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
+        let Unsettled { tag, open, pay } = unsettled;
+        let open = open.verify(&self.network, &line.touchstone.chain_key)?;
+        let (chain, j) = (line.chain(), open.j);
+        if open.chain != chain || open.holder != self.holder(&tag) {
+            return Err(TillError::NotForUs);
+        }
+        let mut changes = Vec::new();
+        if line.segment(j).is_some_and(|segment| segment.open.hash() == open.hash()) {
+            match self.take(line, tag, now) {
+                Ok(taken) => changes.extend(taken),
+                Err(why @ TillError::DoubleSpend(_)) => return Err(why),
+                // What cannot be sold for any more can still be waived.
+                Err(_) => {}
+            }
+        }
+        match self.held.get(&(chain, j)) {
+            Some(held) if held.open.hash() != open.hash() => {
+                return Err(TillError::DoubleSpend(Box::new((held.open.wire(), open.wire()))));
+            }
+            Some(_) => {
+                // One that no longer counts leaves the index where it is, and the Close says so.
+                let counted = pay.and_then(|pay| self.pay(&chain, &pay, tab, now).ok());
+                changes.extend(counted.into_iter().flat_map(|(_, changed)| changed));
+            }
+            None if self.all().count() >= MAX_HELD => return Err(TillError::Full),
+            None => changes.push(self.hold(line, open, tag)),
+        }
+        let (close, closed) = self.close(&chain, j)?;
+        changes.extend(closed);
+        Ok((close, changes))
     }
 
     /// The chain's line with the vendor's own Closes.

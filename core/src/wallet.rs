@@ -90,6 +90,8 @@ pub struct Lease {
     pub closed: bool,
     /// The tab that its coins were released for, until the vendor has said that it counted all of them.
     pub tab: Option<TabId>,
+    /// Where the coins released for that tab begin.
+    pub tab_from: Index,
     /// Coins released that its Close does not claim: they were never counted on the tab.
     pub uncounted: Count,
     /// Whether a sale is paying in it right now; not stored.
@@ -104,12 +106,11 @@ impl Lease {
         if self.ended { Count::ZERO } else { self.open.cap.room(self.released) }
     }
 
-    /// Whether a sale on this tab may pay in it, or send its last payment again: coins that another tab's
-    /// vendor has perhaps not counted yet would be counted on the wrong one.
+    /// Whether another sale at its vendor may go on in it: no sale does, it has coins left, and everything
+    /// released in it was counted. Coins that are perhaps still on their way would count on the wrong tab.
     #[must_use]
-    pub fn is_open_to(&self, tab: TabId) -> bool {
-        let its_own = self.tab == Some(tab);
-        if self.ended { its_own && !self.closed } else { its_own || self.tab.is_none() }
+    pub fn is_idle(&self) -> bool {
+        !self.in_use && self.tab.is_none() && self.left() > Count::ZERO
     }
 
     /// Whether it has told all it can.
@@ -153,6 +154,7 @@ struct LeaseRow {
     ended: bool,
     closed: bool,
     tab: Option<TabId>,
+    tab_from: Index,
     uncounted: Count,
 }
 
@@ -233,9 +235,10 @@ impl Wallet {
             let newer = indices.iter().find(|(segment, _)| *segment == j).map_or(lease.released, |(_, i)| *i);
             let releases = releases(&secret, &open);
             let released = lease.released.max(newer);
-            let LeaseRow { seller, ended, closed, tab, uncounted, .. } = lease;
+            let LeaseRow { seller, ended, closed, tab, tab_from, uncounted, .. } = lease;
+            let in_use = false;
             let lease =
-                Lease { seller, open, released, ended, closed, tab, uncounted, in_use: false, releases };
+                Lease { seller, open, released, ended, closed, tab, tab_from, uncounted, in_use, releases };
             chain.leases.insert(j, lease);
         }
         Ok(id)
@@ -252,6 +255,7 @@ impl Wallet {
             ended: lease.ended,
             closed: lease.closed,
             tab: lease.tab,
+            tab_from: lease.tab_from,
             uncounted: lease.uncounted,
         });
         Some(ChainRow {
@@ -348,6 +352,7 @@ impl Wallet {
             ended: false,
             closed: false,
             tab: None,
+            tab_from: start,
             uncounted: Count::ZERO,
             in_use: true,
             releases: chained,
@@ -373,9 +378,12 @@ impl Wallet {
             return Err(WalletError::Exhausted);
         }
         let index = lease.released.advance(coins).ok_or(WalletError::Exhausted)?;
-        lease.released = index;
+        let before = std::mem::replace(&mut lease.released, index);
         // Whose coins they are is written with the first of them; after that the index says enough.
         let known = lease.tab.replace(tab) == Some(tab);
+        if !known {
+            lease.tab_from = before;
+        }
         let pay = chain.last_pay(j).ok_or(WalletError::NotOpen)?;
         Ok((pay, if known { WalletChange::Index(*id, j) } else { WalletChange::Chain(*id) }))
     }
@@ -397,7 +405,8 @@ impl Wallet {
             return Err(WalletError::Overclaimed);
         }
         if !lease.closed {
-            lease.uncounted = lease.released.since(close.end).unwrap_or_default();
+            let counted = close.end.max(lease.tab_from);
+            lease.uncounted = lease.released.since(counted).unwrap_or_default();
         }
         (lease.ended, lease.closed) = (true, true);
         if chain.line.segment(j).is_some_and(|segment| segment.close.is_none()) {
@@ -435,6 +444,18 @@ impl Wallet {
             }
         }
         (coins, changes)
+    }
+
+    /// The segments that coins were released in for a tab and of which its vendor never said what it counted.
+    #[must_use]
+    pub fn unsettled(&self, tab: TabId) -> BTreeMap<ChainId, Vec<SegmentNo>> {
+        let of = |chain: &WalletChain| {
+            let leases = chain.leases.iter();
+            let open = leases.filter(|(_, lease)| lease.tab == Some(tab) && !lease.closed);
+            open.map(|(j, _)| *j).collect::<Vec<_>>()
+        };
+        let chains = self.chains.iter().map(|(id, chain)| (*id, of(chain)));
+        chains.filter(|(_, segments)| !segments.is_empty()).collect()
     }
 
     /// Takes a certificate of one of the chain's segments. `None` if it was of no use.

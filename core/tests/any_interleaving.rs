@@ -5,6 +5,7 @@ mod town;
 
 use netpay_core::amount::Coins;
 use netpay_core::codec::{decode, encode};
+use netpay_core::coin::payment::Pay;
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::content::units::Units;
 use netpay_core::id::{ChainId, ContentRoot, ObjectHash};
@@ -16,7 +17,7 @@ use netpay_core::wallet::{Wallet, WalletChange};
 use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use town::{NOW, Stall, Town, certify, key};
+use town::{NOW, Stall, Town, certify, key, vendor_input};
 
 const VENDORS: usize = 3;
 /// Two downloads at each vendor.
@@ -299,7 +300,8 @@ impl World {
                 (Some(record), Some((None, pay)))
             }
             ToVendor::Order { funding: Funding::Handover { record, .. }, .. }
-            | ToVendor::Open { record, .. } => (Some(record), None),
+            | ToVendor::Open { record, .. }
+            | ToVendor::Settle { record, .. } => (Some(record), None),
             ToVendor::Order { funding: Funding::Continue { chain, pay }, .. }
             | ToVendor::Pay { chain, pay } => (None, Some((Some(*chain), pay))),
             ToVendor::Order { .. } | ToVendor::Want(_) | ToVendor::Close | ToVendor::Done => (None, None),
@@ -316,10 +318,18 @@ impl World {
             }
         }
         if let Some((chain, pay)) = pay {
-            let key = (chain.or(shown).expect("of some chain"), pay.j);
-            let index = self.released.entry(key).or_insert(0);
-            *index = pay.index.0.max(*index);
+            self.note_release(chain.or(shown).expect("of some chain"), pay);
         }
+        if let ToVendor::Settle { segments, .. } = message {
+            for pay in segments.iter().filter_map(|segment| segment.pay.as_ref()) {
+                self.note_release(shown.expect("a record is shown"), pay);
+            }
+        }
+    }
+
+    fn note_release(&mut self, chain: ChainId, pay: &Pay) {
+        let index = self.released.entry((chain, pay.j)).or_insert(0);
+        *index = pay.index.0.max(*index);
     }
 
     fn vendor_step(&mut self, sale: usize, crash: Option<usize>, reachable: bool) {
@@ -345,12 +355,14 @@ impl World {
         let Some(running) = self.running.get_mut(&sale) else { return false };
         let Some(message) = running.to_vendor.pop_front() else { return true };
         let offer = Offer::Offered { price: Coins(PRICES[sale]), size: SIZE };
-        let input = match std::mem::replace(&mut running.ordered, true) {
-            true => vendor::Input::Heard(Box::new(message)),
-            false => vendor::Input::Ordered(Box::new(message), offer),
-        };
+        running.ordered = true;
         let mut out = Vec::new();
-        running.vendor.handle(NOW, input, &mut self.stalls[vendor_of(sale)].till, &mut out);
+        running.vendor.handle(
+            NOW,
+            vendor_input(message, offer),
+            &mut self.stalls[vendor_of(sale)].till,
+            &mut out,
+        );
         self.carry_out_vendor(sale, out, crash, reachable);
         crash.is_none()
     }
@@ -563,10 +575,9 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    #[ignore = "fails in about a third of random runs: an open bug, reproduced by this seed"]
     fn no_coin_is_lost_or_paid_twice(events in prop::collection::vec(event(), 0..90)) {
         let mut world = World::new();
         for event in events {

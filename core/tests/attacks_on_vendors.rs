@@ -3,17 +3,19 @@
 mod town;
 
 use netpay_core::amount::{Cap, Coins, Count, Index};
+use netpay_core::codec::List;
 use netpay_core::coin::payment::{BadPay, Meter, Pay};
-use netpay_core::coin::segment::{FairTerms, Handover, SegmentNo};
+use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, SegmentNo};
 use netpay_core::id::{NetworkId, ObjectHash};
-use netpay_core::keys::{SecretKey, Unverified};
-use netpay_core::record::chain::{Culprit, verify};
+use netpay_core::keys::{SecretKey, Signed, Unverified};
+use netpay_core::record::chain::{Culprit, Line, verify};
+use netpay_core::session::vendor;
 use netpay_core::till::{Till, TillError};
 use netpay_core::time::{DAY, Moment};
 use netpay_core::wallet::WalletError;
 use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::reject::RejectCode;
-use netpay_core::wire::trade::{Funding, TabId, ToVendor};
+use netpay_core::wire::trade::{Funding, TabId, ToBuyer, ToVendor, Unsettled};
 use town::{Member, NOW, Purse, Stall, Town, certify_at, key, order, ready, refusal, units, visit};
 
 const TAB: TabId = TabId([1; 16]);
@@ -191,6 +193,75 @@ fn an_outsider_that_names_a_segment_cannot_have_it_closed() {
     );
     assert_eq!(refusal(&out), Some(RejectCode::BadPayment));
     assert!(stall.till.held(&purse.id(), SegmentNo(1)).expect("held").close().is_none());
+}
+
+fn settle(line: &Line, tag: u8, open: &Signed<Open>, pay: Option<Pay>) -> ToVendor {
+    ToVendor::Settle {
+        tab: TAB,
+        record: line.record().expect("short"),
+        segments: List::first_of([Unsettled { tag: HolderTag([tag; 16]), open: open.wire(), pay }]),
+    }
+}
+
+/// The Closes that a vendor answers with.
+fn receipts(out: &[vendor::Output]) -> Vec<Unverified<Close>> {
+    let sent = out.iter().filter_map(|output| match output {
+        vendor::Output::Send(message) => Some(&**message),
+        _ => None,
+    });
+    let closes = sent.filter_map(|message| match message {
+        ToBuyer::Receipt(closes) => Some(closes.clone().into_vec()),
+        _ => None,
+    });
+    closes.flatten().collect()
+}
+
+#[test]
+fn after_a_break_the_close_says_what_was_counted_and_waives_the_rest() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let first = purse.opened(&purse.fresh(), stall.holder(1), 0, 20);
+    let open = first.newest().expect("opened").open.clone();
+    visit(&town, &mut stall, [purse.order(&first, 1, purse.pay(&open, 5), 1)]);
+    // The last payment counts if it can; the same question again has the same answer.
+    for pay in [Some(purse.pay(&open, 9)), Some(purse.pay(&open, 12)), None] {
+        let (_, out) = visit(&town, &mut stall, [settle(&first, 1, &open, pay)]);
+        assert_eq!(receipts(&out)[0].claim().expect("a close").end, Index(9));
+    }
+    // One that never came here, and that no record shows any more, is closed at its start and pays nothing then.
+    let second = purse.opened(&first, stall.holder(1), 20, 40);
+    let unseen = second.newest().expect("opened").open.clone();
+    let (_, out) = visit(&town, &mut stall, [settle(&first, 1, &unseen, Some(purse.pay(&unseen, 30)))]);
+    assert_eq!(receipts(&out)[0].claim().expect("a close").end, Index(20));
+    let late = purse.order(&second, 1, purse.pay(&unseen, 30), 2);
+    let (_, out) = visit(&town, &mut stall, [late]);
+    assert_eq!((refusal(&out), units(&out)), (Some(RejectCode::StaleChain), 0));
+}
+
+#[test]
+fn nobody_but_the_buyer_can_have_a_segment_settled() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 20);
+    let open = line.newest().expect("opened").open.clone();
+    visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 5), 1)]);
+    // Whoever reads the chain's record knows the Open, not the tag.
+    let (_, out) = visit(&town, &mut stall, [settle(&line, 2, &open, None)]);
+    assert_eq!(refusal(&out), Some(RejectCode::BadLease));
+    let forged = key(99).sign(&town.network, open.value().clone());
+    let (_, out) = visit(&town, &mut stall, [settle(&line, 1, &forged, None)]);
+    assert_eq!(refusal(&out), Some(RejectCode::Forged));
+    assert!(stall.till.held(&purse.id(), SegmentNo(1)).expect("held").close().is_none());
+    // Another Open of the same number, by the chain key, is evidence.
+    let other = purse.open(&purse.fresh(), stall.holder(1), 0, 30);
+    let (_, out) = visit(&town, &mut stall, [settle(&purse.fresh(), 1, &other, None)]);
+    assert!(out.iter().any(|output| matches!(output, vendor::Output::Evidence(_))));
+    // After the order nothing is settled any more.
+    let ask = settle(&line, 1, &open, None);
+    let (_, out) = visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 6), 1), ask]);
+    assert_eq!(refusal(&out), Some(RejectCode::Malformed));
 }
 
 #[test]

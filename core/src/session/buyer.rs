@@ -4,18 +4,19 @@
 //! first one ahead; which units to ask of whom is decided outside.
 
 use crate::amount::{Coins, Count};
+use crate::codec::List;
 use crate::coin::payment::Pay;
 use crate::coin::segment::Close;
 use crate::coin::segment::SegmentNo;
 use crate::id::ChainId;
 use crate::keys::{PublicKey, Unverified};
-use crate::record::chain::{Certificate, ChainRecord, MAX_UNCERTIFIED};
+use crate::record::chain::{Certificate, MAX_UNCERTIFIED};
 use crate::time::Moment;
-use crate::wallet::{Lease, Seller, Wallet, WalletChain, WalletChange, WalletError};
+use crate::wallet::{Seller, Wallet, WalletChain, WalletChange, WalletError};
 use crate::wire::hello::HolderTag;
 use crate::wire::reject::{Reject, RejectCode};
-use crate::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
-use std::collections::BTreeSet;
+use crate::wire::trade::{Funding, MAX_UNSETTLED, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a sale is about, and what was paid on its tab in earlier attempts.
 #[derive(Clone, Debug)]
@@ -81,6 +82,8 @@ pub enum Output {
 enum Phase {
     /// Before `Begin`.
     New,
+    /// Waiting for so many answers about payments that a break may have swallowed.
+    Settling(usize),
     /// Waiting for the vendor that the chain is still open at.
     HandingOver(ChainId, SegmentNo),
     /// Units and payments flow.
@@ -90,9 +93,6 @@ enum Phase {
     /// Nothing more happens.
     Over,
 }
-
-/// A segment of a chain.
-type At = (ChainId, SegmentNo);
 
 /// The buyer's machine.
 #[derive(Debug)]
@@ -105,8 +105,8 @@ pub struct Buyer {
     verified: u64,
     /// The segments paid in here, oldest first; payments go into the oldest with coins left.
     segments: Vec<(ChainId, SegmentNo)>,
-    /// A segment that the vendor was asked to go on in though it perhaps never heard of it.
-    asked: Option<(ChainId, SegmentNo)>,
+    /// Units wanted after the order, while it waits for what comes before it.
+    later: Vec<Span>,
     phase: Phase,
 }
 
@@ -114,7 +114,15 @@ impl Buyer {
     /// A sale that has not begun. `fresh` are the vendor's answers to tags that no chain used yet.
     #[must_use]
     pub const fn new(purchase: Purchase, node: PublicKey, fresh: Vec<Seller>) -> Self {
-        Self { purchase, node, fresh, verified: 0, segments: Vec::new(), asked: None, phase: Phase::New }
+        Self {
+            purchase,
+            node,
+            fresh,
+            verified: 0,
+            segments: Vec::new(),
+            later: Vec::new(),
+            phase: Phase::New,
+        }
     }
 
     /// Paid on the tab so far.
@@ -144,12 +152,16 @@ impl Buyer {
                 self.verified += 1;
                 self.purchase.owed = self.purchase.owed.saturating_add(price);
             }
+            (Phase::Settling(_), Input::More(span, price)) => {
+                self.purchase.expected = self.purchase.expected.saturating_add(price);
+                self.later.push(span);
+            }
             (_, Input::More(span, price)) => {
                 self.purchase.expected = self.purchase.expected.saturating_add(price);
                 out.push(send(ToVendor::Want(span)));
             }
             (Phase::Open, Input::Settle) => self.settle(now, wallet, out),
-            (Phase::HandingOver(..) | Phase::Closing, Input::Settle) => {}
+            (Phase::Settling(_) | Phase::HandingOver(..) | Phase::Closing, Input::Settle) => {}
             (_, Input::Finish { keep_open }) => self.finish(now, keep_open, wallet, out),
         }
     }
@@ -160,11 +172,18 @@ impl Buyer {
             out.push(self.order(Funding::Free));
             return;
         }
-        let (lost, changes) = wallet.take_back(self.purchase.tab);
-        if !changes.is_empty() {
-            self.purchase.paid = self.purchase.paid.saturating_sub(lost);
-            out.push(Output::Persist { changes, paid: self.purchase.paid });
+        let unsettled = wallet.unsettled(self.purchase.tab);
+        if unsettled.is_empty() {
+            self.take_back(Vec::new(), wallet, out);
+            self.fund(now, wallet, out);
+        } else {
+            self.settle_first(unsettled, wallet, out);
         }
+    }
+
+    /// Orders, with the first payment.
+    fn fund(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        self.phase = Phase::Open;
         if self.continue_here(now, wallet, out) {
             return;
         }
@@ -182,82 +201,79 @@ impl Buyer {
         send(ToVendor::Order { tab: *tab, terms: terms.clone(), span: *span, funding })
     }
 
-    /// Goes on in segments that are still open here: from an earlier sale, or from before a break. Their
-    /// last payments are sent again, in case the vendor never got them.
-    fn continue_here(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
-        let (unsure, here) = self.leases_here(now, wallet);
-        let given_up = unsure.iter().filter_map(|(id, j)| wallet.abandon(id, *j).ok()).collect::<Vec<_>>();
-        let due = self.due();
-        let has_paid =
-            |(id, j): &(ChainId, SegmentNo)| wallet.chain(id).is_some_and(|c| c.last_pay(*j).is_some());
-        let left = |(id, j): &(ChainId, SegmentNo)| {
-            wallet.chain(id).and_then(|chain| chain.lease(*j)).map_or(Count::ZERO, Lease::left)
-        };
-        let payable =
-            |at: &&(ChainId, SegmentNo)| (due > Coins::ZERO && left(at) > Count::ZERO) || has_paid(at);
-        let asked = unsure.iter().find(|at| has_paid(at)).copied();
-        let Some((id, j)) = asked.or_else(|| here.iter().rev().find(payable).copied()) else { return false };
-        let left = left(&(id, j));
-        here.iter().for_each(|(id, j)| wallet.hold(id, *j));
-        self.segments = here;
-        self.asked = asked;
-        let mut changes = given_up;
-        let coins = Count::from_coins(due).map_or(left, |due| due.min(left));
-        if coins > Count::ZERO {
-            let Ok((_, change)) = wallet.pay(&id, j, coins, self.purchase.tab) else { return false };
-            self.purchase.paid = self.purchase.paid.saturating_add(coins.into());
-            changes.push(change);
-        }
-        if !changes.is_empty() {
-            out.push(Output::Persist { changes, paid: self.purchase.paid });
-        }
-        let Some(pay) = wallet.chain(&id).and_then(|chain| chain.last_pay(j)) else { return false };
-        let shown = self.shown(&id, wallet).filter(|_| asked.is_none());
-        let skip = shown.is_some().then_some(id);
-        out.push(self.order(match shown {
-            Some((tag, record)) => Funding::Opened { tag, record, pay },
-            None => Funding::Continue { chain: id, pay },
-        }));
-        self.show_again(skip, (id, j), wallet, out);
-        true
-    }
-
-    /// The segments of this vendor that this sale may go on in. First those of which nothing can be shown any
-    /// more, since later Opens are certified, and of which the vendor perhaps never heard.
-    fn leases_here(&self, now: Moment, wallet: &Wallet) -> (Vec<At>, Vec<At>) {
-        let tab = self.purchase.tab;
-        let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
-        let leases =
-            chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, chain, j, lease)));
-        let (unsure, here): (Vec<_>, Vec<_>) = leases
-            .filter(|(.., lease)| lease.seller.node == self.node && !lease.in_use && lease.is_open_to(tab))
-            .partition(|(_, chain, j, lease)| lease.tab.is_some() && chain.line().segment(**j).is_none());
-        let name = |(id, _, j, _): (&ChainId, &WalletChain, &SegmentNo, &Lease)| (*id, *j);
-        (unsure.into_iter().map(name).collect(), here.into_iter().map(name).collect())
-    }
-
-    /// The record of a chain that shows segments of this sale, with their tag.
-    fn shown(&self, id: &ChainId, wallet: &Wallet) -> Option<(HolderTag, ChainRecord)> {
-        let chain = wallet.chain(id)?;
-        let shown = self.segments.iter().find(|(of, j)| of == id && chain.line().segment(*j).is_some())?;
-        Some((chain.lease(shown.1)?.seller.tag, chain.record()?))
-    }
-
-    /// Shows the chains of this sale but one, and sends the last payments in their segments but one again.
-    fn show_again(
-        &self,
-        skip: Option<ChainId>,
-        paid: (ChainId, SegmentNo),
+    /// Asks what was counted of the payments that a break may have swallowed.
+    fn settle_first(
+        &mut self,
+        unsettled: BTreeMap<ChainId, Vec<SegmentNo>>,
         wallet: &Wallet,
         out: &mut Vec<Output>,
     ) {
-        let chains: BTreeSet<ChainId> =
-            self.segments.iter().map(|(id, _)| *id).filter(|id| Some(*id) != skip).collect();
-        let records = chains.iter().filter_map(|id| self.shown(id, wallet));
-        out.extend(records.map(|(tag, record)| send(ToVendor::Open { tag, record })));
-        let older = self.segments.iter().filter(|segment| **segment != paid);
-        let again = older.filter_map(|(id, j)| Some((*id, wallet.chain(id)?.last_pay(*j)?)));
-        out.extend(again.map(|(chain, pay)| send(ToVendor::Pay { chain, pay })));
+        let mut asked = 0;
+        for (chain, record) in unsettled.keys().filter_map(|id| Some((id, wallet.chain(id)?.record()?))) {
+            let segments: Vec<Unsettled> =
+                unsettled[chain].iter().filter_map(|j| unsettled_row(wallet, chain, *j)).collect();
+            for some in segments.chunks(MAX_UNSETTLED) {
+                let segments = List::first_of(some.iter().cloned());
+                out.push(send(ToVendor::Settle { tab: self.purchase.tab, record: record.clone(), segments }));
+                asked += 1;
+            }
+        }
+        self.phase = Phase::Settling(asked);
+    }
+
+    /// Takes the answer to what was asked first; after the last one the order follows.
+    fn settled(
+        &mut self,
+        waiting: usize,
+        closes: Vec<Unverified<Close>>,
+        now: Moment,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) {
+        let changes = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        self.take_back(changes, wallet, out);
+        self.phase = Phase::Settling(waiting.saturating_sub(1));
+        if waiting > 1 {
+            return;
+        }
+        if wallet.unsettled(self.purchase.tab).is_empty() {
+            self.fund(now, wallet, out);
+            if self.phase != Phase::Over {
+                out.extend(self.later.drain(..).map(|span| send(ToVendor::Want(span))));
+            }
+        } else {
+            self.over(wallet);
+            let why = "the vendor does not say what it counted before the break";
+            out.push(Output::Refused(Reject::new(RejectCode::StaleChain, why)));
+        }
+    }
+
+    /// Takes off what was paid on the tab the coins that their segments closed without.
+    fn take_back(&mut self, mut changes: Vec<WalletChange>, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        let (lost, taken) = wallet.take_back(self.purchase.tab);
+        changes.extend(taken);
+        self.purchase.paid = self.purchase.paid.saturating_sub(lost);
+        if !changes.is_empty() {
+            out.push(Output::Persist { changes, paid: self.purchase.paid });
+        }
+    }
+
+    /// Goes on in segments that an earlier sale left open here.
+    fn continue_here(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) -> bool {
+        let chains = wallet.chains().filter(|(_, chain)| chain.is_spendable(now.time()));
+        let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, j, lease)));
+        let here = leases.filter(|(.., lease)| lease.seller.node == self.node && lease.is_idle());
+        self.segments = here.map(|(id, j, _)| (*id, *j)).collect();
+        self.segments.iter().for_each(|(id, j)| wallet.hold(id, *j));
+        let due = self.due();
+        if due == Coins::ZERO {
+            return false;
+        }
+        let Some((chain, pay, change)) = self.pay_towards(due, wallet) else { return false };
+        out.push(Output::Persist { changes: vec![change], paid: self.purchase.paid });
+        out.push(self.order(Funding::Continue { chain, pay }));
+        self.settle(now, wallet, out);
+        true
     }
 
     /// The chain to pay from: one that no sale holds if there is one, the emptiest of those that suffice,
@@ -466,15 +482,12 @@ impl Buyer {
                 }
             }
             ToBuyer::Certified(certificate) => self.certified(certificate, now, wallet, out),
-            ToBuyer::Receipt(closes) => self.receipts(closes.into_vec(), wallet, out),
+            ToBuyer::Receipt(closes) => match self.phase {
+                Phase::Settling(waiting) => self.settled(waiting, closes.into_vec(), now, wallet, out),
+                _ => self.receipts(closes.into_vec(), wallet, out),
+            },
             ToBuyer::Reject { reject, close } => {
-                let mut changes: Vec<_> =
-                    close.map(|close| self.take_close(close, wallet)).into_iter().flatten().collect();
-                if let Some((id, j)) = self.asked.filter(|_| reject.code == RejectCode::UnknownChain) {
-                    // Paid for units that never came, at most the one ahead: it is paid again.
-                    self.purchase.paid = self.purchase.paid.min(self.purchase.owed);
-                    changes.extend(wallet.counted(&id, j));
-                }
+                let changes = close.and_then(|close| self.take_close(close, wallet)).into_iter().collect();
                 out.push(Output::Persist { changes, paid: self.purchase.paid });
                 self.over(wallet);
                 out.push(Output::Refused(reject));
@@ -538,8 +551,7 @@ impl Buyer {
         let is_answer = self.phase == Phase::Closing && is_last;
         if is_answer {
             // The vendor heard all that was said before it was asked to close.
-            let segments = self.segments.iter().chain(&self.asked);
-            changes.extend(segments.filter_map(|(id, j)| wallet.counted(id, *j)));
+            changes.extend(self.segments.iter().filter_map(|(id, j)| wallet.counted(id, *j)));
         }
         out.push(Output::Persist { changes, paid: self.purchase.paid });
         if is_answer {
@@ -554,6 +566,9 @@ impl Buyer {
         }
         if self.purchase.terms.price == Coins::ZERO {
             out.push(send(ToVendor::Done));
+            self.over(wallet);
+            out.push(Output::Finished);
+        } else if matches!(self.phase, Phase::Settling(_)) {
             self.over(wallet);
             out.push(Output::Finished);
         } else if self.phase != Phase::Closing {
@@ -577,6 +592,12 @@ impl Buyer {
         self.phase = Phase::Over;
         self.segments.iter().for_each(|(id, j)| wallet.release_hold(id, *j));
     }
+}
+
+fn unsettled_row(wallet: &Wallet, chain: &ChainId, j: SegmentNo) -> Option<Unsettled> {
+    let chain = wallet.chain(chain)?;
+    let lease = chain.lease(j)?;
+    Some(Unsettled { tag: lease.seller.tag, open: lease.open.wire(), pay: chain.last_pay(j) })
 }
 
 fn send(message: ToVendor) -> Output {

@@ -16,7 +16,10 @@ use crate::till::{Till, TillChange, TillError};
 use crate::time::Moment;
 use crate::wire::hello::HolderTag;
 use crate::wire::reject::{Reject, RejectCode};
-use crate::wire::trade::{Funding, MAX_RECEIPTS, MAX_SPANS, Span, TabId, Terms, ToBuyer, ToVendor};
+use crate::wire::trade::{
+    Funding, MAX_RECEIPTS, MAX_SETTLES, MAX_SPANS, MAX_UNSETTLED, Span, TabId, Terms, ToBuyer, ToVendor,
+    Unsettled,
+};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Units handed to the writer at once.
@@ -67,9 +70,9 @@ pub enum Offer {
 /// What happens to the machine.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The first message, with what the shelf says about it.
+    /// The order, with what the shelf says about it.
     Ordered(Box<ToVendor>, Offer),
-    /// A later message.
+    /// Any other message.
     Heard(Box<ToVendor>),
     /// The answer of the vendor that was asked to hand over; `None` if it cannot be had.
     Previous(Option<Unverified<Close>>),
@@ -132,6 +135,7 @@ pub struct Vendor {
     /// The record of a chain that is being handed over, until its buyer opens here.
     moving: Option<Line>,
     waiting_for_certificate: bool,
+    settles: usize,
     over: bool,
 }
 
@@ -146,6 +150,7 @@ impl Vendor {
             segments: BTreeSet::new(),
             moving: None,
             waiting_for_certificate: false,
+            settles: 0,
             over: false,
         }
     }
@@ -199,6 +204,9 @@ impl Vendor {
         let ToVendor::Order { tab, terms, span, funding } = first else {
             return Err(Refusal::new(RejectCode::Malformed, "a sale begins with an order"));
         };
+        if self.sale.is_some() {
+            return Err(Refusal::new(RejectCode::Malformed, "one order per stream"));
+        }
         let units = agreed(&terms, offer).map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
         let mut sale = Sale { tab, units, price: terms.price, spans: VecDeque::new() };
         sale.want(span)?;
@@ -231,7 +239,12 @@ impl Vendor {
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
         match heard {
-            ToVendor::Order { .. } => Err(Refusal::new(RejectCode::Malformed, "one order per stream")),
+            ToVendor::Order { .. } => {
+                Err(Refusal::new(RejectCode::Malformed, "what the shelf says is missing"))
+            }
+            ToVendor::Settle { tab, record, segments } => {
+                self.settle(now, tab, (record, segments), till, out)
+            }
             ToVendor::Want(span) => {
                 let sale = self.sale.as_mut();
                 sale.ok_or_else(|| Refusal::new(RejectCode::Malformed, "order first"))?.want(span)
@@ -259,16 +272,7 @@ impl Vendor {
         let line = self.believe(record)?;
         let chain = line.chain();
         self.moving = None;
-        let changes = match till.take(&line, tag, now.time()) {
-            Ok(changes) => changes,
-            Err(TillError::DoubleSpend(opens)) => {
-                let (one, other) = *opens;
-                let evidence = Evidence::TwoOpens { touchstone: line.touchstone.wire(), one, other };
-                out.push(Output::Evidence(Box::new(evidence)));
-                return Err(Refusal::new(RejectCode::DoubleSpend, "two segments of one number were signed"));
-            }
-            Err(why) => return Err(refuse_till(&why)),
-        };
+        let changes = till.take(&line, tag, now.time()).map_err(|why| refuse_segment(&line, why, out))?;
         // Those taken before may be another sale's; the ones of this sale come with their payments.
         self.segments.extend(changes.iter().filter_map(|change| match change {
             TillChange::Segment(chain, j) => Some((*chain, *j)),
@@ -280,6 +284,39 @@ impl Vendor {
             self.certify(&chain, till, out, false);
         }
         Ok(chain)
+    }
+
+    /// Counts what a break may have swallowed, closes the segments and says so, before the order.
+    fn settle(
+        &mut self,
+        now: Moment,
+        tab: TabId,
+        (record, segments): (ChainRecord, List<Unsettled, MAX_UNSETTLED>),
+        till: &mut Till,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        self.settles += 1;
+        if self.sale.is_some() || self.settles > MAX_SETTLES {
+            return Err(Refusal::new(RejectCode::Malformed, "settling comes before the order, and ends"));
+        }
+        let line = self.believe(record)?;
+        let chain = line.chain();
+        let (mut changes, mut closes) = (Vec::new(), Vec::new());
+        for segment in segments.into_vec() {
+            let settled = till.settle(&line, tab, segment, now.time());
+            let (close, changed) = settled.map_err(|why| {
+                // What was settled before stays so, and is made durable.
+                out.push(Output::Persist(std::mem::take(&mut changes)));
+                refuse_segment(&line, why, out)
+            })?;
+            changes.extend(changed);
+            closes.push(close.wire());
+        }
+        self.chains.insert(chain);
+        out.push(Output::Persist(changes));
+        out.push(send(ToBuyer::Receipt(List::first_of(closes))));
+        self.certify(&chain, till, out, false);
+        Ok(())
     }
 
     fn pay(
@@ -415,7 +452,8 @@ impl Vendor {
         if let Some((_, changes)) = &newest {
             out.push(Output::Persist(changes.clone()));
         }
-        let close = newest.map(|(close, _)| close.wire()).or_else(|| refusal.close.map(|close| *close));
+        let newest = newest.map(|(close, _)| close.wire());
+        let close = refusal.close.map(|close| *close).or(newest);
         out.push(send(ToBuyer::Reject { reject: refusal.reject, close }));
         self.chains.iter().for_each(|chain| self.certify(chain, till, out, false));
         out.push(Output::Finished);
@@ -508,6 +546,17 @@ fn refuse_record(why: &BadRecord) -> Refusal {
         BadRecord::Lease(_) => RejectCode::BadLease,
     };
     Refusal::new(code, &why.to_string())
+}
+
+/// Refuses a segment; one that contradicts another is evidence.
+fn refuse_segment(line: &Line, why: TillError, out: &mut Vec<Output>) -> Refusal {
+    let refusal = refuse_till(&why);
+    if let TillError::DoubleSpend(opens) = why {
+        let (one, other) = *opens;
+        let evidence = Evidence::TwoOpens { touchstone: line.touchstone.wire(), one, other };
+        out.push(Output::Evidence(Box::new(evidence)));
+    }
+    refusal
 }
 
 fn refuse_till(why: &TillError) -> Refusal {

@@ -10,7 +10,7 @@ use super::reject::Reject;
 use crate::amount::Coins;
 use crate::codec::{List, Wire};
 use crate::coin::payment::Pay;
-use crate::coin::segment::{Close, Handover};
+use crate::coin::segment::{Close, Handover, Open};
 use crate::id::{ChainId, ContentRoot};
 use crate::keys::{PublicKey, Unverified};
 use crate::record::chain::{Certificate, ChainRecord};
@@ -23,6 +23,10 @@ pub const MAX_SPANS: usize = 64;
 
 /// Closes in one receipt frame.
 pub const MAX_RECEIPTS: usize = 32;
+/// Segments of one chain that are settled with one message; more take more messages.
+pub const MAX_UNSETTLED: usize = 8;
+/// Messages that settle, at most, before an order.
+pub const MAX_SETTLES: usize = 64;
 
 /// A stretch of units: `first`, `first + 1`, … `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,11 +89,22 @@ pub enum Funding {
     },
 }
 
+/// A segment of which the buyer does not know what its vendor counted: the line broke before the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// From which the holder key follows.
+    pub tag: HolderTag,
+    /// `O_j`. The record shown along may be past it.
+    pub open: Unverified<Open>,
+    /// The last payment made in it, in case it never came.
+    pub pay: Option<Pay>,
+}
+
 /// Buyer → vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
 pub enum ToVendor {
-    /// Always first.
+    /// First of all, or after what a break left behind was settled; once.
     Order {
         /// The running account; the same again after a break.
         tab: TabId,
@@ -121,6 +136,16 @@ pub enum ToVendor {
     Close,
     /// Nothing more is wanted; the newest segment stays open for the next purchase here.
     Done,
+    /// After a break, before the order: count these last payments on the tab and close their segments. Each
+    /// Close says what was counted, and waives the rest.
+    Settle {
+        /// The running account that was paid on.
+        tab: TabId,
+        /// The chain.
+        record: ChainRecord,
+        /// Its segments paid in on this tab.
+        segments: List<Unsettled, MAX_UNSETTLED>,
+    },
 }
 
 impl Wire for ToVendor {
@@ -146,7 +171,8 @@ pub enum ToBuyer {
     Unsettled,
     /// Witnesses keep this; show it instead of what lies below it.
     Certified(Certificate),
-    /// The receipts of the segments closed now.
+    /// The receipts of the segments closed now; one for each `Settle`, and for the `Close` or `Done` as many as
+    /// it takes, the last shorter than [`MAX_RECEIPTS`].
     Receipt(List<Unverified<Close>, MAX_RECEIPTS>),
     /// No; and if an Open was shown with the order, its segment closed unused.
     Reject {

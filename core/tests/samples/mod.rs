@@ -28,7 +28,7 @@ use netpay_core::wire::hello::{Hello, HolderTag, Membership, Welcome};
 use netpay_core::wire::index::{IndexReply, IndexRequest, PutListing};
 use netpay_core::wire::record::{RecordReply, RecordRequest, Shown};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
+use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -322,6 +322,17 @@ fn sales() -> Vec<Sample> {
         sample("to_vendor_open", &ToVendor::Open { tag: tag(), record: record() }),
         sample("to_vendor_close", &ToVendor::Close),
         sample("to_vendor_done", &ToVendor::Done),
+        sample(
+            "to_vendor_settle",
+            &ToVendor::Settle {
+                tab: TabId([15; 16]),
+                record: record(),
+                segments: List::first_of([
+                    Unsettled { tag: tag(), open: open().wire(), pay: Some(pay()) },
+                    Unsettled { tag: tag(), open: open().wire(), pay: None },
+                ]),
+            },
+        ),
         sample("unit", &ToBuyer::Unit { unit: 3, len: 262_144, proof: List::first_of([[17; 32], [18; 32]]) }),
         sample("settled", &ToBuyer::Settled(close().wire())),
         sample("unsettled", &ToBuyer::Unsettled),

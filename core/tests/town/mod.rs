@@ -155,7 +155,6 @@ pub fn sell(
     let mut sold = Sold::default();
     let mut to_buyer: VecDeque<buyer::Input> = VecDeque::from([buyer::Input::Begin]);
     let mut to_vendor: VecDeque<ToVendor> = VecDeque::new();
-    let mut ordered = false;
     for _ in 0..100_000 {
         let mut out = Vec::new();
         while let Some(input) = to_buyer.pop_front() {
@@ -180,14 +179,8 @@ pub fn sell(
         }
         let mut out = Vec::new();
         while let Some(message) = to_vendor.pop_front() {
-            let input = if ordered {
-                vendor::Input::Heard(Box::new(message))
-            } else {
-                let offer = Offer::Offered { price: Coins(deal.price), size: deal.size };
-                vendor::Input::Ordered(Box::new(message), offer)
-            };
-            ordered = true;
-            vendor.handle(NOW, input, &mut stall.till, &mut out);
+            let offer = Offer::Offered { price: Coins(deal.price), size: deal.size };
+            vendor.handle(NOW, vendor_input(message, offer), &mut stall.till, &mut out);
         }
         vendor.handle(NOW, vendor::Input::Ready, &mut stall.till, &mut out);
         let mut outs = VecDeque::from(out);
@@ -225,6 +218,14 @@ pub fn sell(
         }
     }
     panic!("the sale does not end: {sold:?}");
+}
+
+/// A message as a vendor takes it: an order comes with what its shelf says.
+pub fn vendor_input(message: ToVendor, offer: Offer) -> vendor::Input {
+    match &message {
+        ToVendor::Order { .. } => vendor::Input::Ordered(Box::new(message), offer),
+        _ => vendor::Input::Heard(Box::new(message)),
+    }
 }
 
 pub fn certify(
@@ -347,13 +348,9 @@ pub fn visit(
 ) -> (Vendor, Vec<vendor::Output>) {
     let mut vendor = Vendor::new(town.shop());
     let mut out = Vec::new();
-    for (at, message) in messages.into_iter().enumerate() {
+    for message in messages {
         let offer = Offer::Offered { price: Coins(100), size: 100 * GROUP };
-        let input = match at {
-            0 => vendor::Input::Ordered(Box::new(message), offer),
-            _ => vendor::Input::Heard(Box::new(message)),
-        };
-        vendor.handle(NOW, input, &mut stall.till, &mut out);
+        vendor.handle(NOW, vendor_input(message, offer), &mut stall.till, &mut out);
     }
     ready(&mut vendor, stall, &mut out);
     (vendor, out)

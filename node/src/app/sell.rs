@@ -18,6 +18,7 @@ use netpay_core::content::units::Units;
 use netpay_core::id::{ChainId, ContentRoot};
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::session::vendor::{Input, Output, Vendor};
+use netpay_core::till::Till;
 use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_core::wire::trade::{ToBuyer, ToVendor};
@@ -99,7 +100,8 @@ struct Sale {
     news: broadcast::Receiver<News>,
     goods: Option<(ContentRoot, Units)>,
     units: u64,
-    paid_before: Coins,
+    /// Paid on the tab before this stream.
+    paid_before: Option<Coins>,
 }
 
 impl Sale {
@@ -112,18 +114,7 @@ impl Sale {
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let vendor = Vendor::new(node.shop());
         let news = node.certifier().news();
-        Self {
-            node,
-            buyer,
-            number,
-            vendor,
-            inbox,
-            outbox,
-            news,
-            goods: None,
-            units: 0,
-            paid_before: Coins::ZERO,
-        }
+        Self { node, buyer, number, vendor, inbox, outbox, news, goods: None, units: 0, paid_before: None }
     }
 
     async fn run(mut self) {
@@ -139,27 +130,42 @@ impl Sale {
     }
 
     async fn serve(&mut self) -> Result<(), Trouble> {
-        let Ok(Some(first)) = tokio::time::timeout(IDLE, self.inbox.recv()).await else { return Ok(()) };
-        let ToVendor::Order { tab, terms, .. } = &first else { return Ok(()) };
-        let offer = self.node.offer(&terms.root);
-        self.goods = Units::new(terms.size, terms.unit_log).map(|units| (terms.root, units));
-        self.paid_before = self.node.till(|till| till.tab(tab).map_or(Coins::ZERO, |tab| tab.paid));
-        self.step(vec![Input::Ordered(Box::new(first), offer)]).await?;
         while !self.vendor.is_over() {
-            let mut inputs = self.wait().await?;
-            while let Ok(more) = self.inbox.try_recv() {
-                inputs.push(Input::Heard(Box::new(more)));
-            }
+            let inputs = self.wait().await?;
             self.step(inputs).await?;
         }
         Ok(())
+    }
+
+    /// A message as the machine takes it: an order comes with what the shelf says about it.
+    fn input(&mut self, message: ToVendor) -> Input {
+        if let ToVendor::Order { tab, .. } | ToVendor::Settle { tab, .. } = &message {
+            let paid = |till: &mut Till| till.tab(tab).map_or(Coins::ZERO, |tab| tab.paid);
+            self.paid_before.get_or_insert_with(|| self.node.till(paid));
+        }
+        let ToVendor::Order { terms, .. } = &message else { return Input::Heard(Box::new(message)) };
+        let offer = self.node.offer(&terms.root);
+        self.goods = Units::new(terms.size, terms.unit_log).map(|units| (terms.root, units));
+        Input::Ordered(Box::new(message), offer)
+    }
+
+    /// What else has been heard meanwhile.
+    fn heard(&mut self, inputs: &mut Vec<Input>) {
+        while let Ok(more) = self.inbox.try_recv() {
+            let more = self.input(more);
+            inputs.push(more);
+        }
     }
 
     /// Waits for the next thing that happens.
     async fn wait(&mut self) -> Result<Vec<Input>, Trouble> {
         let stopped = self.node.clone();
         tokio::select! {
-            heard = self.inbox.recv() => heard.map(|heard| vec![Input::Heard(Box::new(heard))]).ok_or(Trouble::Stopping),
+            heard = self.inbox.recv() => {
+                let mut inputs = vec![self.input(heard.ok_or(Trouble::Stopping)?)];
+                self.heard(&mut inputs);
+                Ok(inputs)
+            }
             news = self.news.recv() => Ok(match news {
                 Ok(News::Certified(chain, certificate)) => vec![Input::Certified(chain, certificate)],
                 Ok(News::Conflict(chain, evidence)) => vec![Input::Conflict(chain, evidence)],
@@ -191,9 +197,7 @@ impl Sale {
             });
             let mut more = Vec::new();
             let sent = self.carry_out(out, commit, &mut more).await?;
-            while let Ok(heard) = self.inbox.try_recv() {
-                more.push(Input::Heard(Box::new(heard)));
-            }
+            self.heard(&mut more);
             if more.is_empty() && !sent {
                 return Ok(());
             }
@@ -265,7 +269,7 @@ impl Sale {
         let Some((root, _)) = self.goods else { return Ok(()) };
         let tab = self.vendor.tab();
         let paid = tab.and_then(|tab| self.node.till(|till| till.tab(&tab).map(|tab| tab.paid)));
-        let coins = paid.unwrap_or_default().saturating_sub(self.paid_before);
+        let coins = paid.unwrap_or_default().saturating_sub(self.paid_before.unwrap_or_default());
         if self.units == 0 {
             return Ok(());
         }
