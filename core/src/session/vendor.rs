@@ -80,15 +80,21 @@ pub enum Input {
     Certified(ChainId, Certificate),
     /// The buyer of this chain signed two Opens of one number.
     Conflict(ChainId, Box<Evidence>),
-    /// Everything handed out was sent: more units may go.
+    /// Everything handed out was sent, or the till knows of more that is durable: more units may go.
     Ready,
 }
 
 /// What the machine wants done, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Make these till rows durable before going on.
-    Persist(Vec<TillChange>),
+    /// Make these till rows durable before anything is said that comes after. Units need not wait: those that
+    /// rest on what was counted are not sent before the till is told that it is durable ([`Till::durable`]).
+    Persist {
+        /// Till rows.
+        changes: Vec<TillChange>,
+        /// The tab that was counted on, and what it stands at with these rows.
+        counted: Option<(TabId, Coins)>,
+    },
     /// Say this to the buyer.
     Send(Box<ToBuyer>),
     /// Send this unit.
@@ -280,8 +286,10 @@ impl Vendor {
         }));
         self.chains.insert(chain);
         if !changes.is_empty() {
-            out.push(Output::Persist(changes));
-            self.certify(&chain, till, out, false);
+            self.persist(changes, till, out);
+            // What may come in these leases is more than is risked: the certificate should be there by then.
+            let urgent = till.promised_of(&chain) > self.shop.policy.per_chain;
+            self.certify(&chain, till, out, urgent);
         }
         Ok(chain)
     }
@@ -306,14 +314,15 @@ impl Vendor {
             let settled = till.settle(&line, tab, segment, now.time());
             let (close, changed) = settled.map_err(|why| {
                 // What was settled before stays so, and is made durable.
-                out.push(Output::Persist(std::mem::take(&mut changes)));
+                self.persist(std::mem::take(&mut changes), till, out);
                 refuse_segment(&line, why, out)
             })?;
             changes.extend(changed);
             closes.push(close.wire());
         }
         self.chains.insert(chain);
-        out.push(Output::Persist(changes));
+        let counted = till.tab(&tab).map(|row| (tab, row.paid));
+        out.push(Output::Persist { changes, counted });
         out.push(send(ToBuyer::Receipt(List::first_of(closes))));
         self.certify(&chain, till, out, false);
         Ok(())
@@ -334,9 +343,14 @@ impl Vendor {
         self.segments.insert((*chain, pay.j));
         self.chains.insert(*chain);
         if !changes.is_empty() {
-            out.push(Output::Persist(changes));
+            self.persist(changes, till, out);
         }
         Ok(())
+    }
+
+    fn persist(&self, changes: Vec<TillChange>, till: &Till, out: &mut Vec<Output>) {
+        let counted = self.tab().and_then(|tab| Some((tab, till.tab(&tab)?.paid)));
+        out.push(Output::Persist { changes, counted });
     }
 
     fn send_units(&mut self, now: Moment, till: &mut Till, out: &mut Vec<Output>) {
@@ -432,7 +446,7 @@ impl Vendor {
                 closes.push(close.wire());
             }
         }
-        out.push(Output::Persist(changes));
+        self.persist(changes, till, out);
         // The last frame is shorter than a full one, which tells the buyer that it is the last.
         let full = closes.len() / MAX_RECEIPTS * MAX_RECEIPTS;
         for some in closes[..full].chunks(MAX_RECEIPTS).chain([&closes[full..]]) {
@@ -450,7 +464,7 @@ impl Vendor {
         self.over = true;
         let newest = self.segments.last().and_then(|(chain, j)| till.close(chain, *j).ok());
         if let Some((_, changes)) = &newest {
-            out.push(Output::Persist(changes.clone()));
+            self.persist(changes.clone(), till, out);
         }
         let newest = newest.map(|(close, _)| close.wire());
         let close = refusal.close.map(|close| *close).or(newest);

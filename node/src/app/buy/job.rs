@@ -44,6 +44,25 @@ pub(super) struct State {
     pub have: BTreeMap<u64, usize>,
     pub have_bytes: u64,
     pub alone: bool,
+    /// Sales that may still have something to pay.
+    pub owing: usize,
+}
+
+/// A sale that may still have something to pay.
+pub(super) struct Owing(Arc<Job>);
+
+impl Owing {
+    fn new(job: &Arc<Job>) -> Self {
+        lock(&job.state).owing += 1;
+        Self(Arc::clone(job))
+    }
+}
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        lock(&self.0.state).owing -= 1;
+        self.0.changed.notify_waiters();
+    }
 }
 
 impl Job {
@@ -81,6 +100,11 @@ impl Job {
         lock(&self.state).have.len() as u64 == self.units.count()
     }
 
+    /// Whether every unit is there and its payment on its way; only receipts are still to come.
+    fn is_settled(&self) -> bool {
+        self.is_complete() && lock(&self.state).owing == 0
+    }
+
     /// Whether the last unit is there, which proves the size.
     pub fn has_last(&self) -> bool {
         lock(&self.state).have.contains_key(&(self.units.count() - 1))
@@ -115,6 +139,7 @@ impl Node {
         let mut patience = PATIENCE.iter();
         loop {
             if job.is_complete() {
+                self.happened(id, "complete", "everything is verified and paid");
                 return self.put_in_place(&job).await;
             }
             let before = lock(&job.state).have.len();
@@ -129,7 +154,9 @@ impl Node {
             });
             listings.truncate(MAX_VENDORS);
             if !listings.is_empty() {
-                self.set_state(id, DownloadState::Running, None).await?;
+                // Nothing rests on its having begun.
+                drop(self.change_row(id, |row| row.state = DownloadState::Running)?);
+                self.show_state(id, DownloadState::Running, None);
                 if let Err(trouble) = self.buy_from(&job, std::mem::take(&mut listings)).await {
                     self.happened(id, "broke off", &trouble.to_string());
                     last = trouble;
@@ -169,9 +196,14 @@ impl Node {
             // Until the last unit has proved the size, one vendor is trusted with one unit.
             let useful = if job.has_last() { enough } else { 1 };
             let changed = job.changed.notified();
+            if job.is_settled() {
+                // The receipts come while the file is put in its place.
+                sales.detach_all();
+                break;
+            }
             while sales.len() < useful {
                 let Some(listing) = waiting.next() else { break };
-                sales.spawn(super::sale::run(Arc::clone(job), listing));
+                sales.spawn(self.clone().run_sale(Arc::clone(job), listing, Owing::new(job)));
             }
             let ended = tokio::select! {
                 ended = sales.join_next() => ended,
@@ -183,11 +215,21 @@ impl Node {
                 Ok(Err(trouble)) => first_trouble = first_trouble.or(Some(trouble)),
                 Err(_) => first_trouble = first_trouble.or(Some(Trouble::Stopping)),
             }
-            if job.stops() || job.is_complete() && sales.is_empty() {
+            if job.stops() {
+                // Each of them sees it too, and frees what it holds.
+                while sales.join_next().await.is_some() {}
                 break;
             }
         }
         first_trouble.map_or(Ok(()), Err)
+    }
+
+    async fn run_sale(self, job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
+        let id = job.id;
+        self.show(id, |view| view.sales += 1);
+        let ended = super::sale::run(job, listing, owing).await;
+        self.show(id, |view| view.sales = view.sales.saturating_sub(1));
+        ended
     }
 
     fn open_job(&self, id: u64) -> Result<Job, Trouble> {
@@ -219,7 +261,7 @@ impl Node {
         let have_bytes = have.keys().filter_map(|unit| units.len_of(*unit)).map(|len| len as u64).sum();
         let control = lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe());
         let control = control.ok_or_else(|| super::no_download(id))?;
-        let state = Mutex::new(State { wanted, have, have_bytes, alone: true });
+        let state = Mutex::new(State { wanted, have, have_bytes, alone: true, owing: 0 });
         let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
         Ok(Job { node, id, units, file, control, state, changed })
     }
@@ -238,26 +280,22 @@ impl Node {
         self.forget_units(job.id).await
     }
 
-    /// The tab of a vendor in a download, opened durably before anything is paid on it.
-    pub(super) async fn tab_of(
+    /// The tab of a vendor in a download, and whether it is stored: a new one is, with the first that happens on it.
+    pub(super) fn tab_of(
         &self,
         id: u64,
         vendor: Vendor,
         price: Coins,
-    ) -> Result<(usize, TabRow), Trouble> {
-        let tabs = self.row_of(id)?.tabs;
-        if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
-            return Ok((at, tabs[at].clone()));
+    ) -> Result<(usize, TabRow, bool), Trouble> {
+        let mut all = lock(&self.0.downloads.all);
+        let tabs = &mut all.get_mut(&id).ok_or_else(|| super::no_download(id))?.row.tabs;
+        let known = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price);
+        if let Some((at, tab)) = known.and_then(|at| Some((at, tabs.get(at)?))) {
+            return Ok((at, tab.clone(), true));
         }
         let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
-        let mut at = Err(Trouble::NoVendor);
-        let commit = self.change_row(id, |row| {
-            if row.tabs.push(tab.clone()).is_ok() {
-                at = Ok(row.tabs.len() - 1);
-            }
-        })?;
-        commit.await?;
-        Ok((at?, tab))
+        tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
+        Ok((tabs.len() - 1, tab, false))
     }
 }
 
