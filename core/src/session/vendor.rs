@@ -228,7 +228,7 @@ impl Vendor {
             }
             Funding::Continue { chain, pay } => self.pay(now, &chain, &pay, till, out),
             Funding::Handover { record, handover, from } => {
-                let line = self.believe(record)?;
+                let line = self.believe(record, till)?;
                 let touchstone = Box::new(line.touchstone.clone());
                 self.moving = Some(line);
                 out.push(Output::AskPrevious { from, handover, touchstone });
@@ -262,8 +262,11 @@ impl Vendor {
         }
     }
 
-    fn believe(&self, record: ChainRecord) -> Result<Line, Refusal> {
-        record::verify(record, &self.shop.network, &self.shop.broker).map_err(|why| refuse_record(&why))
+    fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
+        let chain = ChainId::of(record.touchstone.hash(&self.shop.network));
+        let known = till.line_row(&chain);
+        record::verify_again(record, &self.shop.network, &self.shop.broker, known.as_ref())
+            .map_err(|why| refuse_record(&why))
     }
 
     /// Takes the segments for this vendor of the chain shown.
@@ -275,7 +278,7 @@ impl Vendor {
         till: &mut Till,
         out: &mut Vec<Output>,
     ) -> Result<ChainId, Refusal> {
-        let line = self.believe(record)?;
+        let line = self.believe(record, till)?;
         let chain = line.chain();
         self.moving = None;
         let changes = till.take(&line, tag, now.time()).map_err(|why| refuse_segment(&line, why, out))?;
@@ -307,7 +310,7 @@ impl Vendor {
         if self.sale.is_some() || self.settles > MAX_SETTLES {
             return Err(Refusal::new(RejectCode::Malformed, "settling comes before the order, and ends"));
         }
-        let line = self.believe(record)?;
+        let line = self.believe(record, till)?;
         let chain = line.chain();
         let (mut changes, mut closes) = (Vec::new(), Vec::new());
         for segment in segments.into_vec() {

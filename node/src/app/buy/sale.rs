@@ -38,8 +38,10 @@ const AHEAD: usize = 8;
 const OUTBOX: usize = 4;
 /// Tags asked for per sale: as many chains can be begun in it.
 const TAGS: usize = 3;
-/// With so many uncertified segments a chain is certified before the next is opened.
-const LONG: usize = MAX_UNCERTIFIED - 3;
+/// With so many uncertified segments a chain is certified after a sale, so that the next need not wait for it …
+const LONG: usize = MAX_UNCERTIFIED / 2;
+/// … and with so many before one: its record hardly has room for more.
+const TOO_LONG: usize = MAX_UNCERTIFIED - 1;
 
 /// What the vendor sent.
 enum Heard {
@@ -62,6 +64,12 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
     sale.let_go();
     if ended.is_ok() && sale.price > Coins::ZERO {
         job.node.happened(job.id, "receipt", &sale.vendor.to_string());
+        let node = job.node.clone();
+        tokio::spawn(async move {
+            if let Err(trouble) = shorten(&node, LONG).await {
+                tracing::debug!(%trouble, "chains were not certified after a sale");
+            }
+        });
     }
     ended
 }
@@ -97,7 +105,7 @@ impl Sale {
         let price = listing.price;
         let fresh = if price > Coins::ZERO { node.sellers(vendor, TAGS).await? } else { Vec::new() };
         if price > Coins::ZERO {
-            shorten(&node).await?;
+            shorten(&node, TOO_LONG).await?;
         }
         let (tab, row, tab_is_stored) = node.tab_of(job.id, vendor, price)?;
         let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
@@ -386,11 +394,11 @@ impl Sale {
     }
 }
 
-/// Has chains certified whose records would soon show more segments than they may.
-async fn shorten(node: &Node) -> Result<(), Trouble> {
+/// Has chains certified that show so many segments without.
+async fn shorten(node: &Node, long: usize) -> Result<(), Trouble> {
     let long: Vec<_> = node.wallet(|wallet| {
         let spendable = wallet.chains().filter(|(_, chain)| chain.is_spendable(clock::time()));
-        spendable.filter(|(_, chain)| chain.line().uncertified() >= LONG).map(|(id, _)| *id).collect()
+        spendable.filter(|(_, chain)| chain.line().uncertified() >= long).map(|(id, _)| *id).collect()
     })?;
     for chain in long {
         certify_own(node, &chain).await?;
