@@ -2,6 +2,7 @@
 
 mod common;
 
+mod a_buyer_that_opens_one_stretch_at_two_vendors_gets_no_more_than_they_risk;
 mod a_copied_home_retires_its_chains_instead_of_spending_them;
 mod a_download_resumes_after_the_buyer_was_killed_and_nothing_is_paid_twice;
 mod a_paid_download_ends_with_a_receipt;
