@@ -1,13 +1,12 @@
 use crate::common::purse::{Purse, shown};
 use crate::common::villain::{Villain, treasure};
-use crate::common::{SAVINGS, balance, program, town};
+use crate::common::{SAVINGS, balance, program, stall, town};
 use anyhow::{Result, bail, ensure};
 use netpay_core::codec::List;
 use netpay_core::coin::segment::{Close, pay_to};
 use netpay_core::id::NetworkId;
 use netpay_core::keys::{PublicKey, SecretKey};
-use netpay_core::session::redeem::digest;
-use netpay_core::wire::bank::{BankReply, BankRequest, Claim, Claims, Outcome, Redeem};
+use netpay_core::wire::bank::{Claim, Claims, Outcome};
 use netpay_core::wire::reject::RejectCode;
 use netpay_node::clock;
 use netpay_tests::swarm::Swarm;
@@ -39,13 +38,8 @@ async fn claims(villain: &Villain, purse: &Purse) -> Result<Outcome> {
         pay_to: pay_to(&salt, &account),
     };
     let close = holder.sign(&villain.network, close).wire();
-    let claims = Claims(List::first_of([Claim { open: open.wire(), close, salt, certificate: None }]));
-    let redeem = Redeem { account, claims: digest(&claims) };
-    let redeem = villain.account.sign(&villain.network, redeem).wire();
-    match villain.bank(&BankRequest::Redeem { redeem, claims }).await? {
-        BankReply::Redeemed(outcomes) if outcomes.len() == 1 => Ok(outcomes.into_vec().remove(0).2),
-        other => bail!("expected one outcome, saw {other:?}"),
-    }
+    let claim = Claim { open: open.wire(), close, salt, certificate: None };
+    stall::claim(villain, Claims(List::first_of([claim]))).await
 }
 
 #[tokio::test]

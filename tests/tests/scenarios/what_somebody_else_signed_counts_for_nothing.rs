@@ -1,7 +1,8 @@
 use crate::common::purse::shown;
+use crate::common::stall::puts;
 use crate::common::villain::{Villain, any_hash, treasure};
 use crate::common::{SAVINGS, balance, buy, sell, town};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use netpay_core::amount::{Cap, Coins};
 use netpay_core::codec::{List, Text, Wire};
 use netpay_core::coin::segment::{Handover, SegmentNo};
@@ -13,8 +14,6 @@ use netpay_core::session::redeem::digest;
 use netpay_core::time::HOUR;
 use netpay_core::wire::bank::{BankRequest, Buy, Claims, PayIn, Payout, Query, Redeem, Register, Retire};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
-use netpay_core::wire::index::{IndexReply, IndexRequest, PutListing};
-use netpay_core::wire::record::{RecordReply, RecordRequest};
 use netpay_core::wire::reject::RejectCode;
 use netpay_core::wire::trade::Funding;
 use netpay_node::clock;
@@ -88,7 +87,7 @@ async fn nobody_lists_in_anothers_name() -> Result<()> {
     let of_villain = forged(&villain, listing);
     for forged in [of_vendor.wire(), of_villain] {
         for peer in &peers {
-            let verdicts = puts(&villain, peer.status().await?.node.parse()?, forged.clone()).await?;
+            let verdicts = puts(&villain, peer, &forged).await?;
             ensure!(
                 verdicts.iter().all(|said| *said == Verdict::Refused(WhyRefused::Forged)),
                 "{verdicts:?}"
@@ -97,17 +96,6 @@ async fn nobody_lists_in_anothers_name() -> Result<()> {
     }
     buyer.finds("honest map", &offer.shared.id, &offer.node).await?;
     buy(&swarm, buyer, &offer, false).await.map(drop)
-}
-
-/// Puts a listing at a member, at all its places.
-async fn puts(villain: &Villain, to: PublicKey, listing: Unverified<Listing>) -> Result<Vec<Verdict>> {
-    let places = List::first_of(0..u8::try_from(listing.claim()?.places().len())?);
-    let put = PutListing { listing, places };
-    let membership = Some(villain.membership.clone());
-    let request = IndexRequest::PutListings { membership, listings: List::first_of([put]) };
-    let reply = villain.ask(to, Protocol::Record, &RecordRequest::Index(request)).await?;
-    let RecordReply::Index(IndexReply::Put(verdicts)) = reply else { bail!("no verdict: {reply:?}") };
-    Ok(verdicts.into_vec().into_iter().flat_map(List::into_vec).collect())
 }
 
 #[tokio::test]

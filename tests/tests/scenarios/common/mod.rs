@@ -1,6 +1,7 @@
 //! A small town: a broker, and peers with money.
 
 pub mod purse;
+pub mod stall;
 pub mod villain;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -112,9 +113,14 @@ pub async fn sell_this(vendor: &Peer, buyer: &Peer, original: &Path, price: u64)
 
 /// A request for it, into a directory of the buyer's own.
 pub fn request(swarm: &Swarm, buyer: &Peer, offer: &Offer) -> Result<GetRequest> {
+    Ok(GetRequest { from: Some(offer.node.clone()), ..request_of(swarm, buyer, &offer.shared.id)? })
+}
+
+/// A request for some content, whoever sells it.
+pub fn request_of(swarm: &Swarm, buyer: &Peer, root: &str) -> Result<GetRequest> {
     let directory = swarm.directory().join("bought").join(buyer.name());
     std::fs::create_dir_all(&directory)?;
-    Ok(order(&offer.shared.id, Some(&offer.node), &directory))
+    Ok(order(root, None, &directory))
 }
 
 /// Buys it; what comes is what was offered, at its price.
