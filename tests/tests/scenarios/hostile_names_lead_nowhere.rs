@@ -94,16 +94,15 @@ fn shows(
 async fn a_file_with_an_awkward_name_lands_where_it_was_wanted() -> Result<()> {
     let (swarm, peers) = town(4).await?;
     let buyer = &peers[0];
-    buyer.buy_coins(40).await?;
     for (n, (name, safe)) in AWKWARD.into_iter().enumerate() {
         let villain = Villain::join(&swarm, &peers).await?;
         let goods = format!("awkward {n}").into_bytes();
         let _stall = Stall::open(&villain, goods.clone());
-        let offer = offers(&villain, &peers, (&swarm.goods(), name), &goods, 2).await?;
+        let offer = offers(&villain, &peers, (&swarm.goods(), name), &goods, 0).await?;
         let view = buyer.buy(&request(&swarm, buyer, &offer)?).await?;
         arrived(&view, &offer)?;
         let wanted = swarm.directory().join("bought").join(buyer.name()).join(safe);
         ensure!(Path::new(&view.path) == wanted, "{name:?} went to {}", view.path);
     }
-    swarm.broker()?.check().await.map(drop)
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod an_old_touchstone_buys_nothing_and_its_coins_come_back;
 mod bad_input_gets_one_clear_error_and_loses_nothing;
 mod coins_of_another_network_or_broker_buy_nothing;
 mod hostile_names_lead_nowhere;
+mod nonsense_over_the_wire_is_refused_and_everybody_goes_on;
 mod the_broker_is_dead_and_sales_go_on;
 mod two_vendors_serve_one_download;
 mod vendor_crashes_before_redeeming_and_is_still_paid;

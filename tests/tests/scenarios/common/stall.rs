@@ -148,7 +148,8 @@ impl Stall {
                 self.counts(pay);
                 return Ok(());
             }
-            Funding::Free | Funding::Handover { .. } => bail!("not sold like this here"),
+            Funding::Free => return Ok(()),
+            Funding::Handover { .. } => bail!("not sold like this here"),
         };
         let key = record.touchstone.claim()?.chain_key;
         let holder = tag.holder(&self.secret).public();
