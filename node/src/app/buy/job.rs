@@ -2,7 +2,7 @@
 
 use super::rows::{self, TabRow};
 use super::{Control, Node, Vendor, units_of};
-use crate::app::view::DownloadState;
+use crate::app::view::{DownloadState, ErrorView};
 use crate::app::{Trouble, lock};
 use crate::clock::random;
 use netpay_core::amount::Coins;
@@ -86,6 +86,26 @@ impl Job {
         lock(&self.state).have.contains_key(&(self.units.count() - 1))
     }
 
+    /// Wants a unit of this tab again, which its vendor sends for nothing: so there is something to order while what
+    /// was not paid is paid.
+    fn want_again(&self, tab: usize) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let unit = state.have.iter().find(|(_, from)| **from == tab).map(|(unit, _)| *unit)?;
+        state.have.remove(&unit);
+        state.have_bytes -= self.units.len_of(unit).map_or(0, |len| len as u64);
+        state.wanted.push_back(Span { first: unit, count: 1 });
+        Some(unit)
+    }
+
+    /// Has that unit all the same, if it did not come again: it was there all the time.
+    fn has_still(&self, unit: u64, tab: usize) {
+        let mut state = lock(&self.state);
+        state.wanted.clear();
+        if state.have.insert(unit, tab).is_none() {
+            state.have_bytes += self.units.len_of(unit).map_or(0, |len| len as u64);
+        }
+    }
+
     fn stops(&self) -> bool {
         *self.control.borrow() != Control::Go
     }
@@ -104,7 +124,13 @@ impl Node {
                 && !node.is_stopping()
             {
                 node.happened(id, "failed", &trouble.to_string());
-                let _ = node.set_state(id, DownloadState::Failed, Some(trouble.into())).await;
+                let error = ErrorView::from(trouble);
+                if node.set_state(id, DownloadState::Failed, Some(error.clone())).await.is_err() {
+                    // Where nothing can be noted it has failed all the same, and whoever waits is told.
+                    node.show(id, |view| {
+                        (view.state, view.error, view.rate) = (DownloadState::Failed, Some(error), 0);
+                    });
+                }
             }
         });
     }
@@ -115,6 +141,10 @@ impl Node {
         let mut patience = PATIENCE.iter();
         loop {
             if job.is_complete() {
+                self.settle_up(&job).await?;
+                if job.stops() || self.is_stopping() {
+                    return Ok(());
+                }
                 return self.put_in_place(&job).await;
             }
             let before = lock(&job.state).have.len();
@@ -155,6 +185,55 @@ impl Node {
                 () = self.stopped() => return Ok(()),
             }
         }
+    }
+
+    /// Pays what a break left unpaid, when all of the file is here. A vendor that cannot be asked in a while goes
+    /// without: what it risked is bounded, and the file does not wait for it for ever.
+    async fn settle_up(&self, job: &Arc<Job>) -> Result<(), Trouble> {
+        let mut patience = PATIENCE.iter();
+        while let Some((tab, row)) = self.unpaid(job)? {
+            let mut listings = self.find_vendors(&self.row_of(job.id)?.root).await;
+            listings.retain(|listing| {
+                (listing.vendor, listing.price, listing.size) == (row.vendor, row.price, job.units.size())
+            });
+            let again = if listings.is_empty() { None } else { job.want_again(tab) };
+            if let Some(unit) = again {
+                self.happened(job.id, "settling", &row.vendor.to_string());
+                if let Err(trouble) = self.buy_from(job, listings).await {
+                    self.happened(job.id, "broke off", &trouble.to_string());
+                }
+                job.has_still(unit, tab);
+            }
+            if self.unpaid(job)?.is_none() {
+                break;
+            }
+            let Some(wait) = patience.next().filter(|_| !job.stops()) else { break };
+            let mut control = job.control.clone();
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
+                _ = control.changed() => {}
+                () = self.stopped() => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// A tab on which less was paid than its units cost, or of which a break left open what was counted.
+    fn unpaid(&self, job: &Job) -> Result<Option<(usize, TabRow)>, Trouble> {
+        let tabs = self.row_of(job.id)?.tabs.into_vec();
+        let owed = |at: usize, price: Coins| {
+            let state = lock(&job.state);
+            let units = state.have.iter().filter(|(_, tab)| **tab == at);
+            Coins(units.filter_map(|(unit, _)| job.units.price_of(price, *unit)).map(|cost| cost.0).sum())
+        };
+        // With a locked wallet nothing can be paid.
+        let open =
+            |tab: &TabRow| self.wallet(|wallet| !wallet.unsettled(tab.tab).is_empty()).unwrap_or(false);
+        let unpaid = |(at, tab): &(usize, TabRow)| {
+            let owed = owed(*at, tab.price);
+            owed > Coins::ZERO && (tab.paid < owed || open(tab))
+        };
+        Ok(tabs.into_iter().enumerate().find(unpaid))
     }
 
     /// Buys from these vendors at once until all is there or none of them delivers any more.
