@@ -33,7 +33,12 @@ pub async fn town(peers: usize) -> Result<(Swarm, Vec<Peer>)> {
 
 /// A town whose broker is set up otherwise than usual.
 pub async fn town_on_terms(peers: usize, terms: &[(&str, u64)]) -> Result<(Swarm, Vec<Peer>)> {
-    let mut swarm = Swarm::temporary(program(), 7).await?;
+    town_of(program(), peers, terms).await
+}
+
+/// A town of such processes.
+pub async fn town_of(program: Program, peers: usize, terms: &[(&str, u64)]) -> Result<(Swarm, Vec<Peer>)> {
+    let mut swarm = Swarm::temporary(program, 7).await?;
     if !terms.is_empty() {
         swarm.stop(BROKER).await?;
         set(&swarm.broker()?.home().join("config.toml"), terms)?;

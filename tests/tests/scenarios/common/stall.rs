@@ -25,6 +25,7 @@ use netpay_node::clock;
 use netpay_node::overlay::{Protocol, Stream, handler};
 use netpay_tests::swarm::peer::Peer;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
@@ -48,6 +49,10 @@ pub struct Stall {
     account: PublicKey,
     held: Arc<Mutex<Vec<Held>>>,
     above: Arc<Mutex<u32>>,
+    /// Whether it hangs up after the next unit.
+    drops_out: Arc<AtomicBool>,
+    /// How often a buyer came back to settle what a break left open.
+    settled: Arc<AtomicUsize>,
 }
 
 impl Stall {
@@ -59,6 +64,8 @@ impl Stall {
             account: villain.account.public(),
             held: Arc::default(),
             above: Arc::default(),
+            drops_out: Arc::default(),
+            settled: Arc::default(),
         };
         let (network, membership) = (villain.network, villain.membership.clone());
         let here = stall.clone();
@@ -93,6 +100,16 @@ impl Stall {
     /// From now on it claims so many coins above its lease.
     pub fn claims_above(&self, coins: u32) {
         *self.above.lock().unwrap_or_else(PoisonError::into_inner) = coins;
+    }
+
+    /// It hangs up after the next unit that it sends.
+    pub fn drops_out(&self) {
+        self.drops_out.store(true, Ordering::Relaxed);
+    }
+
+    /// How often a buyer came back to settle.
+    pub fn settled(&self) -> usize {
+        self.settled.load(Ordering::Relaxed)
     }
 
     /// The segments it was paid in.
@@ -130,13 +147,21 @@ impl Stall {
                     Some(ToBuyer::Receipt(List::first_of([self.overclaim(&newest)])))
                 }
                 ToVendor::Done => Some(ToBuyer::Receipt(List::new())),
-                ToVendor::Want(_) | ToVendor::Open { .. } | ToVendor::Settle { .. } => None,
+                ToVendor::Settle { .. } => {
+                    self.settled.fetch_add(1, Ordering::Relaxed);
+                    let closes = self.held().into_iter().map(|held| self.close(&held, held.pay.index));
+                    Some(ToBuyer::Receipt(List::first_of(closes)))
+                }
+                ToVendor::Want(_) | ToVendor::Open { .. } => None,
             };
             let Some(reply) = reply else { continue };
             stream.write_frame(&codec::encode(&reply), ToBuyer::MAX).await?;
             if matches!(reply, ToBuyer::Unit { .. }) {
                 stream.write_all(&goods).await?;
                 stream.flush().await?;
+                if self.drops_out.swap(false, Ordering::Relaxed) {
+                    return Ok(());
+                }
             }
         }
     }
