@@ -203,8 +203,7 @@ impl Node {
         let (id, commit) = self.purse(|purse| {
             let (id, change) =
                 purse.wallet.add(touchstone, seed, key).map_err(super::vault::VaultError::from)?;
-            purse.rows(&[change], &mut batch);
-            Ok::<_, Trouble>((id, self.db().commit(batch)))
+            Ok::<_, Trouble>((id, self.commit_wallet(purse, vec![change], batch, None)))
         })??;
         commit.await?;
         Ok(id)

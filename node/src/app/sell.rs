@@ -214,7 +214,8 @@ impl Sale {
         more: &mut Vec<Input>,
     ) -> Result<bool, Trouble> {
         let chains: BTreeSet<ChainId> = self.vendor.chains().copied().collect();
-        if out.iter().any(|output| matches!(output, Output::Persist(_))) {
+        // What an earlier commit failed to keep is waited for too, whoever's it was.
+        if !commit.is_nothing() {
             self.send(Step::Commit(commit)).await?;
         }
         lock(&self.node.0.sales.running).insert(self.number, chains);
