@@ -3,7 +3,7 @@
 use crate::common::{Offer, SAVINGS, arrived, balance, program, redeems, request, sell, town_of};
 use anyhow::{Context as _, Result, bail, ensure};
 use netpay_node::app::view::DownloadState;
-use netpay_tests::swarm::peer::Peer;
+use netpay_tests::swarm::peer::{Peer, story};
 use netpay_tests::swarm::{BROKER, Swarm, api, until};
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +42,10 @@ async fn stops(buyer: &Peer, id: u64) -> Result<String> {
         ensure!(view.state != DownloadState::Done, "it was done, with no room for it");
         Ok((view.state == DownloadState::Failed).then_some(view.error).flatten())
     };
-    Ok(until("the download to fail", WITHIN, failed).await?.code)
+    match until("the download to fail", WITHIN, failed).await {
+        Ok(view) => Ok(view.code),
+        Err(error) => Err(error.context(story(&buyer.download(id).await?))),
+    }
 }
 
 /// Goes on with a download: it ends well, for its price.
@@ -87,7 +90,7 @@ async fn the_brokers_disk_is_full() -> Result<()> {
 #[tokio::test]
 async fn the_buyers_disk_is_full_and_then_the_vendors() -> Result<()> {
     const SIZE: u64 = 96 << 20;
-    let (swarm, peers) = town_of(program().tough(), 5, &[]).await?;
+    let (mut swarm, peers) = town_of(program().tough(), 5, &[]).await?;
     let (buyer, vendor) = (&peers[0], &peers[1]);
     buyer.buy_coins(900).await?;
     let offer = sell(&swarm, vendor, buyer, "large film.mp4", SIZE, 400).await?;
@@ -110,7 +113,11 @@ async fn the_buyers_disk_is_full_and_then_the_vendors() -> Result<()> {
     until("a part of the other film", WITHIN, part).await?;
     fills_up(&swarm, vendor.name(), vendor.home())?;
     stops(buyer, begun.id).await?;
-    has_room(&swarm, vendor.name())?;
+    vendor.status().await?;
+    // What it would have said, it would have to have forgotten now.
+    swarm.kill(vendor.name()).await?;
+    swarm.start(vendor.name()).await?;
+    buyer.meets(&other.node).await?;
     goes_on(buyer, begun.id, &other).await?;
     redeems(&swarm, vendor, 600).await?;
     ensure!(balance(&swarm, vendor).await? == SAVINGS + 600, "the vendor's balance is another");
