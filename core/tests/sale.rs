@@ -2,7 +2,7 @@
 
 mod town;
 
-use netpay_core::amount::{Coins, Index};
+use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::coin::segment::SegmentNo;
 use town::{Deal, NOW, Stall, Town, deal, sell};
 
@@ -98,6 +98,24 @@ fn after_a_break_nothing_is_paid_twice() {
     assert_eq!(sold.paid, Coins(200));
     let earned: u64 = stall.till.all().map(|held| u64::from(held.paid().0)).sum();
     assert_eq!(earned, 200);
+}
+
+#[test]
+fn a_lease_whose_open_was_lost_in_a_break_is_shown_before_it_is_paid_in() {
+    let mut town = Town::new();
+    let mut wallet = town.wallet();
+    let mut stall = Stall::new(&town, 20);
+    // Opened ahead of need for another download; the line broke before the vendor heard of it.
+    for tag in [1, 2] {
+        let chain = town.mint(&mut wallet, 100);
+        let opened = wallet.open(&chain, stall.seller(tag), Count(8), Coins(8), NOW.time());
+        wallet.release_hold(&chain, opened.expect("coins").0);
+    }
+    let sold =
+        sell(&town, &mut wallet, &mut stall, &mut [], &Deal { tab: 2, tag: 2, ..deal(40 * 16 * 1024, 37) });
+    assert!(sold.finished, "{sold:?}");
+    let earned: u64 = stall.till.all().map(|held| u64::from(held.paid().0)).sum();
+    assert_eq!((sold.paid, earned), (Coins(37), 37));
 }
 
 #[test]

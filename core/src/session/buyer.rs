@@ -10,7 +10,7 @@ use crate::coin::segment::Close;
 use crate::coin::segment::SegmentNo;
 use crate::id::ChainId;
 use crate::keys::{PublicKey, Unverified};
-use crate::record::chain::{Certificate, MAX_UNCERTIFIED};
+use crate::record::chain::{Certificate, ChainRecord, MAX_UNCERTIFIED};
 use crate::time::Moment;
 use crate::wallet::{Seller, Wallet, WalletChain, WalletChange, WalletError};
 use crate::wire::hello::HolderTag;
@@ -265,16 +265,38 @@ impl Buyer {
         let leases = chains.flat_map(|(id, chain)| chain.leases().map(move |(j, lease)| (id, j, lease)));
         let here = leases.filter(|(.., lease)| lease.seller.node == self.node && lease.is_idle());
         self.segments = here.map(|(id, j, _)| (*id, *j)).collect();
-        self.segments.iter().for_each(|(id, j)| wallet.hold(id, *j));
         let due = self.due();
+        let mut unseen = self.unseen(wallet);
+        if due == Coins::ZERO {
+            // Nothing is paid with this order, so nothing is shown with it either.
+            self.segments.retain(|(id, j)| never_paid(wallet, id, *j).is_none());
+        }
+        self.segments.iter().for_each(|(id, j)| wallet.hold(id, *j));
         if due == Coins::ZERO {
             return false;
         }
         let Some((chain, pay, change)) = self.pay_towards(due, wallet) else { return false };
         out.push(Output::Persist { changes: vec![change], paid: self.purchase.paid });
-        out.push(self.order(Funding::Continue { chain, pay }));
+        out.push(self.order(match unseen.remove(&chain) {
+            Some((tag, record)) => Funding::Opened { tag, record, pay },
+            None => Funding::Continue { chain, pay },
+        }));
+        out.extend(unseen.into_values().map(|(tag, record)| send(ToVendor::Open { tag, record })));
         self.settle(now, wallet, out);
         true
+    }
+
+    /// The chains with a segment here in which nothing was ever paid: its Open may have been lost in a break, so
+    /// it is shown before it is paid in. One that no record shows any more is left alone.
+    fn unseen(&mut self, wallet: &Wallet) -> BTreeMap<ChainId, (HolderTag, ChainRecord)> {
+        let shown = |id: &ChainId, j: SegmentNo| {
+            let chain = wallet.chain(id)?;
+            chain.line().segment(j).and_then(|_| chain.record())
+        };
+        self.segments.retain(|(id, j)| never_paid(wallet, id, *j).is_none() || shown(id, *j).is_some());
+        let unseen =
+            |(id, j): &(ChainId, SegmentNo)| Some((*id, (never_paid(wallet, id, *j)?, shown(id, *j)?)));
+        self.segments.iter().filter_map(unseen).collect()
     }
 
     /// The chain to pay from: one that no sale holds if there is one, the emptiest of those that suffice,
@@ -593,6 +615,12 @@ impl Buyer {
         self.phase = Phase::Over;
         self.segments.iter().for_each(|(id, j)| wallet.release_hold(id, *j));
     }
+}
+
+/// The tag of a segment in which nothing was ever paid.
+fn never_paid(wallet: &Wallet, chain: &ChainId, j: SegmentNo) -> Option<HolderTag> {
+    let lease = wallet.chain(chain)?.lease(j)?;
+    (lease.released == lease.open.start).then_some(lease.seller.tag)
 }
 
 fn unsettled_row(wallet: &Wallet, chain: &ChainId, j: SegmentNo) -> Option<Unsettled> {

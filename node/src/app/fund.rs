@@ -16,6 +16,7 @@ use netpay_core::wire::bank::{
     Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
+use netpay_core::wire::reject::RejectCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -60,7 +61,7 @@ impl Node {
         let sent = self.overlay().request(to, Protocol::Bank, codec::encode(request), BANK_TIMEOUT).await;
         let frame = sent.map_err(Trouble::BrokerUnreachable)?;
         match codec::decode(&frame) {
-            Ok(BankReply::Reject(reject)) => Err(Trouble::Refused(reject)),
+            Ok(BankReply::Reject(reject)) => Err(Trouble::BrokerRefused(reject)),
             Ok(reply) => Ok(reply),
             Err(_) => Err(Trouble::BrokerNonsense("it does not decode")),
         }
@@ -180,10 +181,13 @@ impl Node {
             (purse.account.sign(&self.network(), buy).wire(), by_chain)
         })?;
         let reply = match self.bank(&BankRequest::Buy { buy, by_chain }).await {
-            Err(Trouble::Refused(reject)) => {
-                // A clear no will be no again: there is nothing to remember.
-                self.forget(&chain_key).await?;
-                return Err(Trouble::Refused(reject));
+            Err(Trouble::BrokerRefused(reject)) => {
+                // A clear no will be no again: there is nothing to remember. A broker whose disk failed may find
+                // after its next start that it sold the chain all the same.
+                if !matches!(reject.code, RejectCode::Storage | RejectCode::Busy) {
+                    self.forget(&chain_key).await?;
+                }
+                return Err(Trouble::BrokerRefused(reject));
             }
             other => other?,
         };
@@ -199,8 +203,7 @@ impl Node {
         let (id, commit) = self.purse(|purse| {
             let (id, change) =
                 purse.wallet.add(touchstone, seed, key).map_err(super::vault::VaultError::from)?;
-            purse.rows(&[change], &mut batch);
-            Ok::<_, Trouble>((id, self.db().commit(batch)))
+            Ok::<_, Trouble>((id, self.commit_wallet(purse, vec![change], batch, None)))
         })??;
         commit.await?;
         Ok(id)

@@ -34,6 +34,7 @@ use netpay_core::session::vendor::{Policy, Shop};
 use netpay_core::till::{Till, TillChange};
 use netpay_core::wallet::{Wallet, WalletChange};
 use netpay_core::wire::hello::Membership;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -72,6 +73,15 @@ pub struct Settings {
     pub redeem_daily: bool,
 }
 
+/// Rows of which a commit failed: memory is ahead of the disk in them. They go into the next batch, so that nothing
+/// is said on the strength of what only memory knows.
+#[derive(Default)]
+struct Owed {
+    till: BTreeSet<TillChange>,
+    wallet: BTreeSet<WalletChange>,
+    downloads: BTreeSet<u64>,
+}
+
 /// A running peer: a cheap handle, and the only door to what it does.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
@@ -97,6 +107,7 @@ struct Inner {
     downloads: buy::Downloads,
     sales: sell::Sales,
     bank: fund::Books,
+    owed: Arc<Mutex<Owed>>,
     began: Instant,
     stopping: watch::Sender<bool>,
 }
@@ -183,16 +194,37 @@ impl Node {
         self.purse(|purse| work(&mut purse.wallet))
     }
 
+    /// Hands the rows that these changes of the wallet mean to the store, while the wallet is still held; `download`
+    /// is the one that they pay for.
+    fn commit_wallet(
+        &self,
+        purse: &Purse,
+        mut changes: Vec<WalletChange>,
+        mut batch: Batch,
+        download: Option<u64>,
+    ) -> Commit {
+        changes.extend(std::mem::take(&mut lock(&self.0.owed).wallet));
+        purse.rows(&changes, &mut batch);
+        if batch.is_empty() {
+            return Commit::nothing();
+        }
+        let owed = Arc::clone(&self.0.owed);
+        self.db().commit(batch).on_failure(move || {
+            let mut owed = lock(&owed);
+            owed.wallet.extend(changes);
+            owed.downloads.extend(download);
+        })
+    }
+
     /// Changes the wallet and makes the change durable before returning.
     async fn change_wallet<T>(
         &self,
         work: impl FnOnce(&mut Wallet) -> (T, Vec<WalletChange>),
     ) -> Result<T, Trouble> {
-        let mut batch = Batch::new();
+        let batch = Batch::new();
         let (value, commit) = self.purse(|purse| {
             let (value, changes) = work(&mut purse.wallet);
-            purse.rows(&changes, &mut batch);
-            (value, self.db().commit(batch))
+            (value, self.commit_wallet(purse, changes, batch, None))
         })?;
         commit.await?;
         Ok(value)
@@ -202,14 +234,23 @@ impl Node {
     /// reach the disk in the order of the changes.
     fn change_till<T>(
         &self,
-        mut batch: Batch,
+        batch: Batch,
         work: impl FnOnce(&mut Till) -> (T, Vec<TillChange>),
     ) -> (T, Commit) {
         self.till(|till| {
             let (value, changes) = work(till);
-            till_rows(till, &changes, &mut batch);
-            (value, self.db().commit(batch))
+            let commit = self.keep_till(till, changes, batch);
+            (value, commit)
         })
+    }
+
+    /// Hands the rows that these changes of the till mean to the store, while the till is still held. Where nothing
+    /// changed the answer still waits for what was handed over before: somebody else's commit may be of the same rows.
+    fn keep_till(&self, till: &Till, mut changes: Vec<TillChange>, mut batch: Batch) -> Commit {
+        changes.extend(std::mem::take(&mut lock(&self.0.owed).till));
+        till_rows(till, &changes, &mut batch);
+        let owed = Arc::clone(&self.0.owed);
+        self.db().commit(batch).on_failure(move || lock(&owed).till.extend(changes))
     }
 }
 

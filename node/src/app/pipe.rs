@@ -49,6 +49,8 @@ pub(super) async fn write(mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiv
                 Ok(()) => Ok(()),
                 Err(error) => {
                     tracing::error!(%error, "a sale ends: its payments cannot be made durable");
+                    // The other side need not wait for what will not come.
+                    let _ = writer.shutdown().await;
                     return;
                 }
             },

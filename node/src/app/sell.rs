@@ -231,11 +231,7 @@ impl Sale {
                 let changes = persists.fold(None::<Vec<_>>, |all, changes| {
                     Some(all.into_iter().flatten().chain(changes.iter().copied()).collect())
                 });
-                changes.map(|changes| {
-                    let mut batch = Batch::new();
-                    super::till_rows(till, &changes, &mut batch);
-                    node.db().commit(batch)
-                })
+                changes.map(|changes| node.keep_till(till, changes, Batch::new()))
             });
             let mut more = Vec::new();
             let sent = self.carry_out(out, commit, &mut more).await?;

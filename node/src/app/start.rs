@@ -100,6 +100,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         downloads: buy::Downloads::default(),
         sales: sell::Sales::default(),
         bank: fund::Books::default(),
+        owed: Arc::default(),
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,

@@ -7,7 +7,7 @@ use crate::errors;
 use crate::overlay::RequestError;
 use crate::store::StoreError;
 use netpay_core::amount::Coins;
-use netpay_core::wire::reject::Reject;
+use netpay_core::wire::reject::{Reject, RejectCode};
 use std::path::PathBuf;
 
 /// Why it was not done.
@@ -31,9 +31,12 @@ pub enum Trouble {
     /// The broker answered something else than was asked.
     #[error("the broker's answer makes no sense: {0}")]
     BrokerNonsense(&'static str),
-    /// The broker or a vendor said no.
+    /// A vendor said no.
     #[error("refused: {0}")]
     Refused(Reject),
+    /// The broker said no.
+    #[error("the broker refused: {0}")]
+    BrokerRefused(Reject),
     /// A peer does not answer.
     #[error("the peer cannot be reached: {0}")]
     PeerUnreachable(RequestError),
@@ -129,7 +132,8 @@ impl From<Trouble> for ErrorView {
             Trouble::NoBroker => errors::no_broker(),
             Trouble::BrokerUnreachable(error) => errors::broker_unreachable("the broker").because(error),
             Trouble::BrokerNonsense(why) => errors::verification_failed("the broker's answer", why),
-            Trouble::Refused(reject) => of_reject(&reject),
+            Trouble::Refused(reject) => errors::vendor_refused("asked", reject),
+            Trouble::BrokerRefused(reject) => of_broker(&reject),
             Trouble::PeerUnreachable(error) => errors::peer_unreachable("the peer", error),
             Trouble::NotEnough { name, needed, have, held } => {
                 errors::not_enough_coins(&name, needed.0, have.0, held.0, None)
@@ -189,15 +193,11 @@ fn of_vault(error: VaultError) -> ErrorView {
     }
 }
 
-fn of_reject(reject: &Reject) -> ErrorView {
-    use netpay_core::wire::reject::RejectCode;
+fn of_broker(reject: &Reject) -> ErrorView {
     match reject.code {
         RejectCode::UnknownAccount => errors::not_registered("the broker"),
         RejectCode::BadVoucher => errors::bad_voucher(&*reject.why),
-        RejectCode::Funds | RejectCode::Frozen | RejectCode::Mismatch | RejectCode::NotMember => {
-            errors::broker_refused(reject)
-        }
-        _ => errors::vendor_refused("the other side", reject),
+        _ => errors::broker_refused(reject),
     }
 }
 

@@ -31,6 +31,31 @@ impl Commit {
         (sender, Self(Answer::Coming(receiver)))
     }
 
+    /// The answer where there is nothing to write.
+    pub fn nothing() -> Self {
+        Self::known(Ok(()))
+    }
+
+    /// Whether there was nothing to write, so that nobody need wait.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.0, Answer::Known(Some(Ok(()))))
+    }
+
+    /// The same answer; where the batch failed, `note` is called before anybody is told, and also if nobody waits.
+    pub fn on_failure(self, note: impl FnOnce() + Send + 'static) -> Self {
+        let (answer, commit) = Self::pending();
+        tokio::spawn(async move {
+            let outcome = self.await;
+            if outcome.is_err() {
+                note();
+            }
+            // Who dropped the commit does not want to know.
+            let _ = answer.send(outcome);
+        });
+        commit
+    }
+
     /// Blocks this thread until the batch is durable. For threads of their own; async callers await instead.
     pub fn wait(self) -> Result<(), StoreError> {
         futures::executor::block_on(self)

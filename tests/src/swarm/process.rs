@@ -26,6 +26,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 pub struct Program {
     path: PathBuf,
     attached: bool,
+    tough: bool,
 }
 
 /// A process that was started, as it can be found again from another one.
@@ -41,7 +42,7 @@ impl Program {
     /// The binary at that path. What it starts ends with the process, and the thread, that started it.
     #[must_use]
     pub fn attached(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), attached: true }
+        Self { path: path.into(), attached: true, tough: false }
     }
 
     /// This binary. What it starts goes on until it is stopped.
@@ -49,7 +50,7 @@ impl Program {
     /// # Errors
     /// If the system does not tell where this binary is.
     pub fn detached() -> Result<Self> {
-        Ok(Self { path: this_binary()?, attached: false })
+        Ok(Self { path: this_binary()?, attached: false, tough: false })
     }
 
     /// This binary; what it starts ends with it.
@@ -60,10 +61,24 @@ impl Program {
         Ok(Self::attached(this_binary()?))
     }
 
+    /// The same, but what it starts takes a file that may not grow any more for an error, as on a full disk, and does
+    /// not end for it ([`Running::cramp`]).
+    #[must_use]
+    pub fn tough(self) -> Self {
+        Self { tough: true, ..self }
+    }
+
     /// A command of the peer or broker (`role`) of that home. The user's own settings are left out of it.
     #[must_use]
     pub fn command(&self, role: &str, home: &Path) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = if self.tough {
+            // What a shell ignores stays ignored in what it becomes.
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(&self.path);
+            shell
+        } else {
+            Command::new(&self.path)
+        };
         command.arg(role).arg("--home").arg(home).stdin(Stdio::null());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NETPAY_"))
         {
@@ -135,6 +150,19 @@ impl Running {
     pub async fn gone(&self) -> Result<()> {
         let what = format!("process {} to end", self.pid);
         super::until(&what, STOP_WITHIN, async || Ok((!self.is_alive()).then_some(()))).await
+    }
+
+    /// Lets no file of it grow beyond `largest` bytes from now on, as if the disk were full; `None` makes room again.
+    ///
+    /// # Errors
+    /// If the system does not allow it.
+    #[cfg(target_os = "linux")]
+    pub fn cramp(&self, largest: Option<u64>) -> Result<()> {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).filter(|_| self.is_alive());
+        let pid = pid.with_context(|| format!("process {} is gone", self.pid))?;
+        let limit = Rlimit { current: largest, maximum: None };
+        prlimit(Some(pid), Resource::Fsize, limit).map(drop).context("limiting a process")
     }
 
     fn signal(&self, signal: Signal) {

@@ -1,4 +1,4 @@
-use crate::common::{Offer, arrived, request, sell, town};
+use crate::common::{Offer, SAVINGS, arrived, request, sell, town};
 use anyhow::{Context as _, Result, ensure};
 use netpay_node::app::view::{DownloadState, DownloadView};
 use netpay_tests::swarm::peer::{Peer, story};
@@ -8,12 +8,20 @@ use std::time::Duration;
 /// Kills, unless the environment says how many.
 const KILLS: u64 = 10;
 const WITHIN: Duration = Duration::from_secs(120);
+/// What a round may cost at most: a film and some coins, and leases that a crash gave up.
+const A_ROUND: u64 = 100;
+/// A sale of a film takes less than this, in milliseconds; a purchase and a redemption are over in the first part.
+const LONG: u64 = 400;
+const SHORT: u64 = 40;
 
 /// What was acknowledged: whatever happens, it stays so.
 #[derive(Default)]
 struct Acknowledged {
     coins_bought: u64,
+    redeemed: [u64; 2],
     downloads: Vec<(u64, usize)>,
+    /// How often a kill came between a request and its answer.
+    unanswered: [u32; 3],
 }
 
 struct Scene {
@@ -30,7 +38,7 @@ async fn whoever_is_killed_whenever_no_coin_is_lost_or_paid_twice() -> Result<()
     let number =
         |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
     let (kills, seed) = (number("NETPAY_KILLS", KILLS), number("NETPAY_SEED", 1));
-    let mut scene = Scene::set(seed).await?;
+    let mut scene = Scene::set(seed, kills).await?;
     for kill in 0..kills {
         scene.kill_somebody().await.with_context(|| format!("kill {kill} of seed {seed}"))?;
     }
@@ -38,9 +46,12 @@ async fn whoever_is_killed_whenever_no_coin_is_lost_or_paid_twice() -> Result<()
 }
 
 impl Scene {
-    async fn set(seed: u64) -> Result<Self> {
+    async fn set(seed: u64, kills: u64) -> Result<Self> {
         let (swarm, peers) = town(6).await?;
         let (buyer, vendors) = (peers[0].clone(), peers[1..3].to_vec());
+        for code in swarm.broker()?.vouchers(kills * A_ROUND, 1).await? {
+            buyer.pay_in(&code).await?;
+        }
         buyer.buy_coins(300).await?;
         let mut offers = Vec::new();
         for (n, vendor) in vendors.iter().enumerate() {
@@ -61,13 +72,15 @@ impl Scene {
     /// A sale, a purchase of coins and a redemption go on; somebody is killed; everybody is back; the sale ends well.
     async fn kill_somebody(&mut self) -> Result<()> {
         let n = usize::try_from(self.roll(2))?;
-        let victim = match self.roll(4) {
-            0 => BROKER.to_owned(),
-            1 => self.buyer.name().to_owned(),
+        let victim = match self.roll(6) {
+            0 | 1 => BROKER.to_owned(),
+            2 => self.buyer.name().to_owned(),
+            3 => self.vendors[1 - n].name().to_owned(),
             _ => self.vendors[n].name().to_owned(),
         };
         // At which point of it all is left to chance: there is no event to wait for.
-        let moment = Duration::from_millis(self.roll(400));
+        let during = if self.roll(2) == 0 { SHORT } else { LONG };
+        let moment = Duration::from_millis(self.roll(during));
         self.top_up().await?;
         let wanted = request(&self.swarm, &self.buyer, &self.offers[n])?;
         let (buyer, other) = (self.buyer.clone(), self.vendors[1 - n].clone());
@@ -78,7 +91,12 @@ impl Scene {
         let (killed, sale, purchase, redemption) =
             tokio::join!(kill, buyer.get(&wanted), buyer.buy_coins(16), other.redeem());
         killed?;
-        drop(redemption);
+        let answers = [sale.is_ok(), purchase.is_ok(), redemption.is_ok()];
+        for (unanswered, _) in self.acknowledged.unanswered.iter_mut().zip(answers).filter(|(_, came)| !came)
+        {
+            *unanswered += 1;
+        }
+        self.acknowledged.redeemed[1 - n] += redemption.map_or(0, |view| view.paid);
         if purchase.is_ok() {
             self.acknowledged.coins_bought += 16;
         }
@@ -136,13 +154,32 @@ impl Scene {
             let n = self.offers.iter().position(|offer| offer.shared.id == view.root).context("an offer")?;
             self.ends_well(view.id, n).await?;
         }
+        let [sales, purchases, redemptions] = self.acknowledged.unanswered;
+        eprintln!(
+            "{} downloads; unanswered for a kill: {sales} sales, {purchases} purchases, {redemptions} redemptions",
+            self.buyer.downloads().await?.len()
+        );
         let spent: u64 = self.buyer.downloads().await?.iter().map(|view| view.paid).sum();
-        for vendor in &self.vendors {
+        let mut redeemed = 0;
+        for (vendor, acknowledged) in self.vendors.iter().zip(self.acknowledged.redeemed) {
             let view = vendor.redeem_all().await?;
             ensure!(view.refused.is_empty(), "{} was refused {:?}", vendor.name(), view.refused);
+            let balance = vendor.wallet().await?.at_broker.context("a balance")?;
+            ensure!(
+                balance >= SAVINGS + acknowledged + view.paid,
+                "{} was told of {acknowledged} and {} coins, and has {balance}",
+                vendor.name(),
+                view.paid
+            );
+            redeemed += balance - SAVINGS;
         }
-        let broker = self.swarm.broker()?;
-        let books = broker.check().await?.books;
+        ensure!(redeemed == spent, "{spent} coins were paid, {redeemed} came to the vendors");
+        self.settle_books(spent).await
+    }
+
+    /// The broker's books say the same, and the wallet has all that was bought.
+    async fn settle_books(&self, spent: u64) -> Result<()> {
+        let books = self.swarm.broker()?.check().await?.books;
         ensure!(books.redeemed == spent, "{spent} coins were paid, {} redeemed", books.redeemed);
         let bought = self.acknowledged.coins_bought;
         ensure!(books.issued >= bought, "{bought} coins were acknowledged, {} issued", books.issued);

@@ -2,7 +2,7 @@
 
 use super::rows::{self, TabRow};
 use super::{Control, Node, Vendor, units_of};
-use crate::app::view::DownloadState;
+use crate::app::view::{DownloadState, ErrorView};
 use crate::app::{Trouble, lock};
 use crate::clock::random;
 use netpay_core::amount::Coins;
@@ -23,6 +23,9 @@ const MAX_VENDORS: usize = 4;
 const CHUNK: u64 = 64;
 /// How often a download that gets nowhere looks for vendors again, and how long it waits before each time.
 const PATIENCE: [u64; 6] = [50, 250, 1_000, 3_000, 6_000, 10_000];
+
+/// The sales of one download that run.
+type Sales = JoinSet<Result<(), Trouble>>;
 
 /// What the sales of one download share.
 pub(super) struct Job {
@@ -110,6 +113,26 @@ impl Job {
         lock(&self.state).have.contains_key(&(self.units.count() - 1))
     }
 
+    /// Wants a unit of this tab again, which its vendor sends for nothing: so there is something to order while what
+    /// was not paid is paid.
+    fn want_again(&self, tab: usize) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let unit = state.have.iter().find(|(_, from)| **from == tab).map(|(unit, _)| *unit)?;
+        state.have.remove(&unit);
+        state.have_bytes -= self.units.len_of(unit).map_or(0, |len| len as u64);
+        state.wanted.push_back(Span { first: unit, count: 1 });
+        Some(unit)
+    }
+
+    /// Has that unit all the same, if it did not come again: it was there all the time.
+    fn has_still(&self, unit: u64, tab: usize) {
+        let mut state = lock(&self.state);
+        state.wanted.clear();
+        if state.have.insert(unit, tab).is_none() {
+            state.have_bytes += self.units.len_of(unit).map_or(0, |len| len as u64);
+        }
+    }
+
     fn stops(&self) -> bool {
         *self.control.borrow() != Control::Go
     }
@@ -128,7 +151,13 @@ impl Node {
                 && !node.is_stopping()
             {
                 node.happened(id, "failed", &trouble.to_string());
-                let _ = node.set_state(id, DownloadState::Failed, Some(trouble.into())).await;
+                let error = ErrorView::from(trouble);
+                if node.set_state(id, DownloadState::Failed, Some(error.clone())).await.is_err() {
+                    // Where nothing can be noted it has failed all the same, and whoever waits is told.
+                    node.show(id, |view| {
+                        (view.state, view.error, view.rate) = (DownloadState::Failed, Some(error), 0);
+                    });
+                }
             }
         });
     }
@@ -137,10 +166,10 @@ impl Node {
         let job = Arc::new(self.open_job(id)?);
         let mut last = Trouble::NoVendor;
         let mut patience = PATIENCE.iter();
+        let mut sales = JoinSet::new();
         loop {
             if job.is_complete() {
-                self.happened(id, "complete", "everything is verified and paid");
-                return self.put_in_place(&job).await;
+                return self.finish(&job, sales).await;
             }
             let before = lock(&job.state).have.len();
             let row = self.row_of(id)?;
@@ -157,7 +186,8 @@ impl Node {
                 // Nothing rests on its having begun.
                 drop(self.change_row(id, |row| row.state = DownloadState::Running)?);
                 self.show_state(id, DownloadState::Running, None);
-                if let Err(trouble) = self.buy_from(&job, std::mem::take(&mut listings)).await {
+                let bought = self.buy_from(&job, std::mem::take(&mut listings), &mut sales).await;
+                if let Err(trouble) = bought {
                     self.happened(id, "broke off", &trouble.to_string());
                     last = trouble;
                 }
@@ -184,12 +214,85 @@ impl Node {
         }
     }
 
-    /// Buys from these vendors at once until all is there or none of them delivers any more.
-    async fn buy_from(&self, job: &Arc<Job>, listings: Vec<Signed<Listing>>) -> Result<(), Trouble> {
+    /// Puts a complete file in its place while the last receipts come. What a break left open is settled, before if
+    /// no sale runs that might still do it.
+    async fn finish(&self, job: &Arc<Job>, mut sales: Sales) -> Result<(), Trouble> {
+        if sales.is_empty() {
+            self.settle_up(job).await?;
+            if job.stops() || self.is_stopping() {
+                return Ok(());
+            }
+        }
+        self.happened(job.id, "complete", "everything is verified and paid");
+        let placed = self.put_in_place(job).await;
+        while sales.join_next().await.is_some() {}
+        placed?;
+        self.settle_up(job).await?;
+        self.forget_units(job.id).await
+    }
+
+    /// Pays what a break left unpaid, when all of the file is here. A vendor that cannot be asked in a while goes
+    /// without: what it risked is bounded, and the file does not wait for it for ever.
+    async fn settle_up(&self, job: &Arc<Job>) -> Result<(), Trouble> {
+        let mut patience = PATIENCE.iter();
+        while let Some((tab, row)) = self.unpaid(job)? {
+            let mut listings = self.find_vendors(&self.row_of(job.id)?.root).await;
+            listings.retain(|listing| {
+                (listing.vendor, listing.price, listing.size) == (row.vendor, row.price, job.units.size())
+            });
+            let again = if listings.is_empty() { None } else { job.want_again(tab) };
+            if let Some(unit) = again {
+                self.happened(job.id, "settling", &row.vendor.to_string());
+                let mut sales = JoinSet::new();
+                if let Err(trouble) = self.buy_from(job, listings, &mut sales).await {
+                    self.happened(job.id, "broke off", &trouble.to_string());
+                }
+                while sales.join_next().await.is_some() {}
+                job.has_still(unit, tab);
+            }
+            if self.unpaid(job)?.is_none() {
+                break;
+            }
+            let Some(wait) = patience.next().filter(|_| !job.stops()) else { break };
+            let mut control = job.control.clone();
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
+                _ = control.changed() => {}
+                () = self.stopped() => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// A tab on which less was paid than its units cost, or of which a break left open what was counted.
+    fn unpaid(&self, job: &Job) -> Result<Option<(usize, TabRow)>, Trouble> {
+        let tabs = self.row_of(job.id)?.tabs.into_vec();
+        let owed = |at: usize, price: Coins| {
+            let state = lock(&job.state);
+            let units = state.have.iter().filter(|(_, tab)| **tab == at);
+            Coins(units.filter_map(|(unit, _)| job.units.price_of(price, *unit)).map(|cost| cost.0).sum())
+        };
+        // With a locked wallet nothing can be paid.
+        let open =
+            |tab: &TabRow| self.wallet(|wallet| !wallet.unsettled(tab.tab).is_empty()).unwrap_or(false);
+        let unpaid = |(at, tab): &(usize, TabRow)| {
+            let owed = owed(*at, tab.price);
+            owed > Coins::ZERO && (tab.paid < owed || open(tab))
+        };
+        Ok(tabs.into_iter().enumerate().find(unpaid))
+    }
+
+    /// Buys from these vendors at once until all is there or none of them delivers any more. Sales that only wait
+    /// for their receipts are left running.
+    async fn buy_from(
+        &self,
+        job: &Arc<Job>,
+        listings: Vec<Signed<Listing>>,
+        sales: &mut Sales,
+    ) -> Result<(), Trouble> {
         let wanted: u64 = lock(&job.state).wanted.iter().map(|span| span.count).sum();
         let enough = usize::try_from(wanted / CHUNK).unwrap_or(usize::MAX).clamp(1, MAX_VENDORS);
         lock(&job.state).alone = enough == 1 || listings.len() == 1;
-        let mut sales = JoinSet::new();
         let mut waiting = listings.into_iter();
         let mut first_trouble = None;
         loop {
@@ -197,8 +300,6 @@ impl Node {
             let useful = if job.has_last() { enough } else { 1 };
             let changed = job.changed.notified();
             if job.is_settled() {
-                // The receipts come while the file is put in its place.
-                sales.detach_all();
                 break;
             }
             while sales.len() < useful {
@@ -276,8 +377,7 @@ impl Node {
         placed.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file(&target, e))?;
         self.show(job.id, |view| view.path = target.to_string_lossy().into_owned());
         self.happened(job.id, "done", &target.to_string_lossy());
-        self.set_state(job.id, DownloadState::Done, None).await?;
-        self.forget_units(job.id).await
+        self.set_state(job.id, DownloadState::Done, None).await
     }
 
     /// The tab of a vendor in a download, and whether it is stored: a new one is, with the first that happens on it.

@@ -8,6 +8,7 @@ use super::{Control, rows};
 use crate::app::Node;
 use crate::app::certify::certify_own;
 use crate::app::pipe::{self, Step};
+use crate::app::vault::Purse;
 use crate::app::{Trouble, lock};
 use crate::clock;
 use crate::overlay::{Protocol, Stream};
@@ -20,6 +21,7 @@ use netpay_core::content::tree::{Proof, verify_unit};
 use netpay_core::keys::Signed;
 use netpay_core::record::chain::MAX_UNCERTIFIED;
 use netpay_core::session::buyer::{Buyer, Input, Output, Purchase};
+use netpay_core::wallet::WalletChange;
 use netpay_core::wire::trade::{Span, Terms, ToBuyer};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
@@ -270,7 +272,6 @@ impl Sale {
         let now = clock::now();
         let node = self.job.node.clone();
         let mut out = Vec::new();
-        let mut batch = Batch::new();
         let paid_before = self.buyer.paid();
         // The rows go to the store while the wallet is held, so that they reach the disk in order.
         let commit = if self.price > Coins::ZERO {
@@ -279,19 +280,18 @@ impl Sale {
                     self.buyer.handle(now, input, &mut purse.wallet, &mut out);
                 }
                 self.buyer.handle(now, Input::Settle, &mut purse.wallet, &mut out);
-                for output in &out {
-                    if let Output::Persist { changes, .. } = output {
-                        purse.rows(changes, &mut batch);
-                    }
-                }
-                self.commit(paid_before, batch)
+                let changes = out.iter().filter_map(|output| match output {
+                    Output::Persist { changes, .. } => Some(changes.clone()),
+                    _ => None,
+                });
+                self.commit(paid_before, Some((purse, changes.flatten().collect())))
             })?
         } else {
             let mut nothing = netpay_core::wallet::Wallet::new(node.network(), node.broker_key(), [0; 32]);
             inputs.into_iter().for_each(|input| self.buyer.handle(now, input, &mut nothing, &mut out));
-            self.commit(paid_before, batch)
+            self.commit(paid_before, None)
         };
-        if let Some(commit) = commit {
+        if !commit.is_nothing() {
             self.send(Step::Commit(commit.shared())).await?;
         }
         for output in out {
@@ -337,19 +337,21 @@ impl Sale {
         });
     }
 
-    /// Adds the rows of units verified and of what was paid on the tab, and hands all to the store.
-    fn commit(&mut self, paid_before: Coins, mut batch: Batch) -> Option<Commit> {
+    /// Hands the rows of units verified, of what was paid on the tab and of the wallet's changes to the store.
+    fn commit(&mut self, paid_before: Coins, wallet: Option<(&Purse, Vec<WalletChange>)>) -> Commit {
+        let (node, id) = (self.job.node.clone(), self.job.id);
+        let mut batch = Batch::new();
         for unit in self.fresh.drain(..) {
-            rows::put_unit(&mut batch, self.job.id, unit, self.tab);
+            rows::put_unit(&mut batch, id, unit, self.tab);
         }
         let paid = self.buyer.paid();
-        let node = &self.job.node;
+        let owed = lock(&node.0.owed).downloads.remove(&id);
         let mut all = lock(&node.0.downloads.all);
         // A tab is stored with the first that happens on it.
-        let is_new = !self.tab_is_stored && !batch.is_empty();
+        let is_new = !self.tab_is_stored && (!batch.is_empty() || paid != paid_before);
         self.tab_is_stored |= is_new;
-        let changed = is_new || paid != paid_before;
-        if let Some(download) = all.get_mut(&self.job.id).filter(|_| changed) {
+        let changed = is_new || owed || paid != paid_before;
+        if let Some(download) = all.get_mut(&id).filter(|_| changed) {
             let mut tabs = std::mem::take(&mut download.row.tabs).into_vec();
             if let Some(tab) = tabs.get_mut(self.tab) {
                 tab.paid = paid;
@@ -359,7 +361,11 @@ impl Sale {
             let total = download.row.tabs.iter().map(|tab| tab.paid.0).sum();
             download.view.send_modify(|view| view.paid = total);
         }
-        (!batch.is_empty()).then(|| node.db().commit(batch))
+        match wallet {
+            Some((purse, changes)) => node.commit_wallet(purse, changes, batch, Some(id)),
+            None if batch.is_empty() => Commit::nothing(),
+            None => node.db().commit(batch),
+        }
     }
 
     fn note(&self, message: &ToBuyer) {

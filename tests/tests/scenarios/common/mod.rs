@@ -1,11 +1,21 @@
 //! A small town: a broker, and peers with money.
 
-use anyhow::{Context as _, Result, ensure};
+pub mod purse;
+pub mod stall;
+pub mod villain;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use netpay_broker::home::BrokerHome;
+use netpay_broker::roster::Roster;
+use netpay_broker::service::{Bank, system_clock};
+use netpay_core::time::DAY;
 use netpay_node::app::view::{DownloadView, GetRequest, SharedFile};
+use netpay_node::store::Db;
 use netpay_tests::swarm::peer::{Peer, order};
 use netpay_tests::swarm::process::Program;
-use netpay_tests::swarm::{Swarm, goods, until};
+use netpay_tests::swarm::{BROKER, Swarm, goods, until};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Coins in everybody's account.
@@ -18,7 +28,22 @@ pub fn program() -> Program {
 
 /// A town of that many peers, all of them members with money, none with coins.
 pub async fn town(peers: usize) -> Result<(Swarm, Vec<Peer>)> {
-    let mut swarm = Swarm::temporary(program(), 7).await?;
+    town_on_terms(peers, &[]).await
+}
+
+/// A town whose broker is set up otherwise than usual.
+pub async fn town_on_terms(peers: usize, terms: &[(&str, u64)]) -> Result<(Swarm, Vec<Peer>)> {
+    town_of(program(), peers, terms).await
+}
+
+/// A town of such processes.
+pub async fn town_of(program: Program, peers: usize, terms: &[(&str, u64)]) -> Result<(Swarm, Vec<Peer>)> {
+    let mut swarm = Swarm::temporary(program, 7).await?;
+    if !terms.is_empty() {
+        swarm.stop(BROKER).await?;
+        set(&swarm.broker()?.home().join("config.toml"), terms)?;
+        swarm.start(BROKER).await?;
+    }
     let members = swarm.add_many(peers).await?;
     let broker = swarm.broker()?;
     for (peer, code) in members.iter().zip(broker.vouchers(SAVINGS, peers).await?) {
@@ -27,6 +52,39 @@ pub async fn town(peers: usize) -> Result<(Swarm, Vec<Peer>)> {
     let seen = async || Ok((broker.status().await?.alive >= peers).then_some(()));
     until("the broker to see all members", Duration::from_secs(60), seen).await?;
     Ok((swarm, members))
+}
+
+/// Changes numbers in a configuration.
+fn set(path: &Path, settings: &[(&str, u64)]) -> Result<()> {
+    let mut document: toml::Table = std::fs::read_to_string(path)?.parse()?;
+    for (name, value) in settings {
+        document.insert((*name).to_owned(), i64::try_from(*value)?.into());
+    }
+    Ok(std::fs::write(path, document.to_string())?)
+}
+
+/// A month passes for the broker, and everything that is due is settled. Its own code does it, on its own journal, by
+/// a clock that is ahead; no process can be told that it is later than it is.
+pub async fn settles(swarm: &mut Swarm) -> Result<()> {
+    swarm.stop(BROKER).await?;
+    let home = BrokerHome::at(swarm.broker()?.home());
+    let opened = home.open().map_err(|error| anyhow!("{error}"))?;
+    let clock = Arc::new(|| system_clock()().plus(30 * DAY));
+    let roster = Arc::new(Roster::new(opened.node.public()));
+    let bank =
+        Bank::open(Db::open(&home.home().db())?, opened.signing, opened.settings.terms(), roster, clock)?;
+    bank.settle_due().await?;
+    bank.close().await?;
+    drop(bank);
+    swarm.start(BROKER).await
+}
+
+/// What a peer's account holds, by the broker's books.
+pub async fn balance(swarm: &Swarm, peer: &Peer) -> Result<u64> {
+    let node = peer.status().await?.node;
+    let accounts = swarm.broker()?.accounts().await?;
+    let account = accounts.into_iter().find(|account| account.nodes.contains(&node));
+    Ok(account.with_context(|| format!("no account of {}", peer.name()))?.balance)
 }
 
 /// Something that a peer sells.
@@ -60,9 +118,14 @@ pub async fn sell_this(vendor: &Peer, buyer: &Peer, original: &Path, price: u64)
 
 /// A request for it, into a directory of the buyer's own.
 pub fn request(swarm: &Swarm, buyer: &Peer, offer: &Offer) -> Result<GetRequest> {
+    Ok(GetRequest { from: Some(offer.node.clone()), ..request_of(swarm, buyer, &offer.shared.id)? })
+}
+
+/// A request for some content, whoever sells it.
+pub fn request_of(swarm: &Swarm, buyer: &Peer, root: &str) -> Result<GetRequest> {
     let directory = swarm.directory().join("bought").join(buyer.name());
     std::fs::create_dir_all(&directory)?;
-    Ok(order(&offer.shared.id, Some(&offer.node), &directory))
+    Ok(order(root, None, &directory))
 }
 
 /// Buys it; what comes is what was offered, at its price.

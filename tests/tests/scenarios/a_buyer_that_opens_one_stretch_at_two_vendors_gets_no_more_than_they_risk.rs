@@ -1,0 +1,105 @@
+use crate::common::purse::{Purse, shown};
+use crate::common::villain::{Villain, convictions, order, treasure};
+use crate::common::{Offer, SAVINGS, balance, settles, town_on_terms};
+use anyhow::{Context as _, Result, ensure};
+use netpay_core::wire::reject::RejectCode;
+use netpay_core::wire::trade::{ToBuyer, ToVendor};
+use netpay_tests::swarm::Swarm;
+
+/// Units for ten coins that no certificate protects, and as many on trust.
+const AT_RISK: usize = 20;
+/// What is paid where it is certified.
+const PAID: u32 = 30;
+
+/// What came of opening `(0, 60]` at one vendor.
+struct Visited {
+    units: usize,
+    certified: bool,
+    refused: Option<RejectCode>,
+}
+
+/// Opens `(0, 60]` at a vendor, pays ten coins, and more where that buys more.
+async fn opens_here(villain: &Villain, purse: &Purse, offer: &Offer) -> Result<Visited> {
+    let (tag, line, open) = villain.opens(purse, &purse.fresh(), offer.node.parse()?, (0, 60)).await?;
+    let mut visit = villain.visits(offer).await?;
+    visit.say(&order(offer, shown(tag, &line, purse.pay(&open, 10)?)?)?).await?;
+    let more = ToVendor::Pay { chain: purse.id(), pay: purse.pay(&open, PAID)? };
+    let mut said = false;
+    loop {
+        if visit.units == AT_RISK && !said {
+            // It is ten coins above what the vendor risks: nothing comes before the certificate does.
+            visit.say(&more).await?;
+            said = true;
+        }
+        match visit.hears().await? {
+            Some(ToBuyer::Unit { .. }) => {}
+            Some(ToBuyer::Certified(_)) => break,
+            Some(ToBuyer::Reject { reject, .. }) => {
+                return Ok(Visited { units: visit.units, certified: false, refused: Some(reject.code) });
+            }
+            other => anyhow::bail!("expected units, a certificate or a refusal, saw {other:?}"),
+        }
+    }
+    if !said {
+        visit.say(&more).await?;
+    }
+    visit.gets(PAID as usize * 2).await?;
+    visit.closes().await?;
+    Ok(Visited { units: visit.units, certified: true, refused: None })
+}
+
+/// Nobody who was not certified delivered more than it risks, and whoever was certified got everything.
+fn holds(visits: &[Visited]) -> Result<usize> {
+    for visited in visits.iter().filter(|visited| !visited.certified) {
+        ensure!(visited.refused == Some(RejectCode::DoubleSpend), "refused with {:?}", visited.refused);
+        ensure!(visited.units <= AT_RISK, "{} units against coins of another", visited.units);
+    }
+    let certified = visits.iter().filter(|visited| visited.certified).count();
+    ensure!(certified <= 1, "both were certified");
+    Ok(certified)
+}
+
+/// The stretch was paid for once, to whoever had the better claim.
+async fn paid_once(swarm: &Swarm, purse: &Purse, certified: usize) -> Result<u32> {
+    let paid = swarm.broker()?.chain(&purse.id().to_string()).await?.paid;
+    let most = if certified == 1 { PAID } else { PAID.max(10) };
+    ensure!(paid <= most && (certified == 0 || paid == PAID), "{paid} coins of one stretch were paid");
+    Ok(paid)
+}
+
+#[tokio::test]
+async fn a_buyer_that_opens_one_stretch_at_two_vendors_gets_no_more_than_they_risk() -> Result<()> {
+    // Vendors hand in uncertified claims when a chain is about to be settled, as these always are.
+    let (mut swarm, peers) = town_on_terms(6, &[("spend_for", 3600), ("redeem_for", 60)]).await?;
+    let villain = Villain::join(&swarm, &peers).await?;
+    let [one, two] = [treasure(&peers[0], &swarm).await?, treasure(&peers[1], &swarm).await?];
+
+    // One after the other.
+    let first = villain.buys(60).await?;
+    let visits = [opens_here(&villain, &first, &one).await?, opens_here(&villain, &first, &two).await?];
+    ensure!(holds(&visits)? == 1 && visits[0].certified, "the first was not certified");
+    convictions(&swarm, 1).await?;
+    // At once.
+    let second = villain.buys(60).await?;
+    let (a, b) = tokio::join!(opens_here(&villain, &second, &one), opens_here(&villain, &second, &two));
+    let certified = holds(&[a?, b?])?;
+    convictions(&swarm, 2).await?;
+
+    for vendor in &peers[..2] {
+        // The other's claim is refused, or waits; what is paid in the end is looked at below.
+        vendor.redeem().await?;
+    }
+    settles(&mut swarm).await?;
+    let paid = paid_once(&swarm, &first, 1).await? + paid_once(&swarm, &second, certified).await?;
+    let books = swarm.broker()?.check().await?.books;
+    ensure!(books.redeemed == u64::from(paid), "{paid} coins were paid, {} redeemed", books.redeemed);
+    let mut earned = 0;
+    for vendor in &peers[..2] {
+        earned += balance(&swarm, vendor).await?.checked_sub(SAVINGS).context("it lost money")?;
+    }
+    ensure!(earned == u64::from(paid), "{paid} coins were paid, {earned} came to the vendors");
+    // What is left of its chains is its own: the vendors' loss is nobody's gain but in goods.
+    let left = villain.balance().await?;
+    ensure!(left == SAVINGS - u64::from(paid), "it has {left} after {paid} coins were paid");
+    Ok(())
+}
