@@ -124,15 +124,13 @@ impl Node {
             began: clock::time(),
             tabs: List::new(),
         };
-        let stored = self.store_download(&row);
+        self.store_download(&row).await?;
         let view = row.view();
         let download =
             Download { view: watch::channel(view.clone()).0, control: watch::channel(Control::Go).0, row };
         lock(&self.0.downloads.all).insert(id, download);
         self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
-        // It may begin before its row is durable: whatever it makes durable itself comes after.
         self.spawn_job(id, listings);
-        stored.await?;
         Ok(view)
     }
 
@@ -278,7 +276,7 @@ impl Node {
         Ok(open)
     }
 
-    fn store_download(&self, row: &DownloadRow) -> Commit {
+    async fn store_download(&self, row: &DownloadRow) -> Result<(), Trouble> {
         let mut batch = Batch::new();
         row.put(&mut batch);
         let surplus = {
@@ -296,7 +294,7 @@ impl Node {
         if let Some(id) = surplus {
             batch.delete(DOWNLOADS, id.to_be_bytes());
         }
-        self.db().commit(batch)
+        Ok(self.db().commit(batch).await?)
     }
 
     /// Changes where a download stands, durably, and tells whoever watches.
