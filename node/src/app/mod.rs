@@ -7,6 +7,7 @@ pub mod certify;
 pub mod discover;
 pub mod door;
 pub mod fund;
+pub mod handoff;
 mod pipe;
 pub mod publish;
 pub mod sell;
@@ -96,6 +97,7 @@ struct Inner {
     contacts: discover::Contacts,
     downloads: buy::Downloads,
     sales: sell::Sales,
+    handoffs: handoff::Handoffs,
     bank: fund::Books,
     began: Instant,
     stopping: watch::Sender<bool>,
