@@ -8,7 +8,7 @@ use netpay_core::coin::touchstone::quorum_of;
 use netpay_core::id::ObjectHash;
 use netpay_core::keys::{BadSignature, SecretKey, Signed};
 use netpay_core::record::chain::{
-    Ack, BadRecord, Certificate, ChainRecord, Culprit, Evidence, Line, Link, verify, verify_again,
+    Ack, BadRecord, Certificate, ChainRecord, Culprit, Evidence, Line, Link, close_in, verify, verify_again,
 };
 use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
 use netpay_core::session::certify::{Certify, Step};
@@ -98,6 +98,33 @@ fn w3_one_close_per_segment_and_none_above_its_successor() {
     let before = late.kept[&purse.id()].clone();
     assert_eq!(late.put_at(&town, &successor, &[above], NOW.time()), Verdict::Accepted);
     assert_eq!(late.kept[&purse.id()], before, "the close above is passed over");
+}
+
+#[test]
+fn a_close_in_a_record_is_believed_only_with_its_own_open_and_holder() {
+    let (town, purse, _) = setting();
+    let line = line_of(&purse, &[20, 40]);
+    let shown = closed(&purse, &line, 2, 25);
+    let close = shown.newest().and_then(|segment| segment.close.clone()).expect("closed");
+    let touchstone = &line.touchstone;
+    let found = |line: &Line, j| {
+        let record = line.record().expect("short");
+        close_in(&record, &town.network, touchstone, SegmentNo(j))
+    };
+    assert_eq!(found(&shown, 2), Some(close.clone()));
+    assert_eq!(found(&shown, 1), None, "segment 1 is not closed");
+    assert_eq!(found(&line, 2), None);
+    // A witness that hangs the Close on another Open, or shows one by somebody else, is not believed.
+    let mut record = shown.record().expect("short");
+    let mut links = record.links.clone().into_vec();
+    links[1].open = purse.open(&line_of(&purse, &[20]), holder().public(), 20, 30).wire();
+    record.links = List::try_from(links).expect("as many");
+    assert_eq!(close_in(&record, &town.network, touchstone, SegmentNo(2)), None);
+    let mut record = shown.record().expect("short");
+    let mut links = record.links.clone().into_vec();
+    links[1].close = Some(purse.close(&line, 2, 25, &key(78)).wire());
+    record.links = List::try_from(links).expect("as many");
+    assert_eq!(close_in(&record, &town.network, touchstone, SegmentNo(2)), None);
 }
 
 #[test]

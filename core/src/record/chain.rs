@@ -279,6 +279,25 @@ impl Line {
     }
 }
 
+/// The Close of segment `j` that a record shows, if it is genuine: its Open is the chain key's, and it is its
+/// holder's for that Open. It proves itself, so nothing else in the record need hold.
+#[must_use]
+pub fn close_in(
+    record: &ChainRecord,
+    network: &NetworkId,
+    touchstone: &Signed<Touchstone>,
+    j: SegmentNo,
+) -> Option<Signed<Close>> {
+    let of_segment =
+        |link: &&Link| link.close.is_some() && link.open.claim().is_ok_and(|open: Open| open.j == j);
+    let (open, close) = genuine(record.all().find(of_segment)?.clone(), network, touchstone, None).ok()?;
+    let mut line = Line::fresh(touchstone.clone());
+    let chain = line.chain();
+    let close = close.filter(|_| open.chain == chain && open.lease_is_allowed(touchstone.n))?;
+    line.segments.push(Segment { open, close: None });
+    line.close(close.clone()).ok().map(|()| close)
+}
+
 /// Believes a record: the touchstone is this broker's, every Open is the chain key's and extends the one
 /// before, every Close is its holder's, the base is certified.
 ///

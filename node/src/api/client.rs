@@ -101,6 +101,36 @@ impl Client {
         }
     }
 
+    /// Asks for something that comes line by line; `seen` is told each thing as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut seen: impl FnMut(T),
+    ) -> Result<(), ErrorView> {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let response = request.timeout(ANSWER_WITHIN).send().await.map_err(|error| self.no_answer(&error))?;
+        if !response.status().is_success() {
+            let bytes = response.bytes().await.map_err(|error| self.no_answer(&error))?;
+            return Err(serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| errors::odd_answer(&self.base, String::from_utf8_lossy(&bytes))));
+        }
+        let (mut stream, mut rest) = (response.bytes_stream(), Vec::new());
+        while let Some(chunk) = stream.next().await {
+            rest.extend_from_slice(&chunk.map_err(|error| self.no_answer(&error))?);
+            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=at).collect();
+                seen(serde_json::from_slice(&line).map_err(|error| errors::odd_answer(&self.base, error))?);
+            }
+            if rest.len() > MAX_EVENT {
+                return Err(errors::odd_answer(&self.base, "a line without end"));
+            }
+        }
+        Ok(())
+    }
+
     /// Follows a download until it stands still; `seen` is told every change.
     ///
     /// # Errors

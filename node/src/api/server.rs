@@ -30,6 +30,9 @@ struct Api {
     token: Arc<str>,
 }
 
+/// Lines of a stream that are written at once, at most.
+const LINES_AT_ONCE: usize = 64;
+
 type Answer<T> = Result<Json<T>, Problem>;
 
 /// Serves the API until the node stops. `ready` is told the address once requests are answered.
@@ -67,6 +70,7 @@ fn router(api: Api) -> axum::Router {
         .route("/shares", get(shares).post(share_add))
         .route("/shares/{id}", axum::routing::patch(share_set).delete(share_remove))
         .route("/search", get(search))
+        .route("/search/stream", get(search_stream))
         .route("/quote", post(quote))
         .route("/downloads", get(downloads).post(download_add))
         .route("/downloads/{id}", get(download))
@@ -84,6 +88,7 @@ fn router(api: Api) -> axum::Router {
         .route("/wallet/unlock", post(unlock))
         .route("/sales", get(sales))
         .route("/till", get(till))
+        .route("/handoffs", get(handoffs))
         .route("/redeem", post(redeem))
         .route("/broker", get(broker))
         .route("/broker/register", post(register))
@@ -260,6 +265,28 @@ async fn search(
     Ok(Json(api.node.search(options).await?))
 }
 
+/// What is found, as replicas answer: one object on each line.
+async fn search_stream(
+    State(api): Shared,
+    Parameters(options): Parameters<SearchOptions>,
+) -> Result<Response, Problem> {
+    let results = api.node.search_stream(&options)?;
+    let lines = stream::unfold(results, |mut results| async {
+        let mut found = Vec::new();
+        if results.recv_many(&mut found, LINES_AT_ONCE).await == 0 {
+            return None;
+        }
+        let mut lines = Vec::new();
+        for one in &found {
+            lines.extend(serde_json::to_vec(one).unwrap_or_default());
+            lines.push(b'\n');
+        }
+        Some((Ok::<_, Infallible>(lines), results))
+    });
+    let body = axum::body::Body::from_stream(lines);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
 async fn quote(State(api): Shared, Body(asked): Body<GetRequest>) -> Answer<crate::app::view::Quote> {
     Ok(Json(api.node.quote(&asked).await?))
 }
@@ -402,6 +429,10 @@ async fn sales(State(api): Shared) -> Answer<Vec<crate::app::view::SaleView>> {
 
 async fn till(State(api): Shared) -> Answer<Vec<crate::app::view::TillView>> {
     Ok(Json(api.node.till_view()?))
+}
+
+async fn handoffs(State(api): Shared) -> Json<Vec<crate::app::view::HandoffView>> {
+    Json(api.node.handoffs())
 }
 
 async fn redeem(State(api): Shared) -> Answer<crate::app::view::RedeemView> {

@@ -7,10 +7,11 @@ use crate::overlay::Protocol;
 use crate::store::Batch;
 use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec::{self, List};
+use netpay_core::coin::segment::{Close, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::id::{ChainId, ObjectHash};
+use netpay_core::id::ChainId;
 use netpay_core::keys::Signed;
-use netpay_core::record::chain::{self as record, Certificate, Evidence, Line};
+use netpay_core::record::chain::{self as record, Certificate, Evidence};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
@@ -176,47 +177,25 @@ pub async fn certify_own(node: &Node, chain: &ChainId) -> Result<(), super::Trou
     Ok(())
 }
 
-/// Reads what the committee keeps of a chain: the newest line that holds, with a certificate where q
-/// witnesses show the same.
-pub async fn read_chain(node: &Node, touchstone: &Signed<Touchstone>) -> Option<(Line, Vec<Certificate>)> {
+/// Reads the Close of a segment in the chain's record: what the first witness shows that keeps it. `None` once a
+/// quorum has answered and none of them does, or nobody else answers.
+pub async fn read_close(node: &Node, touchstone: &Signed<Touchstone>, j: SegmentNo) -> Option<Signed<Close>> {
     let chain = netpay_core::coin::touchstone::chain_id(touchstone);
-    let request = codec::encode(&RecordRequest::GetChain(chain));
-    let mut replies = ask(node, touchstone, request);
-    let mut gathered: BTreeMap<ObjectHash, Certify> = BTreeMap::new();
-    let (mut best, mut certificates, mut answers) = (None::<Line>, Vec::new(), 0);
-    while let Some((seat, reply)) = replies.next().await {
+    let mut replies = ask(node, touchstone, codec::encode(&RecordRequest::GetChain(chain)));
+    let mut answers = 0;
+    while let Some((_, reply)) = replies.next().await {
         let RecordReply::Chain(shown) = reply else { continue };
-        answers += 1;
-        if let Some(shown) = shown
-            && let Ok(line) = record::verify(shown.record, &node.network(), &node.broker_key())
-            && line.chain() == chain
-        {
-            for (object, signature) in &shown.acks {
-                let one = gathered
-                    .entry(*object)
-                    .or_insert_with(|| Certify::new(node.network(), touchstone.clone(), [*object]));
-                let acks = List::first_of([(*object, *signature)]);
-                if let Step::Certified(new) =
-                    one.heard(seat, RecordReply::Accepted { acks }, &node.broker_key())
-                {
-                    certificates.extend(new);
-                }
-            }
-            let newer = best.as_ref().is_none_or(|best| newness(best) < newness(&line));
-            if newer {
-                best = Some(line);
-            }
+        // The Close proves itself, so one witness is enough; that there is none, no single one can say.
+        let close = shown.and_then(|shown| record::close_in(&shown.record, &node.network(), touchstone, j));
+        if close.is_some() {
+            return close;
         }
+        answers += 1;
         if answers >= touchstone.quorum() {
-            break;
+            return None;
         }
     }
-    Some((best?, certificates))
-}
-
-/// A later segment is newer; of the same segment, the closed one.
-fn newness(line: &Line) -> (u32, bool) {
-    line.newest().map_or((0, false), |segment| (segment.open.j.0, segment.close.is_some()))
+    None
 }
 
 type Replies = FuturesUnordered<futures::future::BoxFuture<'static, (u8, RecordReply)>>;

@@ -7,6 +7,7 @@ pub mod certify;
 pub mod discover;
 pub mod door;
 pub mod fund;
+pub mod handoff;
 mod pipe;
 pub mod publish;
 pub mod sell;
@@ -106,6 +107,7 @@ struct Inner {
     contacts: discover::Contacts,
     downloads: buy::Downloads,
     sales: sell::Sales,
+    handoffs: handoff::Handoffs,
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,
     began: Instant,

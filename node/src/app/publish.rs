@@ -45,8 +45,10 @@ const PUT_TIMEOUT: Duration = Duration::from_secs(3);
 const SHARE_PATIENCE: Duration = Duration::from_millis(1500);
 /// Files put on the shelf by one command at most.
 const MAX_ADDED: usize = 20_000;
-/// While many files are added, those that are there are published in parts of so many.
-const PUBLISHED_AT_ONCE: usize = 64;
+/// While many files are added, those that are there are published in parts of so many …
+const PUBLISHED_AT_ONCE: usize = 512;
+/// … or of as many as have so many bytes together: large files take long to hash.
+const BYTES_AT_ONCE: u64 = 1 << 30;
 
 type Tags = List<Text<MAX_TOKEN>, MAX_TOKENS>;
 
@@ -98,24 +100,14 @@ impl Node {
         let p0 = self.settings().unit_price;
         let files = self.blocking(move |_| files_of(&paths, recursive, price, p0)).await??;
         let mut shared = Vec::with_capacity(files.len());
-        for part in files.chunks(PUBLISHED_AT_ONCE) {
-            let (mut roots, mut trouble) = (BTreeSet::new(), None);
-            for path in part {
-                match self.shelve(path.clone(), shelf::Offer { price, tags: tags.clone() }).await {
-                    Ok(added) => {
-                        roots.extend(added.replaces);
-                        roots.insert(added.row.root);
-                        shared.push(shared_file(&added.row, true));
-                    }
-                    Err(error) => {
-                        trouble = Some(error);
-                        break;
-                    }
-                }
-            }
+        for part in parts(files) {
+            let (added, stopped) = self.shelve(part, shelf::Offer { price, tags: tags.clone() }).await?;
+            let roots = added.iter().flat_map(|added| added.replaces.into_iter().chain([added.row.root]));
+            let roots = roots.collect();
+            shared.extend(added.iter().map(|added| shared_file(&added.row, true)));
             self.announce(roots).await?;
-            if let Some(trouble) = trouble {
-                return Err(trouble);
+            if let Some(error) = stopped {
+                return Err(trouble(error));
             }
         }
         Ok(shared)
@@ -156,7 +148,11 @@ impl Node {
         let root = row.root;
         let state = self.blocking(move |node| node.0.shelf.state(&root)).await?.map_err(trouble)?;
         let (added, present) = match state {
-            State::Ready => (self.shelve(row.path().to_owned(), offer).await?, true),
+            State::Ready => {
+                let (added, stopped) = self.shelve(vec![row.path().to_owned()], offer).await?;
+                let why = || trouble(stopped.unwrap_or(ShelfError::Stopped));
+                (added.into_iter().next().ok_or_else(why)?, true)
+            }
             State::Changed => return Err(trouble(ShelfError::Changed(row.path().to_owned()))),
             State::Vanished => return Err(trouble(ShelfError::Vanished(row.path().to_owned()))),
         };
@@ -211,8 +207,12 @@ impl Node {
         tokio::task::spawn_blocking(move || work(&node)).await.map_err(|_| Trouble::Stopping)
     }
 
-    /// Hashes a file and puts it on the shelf; dropping the future stops that.
-    async fn shelve(&self, path: PathBuf, offer: shelf::Offer) -> Result<shelf::Added, Trouble> {
+    /// Hashes files and puts them on the shelf, up to the first that cannot be; dropping the future stops that.
+    async fn shelve(
+        &self,
+        paths: Vec<PathBuf>,
+        offer: shelf::Offer,
+    ) -> Result<(Vec<shelf::Added>, Option<ShelfError>), Trouble> {
         struct StopOnDrop(Arc<Hashing>);
         impl Drop for StopOnDrop {
             fn drop(&mut self) {
@@ -221,8 +221,7 @@ impl Node {
         }
         let hashing = StopOnDrop(Arc::default());
         let handle = Arc::clone(&hashing.0);
-        let added = self.blocking(move |node| node.0.shelf.add_blocking(&path, offer, &handle)).await?;
-        added.map_err(trouble)
+        self.blocking(move |node| node.0.shelf.add_all_blocking(&paths, &offer, &handle)).await
     }
 
     /// Makes the listings of these files say what the shelf says, and puts them where they belong.
@@ -276,7 +275,12 @@ pub(super) fn parse_root(text: &str) -> Option<ContentRoot> {
 }
 
 /// The files meant, all of which may be offered at this price.
-fn files_of(paths: &[PathBuf], recursive: bool, price: Coins, p0: Coins) -> Result<Vec<PathBuf>, Trouble> {
+fn files_of(
+    paths: &[PathBuf],
+    recursive: bool,
+    price: Coins,
+    p0: Coins,
+) -> Result<Vec<(PathBuf, u64)>, Trouble> {
     let mut files = Vec::new();
     for path in paths {
         let before = files.len();
@@ -287,13 +291,28 @@ fn files_of(paths: &[PathBuf], recursive: bool, price: Coins, p0: Coins) -> Resu
             if files.len() >= MAX_ADDED {
                 return Err(Trouble::file(path, format!("more than {MAX_ADDED} files at once")));
             }
-            files.push(file);
+            files.push((file, size));
         }
         if files.len() == before {
             return Err(Trouble::file(path, "there is no file in it"));
         }
     }
     Ok(files)
+}
+
+/// Files, with their sizes, in the parts in which they are published.
+fn parts(files: Vec<(PathBuf, u64)>) -> Vec<Vec<PathBuf>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0u64);
+    for (file, size) in files {
+        part.push(file);
+        bytes = bytes.saturating_add(size);
+        if part.len() >= PUBLISHED_AT_ONCE || bytes >= BYTES_AT_ONCE {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+    }
+    parts.extend((!part.is_empty()).then_some(part));
+    parts
 }
 
 /// Plain mode risks at most `p0` coins for a unit.

@@ -1,29 +1,26 @@
-//! Sell: the vendor's end of `/netpay/trade/1` and `/netpay/handoff/1`.
+//! Sell: the vendor's end of `/netpay/trade/1`.
 //!
 //! The machine decides ([`netpay_core::session::vendor`]); here its outputs are carried out in order by one
 //! writer task per sale: what is to be durable is committed before anything behind it is sent.
 
-use super::certify::{News, read_chain};
+use super::certify::News;
+use super::handoff::ask_previous;
 use super::pipe::{self, Step, framed};
 use super::view::SaleView;
 use super::{Node, Trouble, lock};
 use crate::clock;
-use crate::overlay::{NodeKey, Protocol, Stream};
+use crate::overlay::{NodeKey, Stream};
 use crate::store::{Batch, Commit, StoreError, Table};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt as _};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
-use netpay_core::coin::segment::{Close, Handover};
-use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::units::Units;
 use netpay_core::id::{ChainId, ContentRoot};
-use netpay_core::keys::{PublicKey, Signed, Unverified};
+use netpay_core::keys::PublicKey;
 use netpay_core::session::vendor::{Input, Output, Vendor};
 use netpay_core::till::Till;
-use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
-use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_core::wire::trade::{TabId, ToBuyer, ToVendor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -338,46 +335,7 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
     }
 }
 
-/// Asks the last vendor to close; where it cannot, the chain's record may have its Close: it puts it there
-/// when it stops.
-async fn ask_previous(
-    node: &Node,
-    from: PublicKey,
-    handover: Unverified<Handover>,
-    touchstone: &Signed<Touchstone>,
-) -> Option<Unverified<Close>> {
-    let wish = handover.claim().ok()?;
-    let request = codec::encode(&HandoffRequest { handover });
-    let timeout = Duration::from_millis(HANDOFF_TIMEOUT_MS);
-    let answer = node.overlay().request(from, Protocol::Handoff, request, timeout).await;
-    if let Ok(HandoffReply::Closed(close)) =
-        answer.map_err(drop).and_then(|frame| codec::decode(&frame).map_err(drop))
-    {
-        return Some(close);
-    }
-    let (line, _) = read_chain(node, touchstone).await?;
-    line.segment(wish.j)?.close.as_ref().map(Signed::wire)
-}
-
 impl Node {
-    /// Answers `/netpay/handoff/1`: closes the segment that the buyer's wish names.
-    pub(super) async fn handoff_service(&self, request: HandoffRequest) -> HandoffReply {
-        let (closed, commit) =
-            self.change_till(Batch::new(), |till| match till.hand_over(request.handover) {
-                Ok((close, changes)) => (Ok(close), changes),
-                Err(why) => (Err(why), Vec::new()),
-            });
-        let close = match closed {
-            Ok(close) => close,
-            Err(why) => return HandoffReply::Reject(Reject::new(RejectCode::UnknownChain, &why.to_string())),
-        };
-        if let Err(error) = commit.await {
-            return HandoffReply::Reject(Reject::new(RejectCode::Storage, &error.to_string()));
-        }
-        self.certifier().want(close.chain, false);
-        HandoffReply::Closed(close.wire())
-    }
-
     /// The sales, newest first.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -140,30 +140,95 @@ impl<R: ShelfRows> Shelf<R> {
     /// # Errors
     /// As [`Shelf::add`].
     pub fn add_blocking(&self, path: &Path, offer: Offer, hashing: &Hashing) -> Result<Added, ShelfError> {
+        let (added, stopped) = self.add_all_blocking(&[path.to_owned()], &offer, hashing);
+        added.into_iter().next().ok_or_else(|| stopped.unwrap_or(ShelfError::Stopped))
+    }
+
+    /// Puts files on the shelf as [`Shelf::add`] does, hashing several at once and making all of them durable in one
+    /// step. Returns those before the first that could not be added, and why it could not. Blocks.
+    pub fn add_all_blocking(
+        &self,
+        paths: &[PathBuf],
+        offer: &Offer,
+        hashing: &Hashing,
+    ) -> (Vec<Added>, Option<ShelfError>) {
+        let known: BTreeMap<PathBuf, ShelfRow> =
+            self.shown().values().map(|row| (row.path().to_owned(), row.clone())).collect();
+        let look = |path: &PathBuf| self.look(path, &known, offer, hashing);
+        let (mut looked, mut stopped) = (Vec::with_capacity(paths.len()), None);
+        for one in in_parallel(paths, look) {
+            match one {
+                Ok(one) => looked.push(one),
+                Err(error) => {
+                    stopped = Some(error);
+                    break;
+                }
+            }
+        }
+        match self.keep_all(looked, offer) {
+            Ok(added) => (added, stopped),
+            Err(error) => (Vec::new(), Some(error)),
+        }
+    }
+
+    /// Hashes a file, unless it is known and has not changed, and keeps its tree; its row is not kept yet.
+    fn look(
+        &self,
+        path: &Path,
+        known: &BTreeMap<PathBuf, ShelfRow>,
+        offer: &Offer,
+        hashing: &Hashing,
+    ) -> Result<Looked, ShelfError> {
         let path = path.canonicalize().map_err(|e| ShelfError::io("opening", path, e))?;
         self.may_be_sold(&path)?;
         let file = goods::open(&path)?;
         let before = Stamp::of(&file, &path)?;
-        let earlier = self.shown().values().find(|row| row.path() == path).cloned();
-        if let Some(row) = earlier.as_ref().filter(|row| row.stamp == before && self.has_tree(row)) {
+        let earlier = known.get(&path);
+        if let Some(row) = earlier.filter(|row| row.stamp == before && self.has_tree(row)) {
             hashing.done.fetch_add(row.stamp.size, Ordering::Relaxed);
-            let row = self.change(&row.root, |row| (row.price, row.tags) = (offer.price, offer.tags))?;
-            return Ok(Added { row, replaces: None });
+            return Ok(Looked { row: row.clone(), hashed: false, earlier: None });
         }
         let tree = hash(&file, &path, before, hashing)?;
         if Stamp::of(&file, &path)? != before {
             return Err(ShelfError::Changed(path));
         }
         self.save_tree(&tree)?;
-        let mut row = ShelfRow::new(tree.root(), &path, before, offer)?;
-        row.sequence = self.row(&row.root).map_or(0, |kept| kept.sequence);
-        self.counter.clear(&row.root);
-        self.keep(row.clone())?;
-        let replaces = earlier.map(|row| row.root).filter(|root| *root != row.root);
-        if let Some(root) = &replaces {
-            self.remove(root)?;
+        let row = ShelfRow::new(tree.root(), &path, before, offer.clone())?;
+        let earlier = earlier.map(|row| row.root).filter(|root| *root != row.root);
+        Ok(Looked { row, hashed: true, earlier })
+    }
+
+    /// Keeps the rows of files that were looked at, in one step, and drops what they replace.
+    fn keep_all(&self, looked: Vec<Looked>, offer: &Offer) -> Result<Vec<Added>, ShelfError> {
+        let mut added = Vec::with_capacity(looked.len());
+        let mut shown = self.shown();
+        for Looked { mut row, hashed, earlier } in looked {
+            let kept = shown.get(&row.root);
+            match kept {
+                Some(kept) if !hashed => row = kept.clone(),
+                None if !hashed => return Err(ShelfError::NotOffered(row.root)),
+                kept => row.sequence = kept.map_or(0, |kept| kept.sequence),
+            }
+            (row.price, row.tags) = (offer.price, offer.tags.clone());
+            if hashed {
+                self.counter.clear(&row.root);
+            }
+            added.push(Added { row, replaces: earlier });
         }
-        Ok(Added { row, replaces })
+        let rows: Vec<_> = added.iter().map(|added| added.row.clone()).collect();
+        if !rows.is_empty() {
+            self.rows.save(&rows)?;
+        }
+        shown.extend(rows.into_iter().map(|row| (row.root, row)));
+        drop(shown);
+        for root in added.iter().filter_map(|added| added.replaces) {
+            match self.remove(&root) {
+                // The same file may have been named twice.
+                Ok(_) | Err(ShelfError::NotOffered(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(added)
     }
 
     /// Changes the price of a file. Blocks.
@@ -258,19 +323,12 @@ impl<R: ShelfRows> Shelf<R> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, row: ShelfRow) -> Result<(), ShelfError> {
-        let mut shown = self.shown();
-        self.rows.save(&row)?;
-        shown.insert(row.root, row);
-        Ok(())
-    }
-
     fn change(&self, root: &ContentRoot, change: impl FnOnce(&mut ShelfRow)) -> Result<ShelfRow, ShelfError> {
         let mut shown = self.shown();
         let kept = shown.get_mut(root).ok_or(ShelfError::NotOffered(*root))?;
         let mut row = kept.clone();
         change(&mut row);
-        self.rows.save(&row)?;
+        self.rows.save(std::slice::from_ref(&row))?;
         kept.clone_from(&row);
         Ok(row)
     }
@@ -312,6 +370,50 @@ impl<R: ShelfRows> Shelf<R> {
     }
 }
 
+/// A file that was looked at and whose row is not kept yet.
+struct Looked {
+    row: ShelfRow,
+    /// Whether it is new or has changed.
+    hashed: bool,
+    /// What was at its path before.
+    earlier: Option<ContentRoot>,
+}
+
+/// Does the same with each, [`MAX_HASHING`] at once; the outcomes come in order, and end after the first error.
+fn in_parallel<A: Sync, B: Send>(
+    all: &[A],
+    work: impl Fn(&A) -> Result<B, ShelfError> + Sync,
+) -> Vec<Result<B, ShelfError>> {
+    let (next, end) = (AtomicUsize::new(0), AtomicUsize::new(all.len()));
+    let share = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            // What comes after an error is not wanted any more.
+            if at >= end.load(Ordering::Relaxed) {
+                return done;
+            }
+            let Some(one) = all.get(at) else { return done };
+            let outcome = work(one);
+            if outcome.is_err() {
+                end.fetch_min(at, Ordering::Relaxed);
+            }
+            done.push((at, outcome));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..MAX_HASHING.min(all.len())).map(|_| scope.spawn(share)).collect();
+        let mut done = share();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.truncate(end.into_inner().saturating_add(1));
+    done.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
 /// Removes what a crash has left behind: drafts, and trees of files that are not on the shelf.
 fn sweep(trees: &Path, shown: &BTreeMap<ContentRoot, ShelfRow>) -> std::io::Result<()> {
     for entry in fs::read_dir(trees)? {
@@ -338,7 +440,7 @@ fn hash(mut file: &File, path: &Path, stamp: Stamp, hashing: &Hashing) -> Result
         return Err(ShelfError::TooLarge(path.to_owned()));
     }
     let mut builder = TreeBuilder::new();
-    let mut buffer = vec![0; READ];
+    let mut buffer = vec![0; READ.min(usize::try_from(stamp.size).unwrap_or(READ).saturating_add(1))];
     let mut left = stamp.size;
     loop {
         if hashing.stop.load(Ordering::Relaxed) {

@@ -3,8 +3,8 @@
 use super::certify::{self, Certifier};
 use super::vault::{self, Purse};
 use super::{
-    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, lock, publish, sell, settle,
-    shelf,
+    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, handoff, lock, publish, sell,
+    settle, shelf,
 };
 use crate::clock::{self, random};
 use crate::home::Home;
@@ -99,6 +99,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         contacts: discover::Contacts::default(),
         downloads: buy::Downloads::default(),
         sales: sell::Sales::default(),
+        handoffs: handoff::Handoffs::default(),
         bank: fund::Books::default(),
         owed: Arc::default(),
         began: Instant::now(),

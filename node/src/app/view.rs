@@ -169,6 +169,9 @@ pub struct PeerView {
     pub addresses: Vec<String>,
     /// Whether there is a connection now.
     pub connected: bool,
+    /// How long the last ping took to come back, in microseconds, if it is connected and one did.
+    #[serde(default)]
+    pub round_trip: Option<u64>,
     /// Whether it is a member, by its hello.
     pub member: bool,
 }
@@ -305,6 +308,21 @@ pub struct SaleView {
     pub coins: u64,
     /// Units sent.
     pub units: u64,
+}
+
+/// One handoff that this vendor asked for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HandoffView {
+    /// When it ended, in milliseconds since 1970.
+    pub at: u64,
+    /// The chain.
+    pub chain: String,
+    /// The segment that the last vendor had.
+    pub segment: u32,
+    /// `vendor` if it closed, `record` if its Close was found there, `gone` if neither can be had.
+    pub how: String,
+    /// How long it took from the buyer's order to the answer for the buyer, in microseconds.
+    pub micros: u64,
 }
 
 /// One segment of the till.

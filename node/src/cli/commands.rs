@@ -58,14 +58,12 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         Command::Status => status(global, &client).await,
         Command::Share(share) => shares(global, &client, share).await,
         Command::Search { words, max_price, extension, sort } => {
-            let mut query = format!("/search?words={}", escaped(&words.join(" ")));
+            let mut query = format!("?words={}", escaped(&words.join(" ")));
+            let sorted = sort.is_some();
             query.extend(max_price.map(|price| format!("&max_price={price}")));
             query.extend(extension.map(|extension| format!("&extension={}", escaped(&extension))));
             query.extend(sort.map(|sort| format!("&sort={sort}")));
-            let found: Vec<Found> = client.get(&query).await?;
-            remember(home, &found)?;
-            files(global, &found, "nothing found; try fewer words");
-            Ok(())
+            search(global, home, &client, &query, sorted).await
         }
         Command::Peers => peers(global, &client).await,
         Command::Browse { peer } => {
@@ -179,6 +177,37 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
 /// The path as the peer, which runs elsewhere, can use it.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, ErrorView> {
     std::path::absolute(path).map_err(|error| errors::cannot_share(path.display(), error))
+}
+
+/// Shows what is found: people all of it, ranked; programs one object a line, as it comes, or sorted if they ask
+/// for an order.
+async fn search(
+    global: &Global,
+    home: &Home,
+    client: &Client,
+    query: &str,
+    sorted: bool,
+) -> Result<(), ErrorView> {
+    if global.json && !sorted {
+        let mut rows: Vec<Found> = Vec::new();
+        let show = |found: Found| {
+            show::json(&found);
+            match rows.iter_mut().find(|row| (&row.id, &row.vendor) == (&found.id, &found.vendor)) {
+                Some(row) => *row = found,
+                None => rows.push(found),
+            }
+        };
+        client.lines(&format!("/search/stream{query}"), show).await?;
+        return remember(home, &rows);
+    }
+    let found: Vec<Found> = client.get(&format!("/search{query}")).await?;
+    remember(home, &found)?;
+    if global.json {
+        found.iter().for_each(show::json);
+    } else {
+        files(global, &found, "nothing found; try fewer words");
+    }
+    Ok(())
 }
 
 fn files(global: &Global, found: &[Found], empty: &str) {

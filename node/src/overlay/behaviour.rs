@@ -32,6 +32,8 @@ const CONNECTION_QUEUE: usize = 64;
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a whole lookup may take inside Kademlia, also one that nobody waits for any more.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many nodes of one distance are known: in a network of fewer everyone knows everyone.
+pub(super) const BUCKET: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
 /// How often the routing table is looked after.
 const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// How often connected nodes tell each other who and where they are.
@@ -124,6 +126,7 @@ fn kademlia(me: PeerId, names: &Names) -> kad::Behaviour<MemoryStore> {
     config
         .set_query_timeout(QUERY_TIMEOUT)
         .set_substreams_timeout(ASK_TIMEOUT)
+        .set_kbucket_size(BUCKET)
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_replication_interval(None)
         .set_publication_interval(None)

@@ -9,7 +9,7 @@ use super::address::Book;
 use super::behaviour::{self, Behaviour, Names};
 use super::join::Join;
 use super::listen::{listen, refused};
-use super::routing::{NodeKey, node_key};
+use super::routing::{Located, NodeKey, node_key};
 use super::serve::Server;
 use super::shared::{Event, Shared, lock};
 use super::streams::Links;
@@ -41,6 +41,8 @@ pub(super) enum Command {
     Connect { node: NodeKey, addresses: Vec<Multiaddr>, reply: Connected },
     /// The closest nodes in the routing table.
     Closest { key: [u8; 32], reply: oneshot::Sender<Vec<NodeKey>> },
+    /// All nodes in the routing table.
+    Table { reply: oneshot::Sender<Vec<Located>> },
     /// Look a key up in the network; the reply says that the route is there.
     Lookup { key: [u8; 32], reply: Option<oneshot::Sender<()>> },
     /// Stop; the reply says that the ports are free.
@@ -174,6 +176,9 @@ impl Driver {
             Command::Connect { node, addresses, reply } => self.connect(node, &addresses, Some(reply)),
             Command::Closest { key, reply } => {
                 let _ = reply.send(self.closest(key));
+            }
+            Command::Table { reply } => {
+                let _ = reply.send(self.table());
             }
             Command::Lookup { key, reply } => self.look_up(Target::Key(key), reply),
             // Handled by `run`.

@@ -1,8 +1,9 @@
 //! The handle: what everyone but the driver holds of the overlay.
 
+use super::behaviour::BUCKET;
 use super::driver::{Command, Driver};
 use super::protocol::Protocol;
-use super::routing::{Freshness, MAX_ROUTE, NodeKey, closest_of, peer_id};
+use super::routing::{Freshness, Located, MAX_ROUTE, NodeKey, closest_located, closest_of, peer_id};
 use super::serve::{Handler, LocalError, MAX_PER_PEER, Server, Services};
 use super::shared::{Event, Peer, Shared, lock};
 use super::stream::{FrameError, Stream};
@@ -198,6 +199,38 @@ impl Overlay {
         };
         let route = lock(&self.inner.shared.routes).nodes(&key);
         closest_of(&key, table.into_iter().chain(route).chain([self.me()]), count.min(MAX_ROUTE))
+    }
+
+    /// For each of these keys what [`Overlay::closest`] says, at the cost of asking the routing table once.
+    pub async fn closest_to_each(&self, keys: &[[u8; 32]], count: usize) -> Vec<Vec<NodeKey>> {
+        let (reply, table) = oneshot::channel();
+        let mut table = match self.inner.commands.send(Command::Table { reply }).await {
+            Ok(()) => table.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        table.push(Located::at(self.me()));
+        let close = |key: &[u8; 32]| {
+            let route = lock(&self.inner.shared.routes).nodes(key);
+            let route: Vec<_> = route.into_iter().map(Located::at).collect();
+            closest_located(key, table.iter().chain(&route), count.min(MAX_ROUTE))
+        };
+        keys.iter().map(close).collect()
+    }
+
+    /// Whether this node knows so few others that they are, as far as it was told, all there are: each of its buckets
+    /// has room for all of them, so nobody was left out of the table.
+    pub async fn knows_all(&self) -> bool {
+        let (reply, table) = oneshot::channel();
+        match self.inner.commands.send(Command::Table { reply }).await {
+            Ok(()) => table.await.is_ok_and(|table| table.len() < BUCKET.get()),
+            Err(_) => true,
+        }
+    }
+
+    /// How many requests and streams of others this node has taken, by protocol, since it started.
+    #[must_use]
+    pub fn served(&self) -> Vec<(Protocol, u64)> {
+        self.inner.server.served()
     }
 
     /// The nodes closest to a key as far as the network knows. What a lookup found is used for a while, and

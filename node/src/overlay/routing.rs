@@ -66,6 +66,44 @@ pub fn closest_of(key: &[u8; 32], nodes: impl IntoIterator<Item = NodeKey>, coun
     nodes.into_iter().take(count).map(|(_, node)| node).collect()
 }
 
+/// A node and where it lies among keys, so that it can be held against many keys without being hashed again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Located {
+    at: [u8; 32],
+    node: NodeKey,
+}
+
+impl Located {
+    /// Where a node lies.
+    pub(super) fn at(node: NodeKey) -> Self {
+        Self { at: hashed(&KBucketKey::from(peer_id(&node))), node }
+    }
+}
+
+/// The `count` of these nodes closest to a key, as [`closest_of`] has them.
+pub(super) fn closest_located<'a>(
+    key: &[u8; 32],
+    nodes: impl IntoIterator<Item = &'a Located>,
+    count: usize,
+) -> Vec<NodeKey> {
+    let key = hashed(&KBucketKey::new(&key[..]));
+    let away = |at: &[u8; 32]| {
+        let mut distance = [0; 32];
+        distance.iter_mut().zip(key.iter().zip(at)).for_each(|(out, (a, b))| *out = a ^ b);
+        distance
+    };
+    let mut nodes: Vec<_> = nodes.into_iter().map(|located| (away(&located.at), located.node)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes.into_iter().take(count).map(|(_, node)| node).collect()
+}
+
+fn hashed<T>(key: &KBucketKey<T>) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(key.hashed_bytes()).for_each(|(out, byte)| *out = *byte);
+    bytes
+}
+
 /// The routes that lookups found, at most [`MAX_ROUTES`], the least recently used forgotten first.
 #[derive(Default)]
 pub(super) struct Routes {
@@ -163,6 +201,8 @@ mod tests {
         let mut by_kad = nodes.clone();
         let target = KBucketKey::new(key.to_vec());
         by_kad.sort_by_key(|node| target.distance(&KBucketKey::from(peer_id(node))));
+        let located: Vec<_> = nodes.iter().copied().map(Located::at).collect();
+        assert_eq!(closest_located(&key, &located, 50), by_kad);
         assert_eq!(closest_of(&key, nodes, 50), by_kad);
     }
 

@@ -88,6 +88,7 @@ pub(super) struct Server {
     taken: Arc<Mutex<HashMap<(NodeKey, Kind), usize>>>,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    served: Mutex<HashMap<Protocol, u64>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -103,6 +104,7 @@ impl Server {
             taken: Arc::default(),
             requests: Arc::new(Semaphore::new(MAX_REQUESTS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            served: Mutex::default(),
         })
     }
 
@@ -116,6 +118,12 @@ impl Server {
         lock(&self.services).clear();
     }
 
+    /// How many streams of others were taken, by protocol.
+    pub(super) fn served(&self) -> Vec<(Protocol, u64)> {
+        let served = lock(&self.served);
+        Protocol::ALL.into_iter().map(|one| (one, served.get(&one).copied().unwrap_or_default())).collect()
+    }
+
     /// What is served now.
     pub(super) fn protocols(&self) -> Vec<Protocol> {
         lock(&self.services).keys().copied().collect()
@@ -125,6 +133,7 @@ impl Server {
     pub(super) fn accept(self: &Arc<Self>, node: NodeKey, protocol: Protocol, stream: libp2p::Stream) {
         let service = lock(&self.services).get(&protocol).cloned();
         let Some(service) = service else { return };
+        *lock(&self.served).entry(protocol).or_default() += 1;
         match service {
             Service::Requests(handler) => {
                 let Some(slot) = self.slot(node, Kind::Request) else { return };

@@ -4,7 +4,7 @@ use super::routing::{NodeKey, Routes};
 use libp2p::Multiaddr;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
 
 /// How many events wait for a slow listener; it loses the oldest beyond.
@@ -38,6 +38,8 @@ pub struct Peer {
     pub agent: String,
     /// Since when it is connected.
     pub since: SystemTime,
+    /// How long the last ping took to come back, once one did.
+    pub round_trip: Option<Duration>,
 }
 
 /// The state that handles read.

@@ -4,7 +4,7 @@ use super::{ASK_TIMEOUT, CONNECT_TIMEOUT, REPLICAS_ASKED_FOR_CARDS};
 use crate::app::view::{Found, PeerView};
 use crate::app::{Node, Trouble};
 use crate::clock;
-use crate::overlay::{Multiaddr, Protocol, RequestError, node_key};
+use crate::overlay::{Multiaddr, Peer, Protocol, RequestError, node_key};
 use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec;
 use netpay_core::content::listing::{self, Listing};
@@ -27,7 +27,7 @@ impl Node {
     /// None at present; who does not answer is left out.
     pub async fn peers(&self) -> Result<Vec<PeerView>, Trouble> {
         let connected: BTreeMap<_, _> =
-            self.overlay().connected().into_iter().map(|peer| (peer.node, peer.addresses)).collect();
+            self.overlay().connected().into_iter().map(|peer| (peer.node, peer)).collect();
         let cards = self.cards().await;
         let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
         peers.extend(cards);
@@ -88,24 +88,21 @@ impl Node {
         if let Err(trouble) = self.say_hello(peer).await {
             tracing::debug!(%peer, %trouble, "no welcome");
         }
-        let at = self
-            .overlay()
-            .connected()
-            .into_iter()
-            .find(|known| known.node == peer)
-            .map(|known| known.addresses);
+        let at = self.overlay().connected().into_iter().find(|known| known.node == peer);
         Ok(self.peer_view(peer, at.as_ref()))
     }
 
-    fn peer_view(&self, peer: PublicKey, connected: Option<&Vec<Multiaddr>>) -> PeerView {
+    fn peer_view(&self, peer: PublicKey, connected: Option<&Peer>) -> PeerView {
         let known = self.0.contacts.known(&peer, clock::time());
-        let at = connected.filter(|at| !at.is_empty());
+        let at = connected.map(|peer| &peer.addresses).filter(|at| !at.is_empty());
+        let round_trip = connected.and_then(|peer| peer.round_trip);
         PeerView {
             node: peer.to_string(),
             name: known.name,
             files: known.files,
             addresses: at.map_or(known.addresses, |at| at.iter().map(ToString::to_string).collect()),
             connected: connected.is_some(),
+            round_trip: round_trip.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
             member: known.member,
         }
     }

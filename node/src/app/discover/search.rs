@@ -13,8 +13,8 @@ use netpay_core::codec::List;
 use netpay_core::content::link::Link;
 use netpay_core::content::listing::{self, Listing};
 use netpay_core::content::token::{Token, place_of_file, place_of_token, tokenise};
-use netpay_core::id::{ContentRoot, Place};
-use netpay_core::keys::{PublicKey, Signed};
+use netpay_core::id::{ContentRoot, NetworkId, ObjectHash, Place};
+use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::record::index::{Filter, MAX_PAGE, MAX_PER_PLACE, newest};
 use netpay_core::wire::index::{IndexReply, IndexRequest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,14 +26,18 @@ use tokio::time::Instant;
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// When so many replicas have answered, and something is found …
 const ENOUGH: usize = 4;
-/// … the others are waited for so long.
-const GRACE: Duration = Duration::from_millis(250);
+/// … the others are waited for so many times as long as these took …
+const GRACE: u32 = 3;
+/// … but at least so long …
+const MIN_GRACE: Duration = Duration::from_millis(25);
+/// … and at most so long.
+const MAX_GRACE: Duration = Duration::from_millis(250);
+/// Offers found that wait to be taken by whoever searches.
+const RESULTS: usize = 64;
 /// How many words' replicas are asked, one word after the other, till something is found.
 const MAX_WORDS_ASKED: usize = 3;
 /// Pages read of one replica at most.
 const MAX_PAGES: usize = 8;
-/// A node that knows fewer others knows all there are, and looks no further.
-const SMALL_NETWORK: usize = 20;
 /// Offers that are shown at most.
 const MAX_FOUND: usize = 1000;
 
@@ -109,22 +113,22 @@ impl Node {
         Ok(found)
     }
 
-    /// As [`Node::search`], but what is found is sent as replicas answer, in no order; a newer listing of what
-    /// was sent before is sent again. Ends when all is sent, or nobody listens any more.
+    /// As [`Node::search`], but what is found comes as replicas answer, in no order; a newer listing of what came
+    /// before comes again. Ends when all has come; the search ends when nobody listens any more.
     ///
     /// # Errors
     /// As [`Node::search`].
-    pub async fn search_stream(
-        &self,
-        options: SearchOptions,
-        results: mpsc::Sender<Found>,
-    ) -> Result<(), Trouble> {
-        let query = Query::parse(&options)?;
-        tokio::select! {
-            _ = self.find(&query, Some(&results)) => {}
-            () = results.closed() => {}
-        }
-        Ok(())
+    pub fn search_stream(&self, options: &SearchOptions) -> Result<mpsc::Receiver<Found>, Trouble> {
+        let query = Query::parse(options)?;
+        let (results, receiver) = mpsc::channel(RESULTS);
+        let node = self.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = node.find(&query, Some(&results)) => {}
+                () = results.closed() => {}
+            }
+        });
+        Ok(receiver)
     }
 
     /// The listings of all other vendors of some content: the cheapest first, of equal ones those connected.
@@ -179,16 +183,17 @@ impl Node {
     ) -> Vec<Signed<Listing>> {
         let mut merged = Merged::default();
         let mut asked = BTreeSet::new();
-        let mut replies: FuturesUnordered<BoxFuture<'_, Option<Vec<Signed<Listing>>>>> =
+        let mut replies: FuturesUnordered<BoxFuture<'_, Option<Vec<Unverified<Listing>>>>> =
             FuturesUnordered::new();
+        let (began, mut sent) = (Instant::now(), 0);
         for replica in self.replicas_of(&place).await {
             asked.insert(replica);
             replies.push(Box::pin(self.listings_at(replica, place, filter.clone())));
         }
         // A large network may have closer members than this node knows.
-        let large = self.overlay().closest(place.0, SMALL_NETWORK + 1).await.len() > SMALL_NETWORK;
-        let mut looking = large.then(|| Box::pin(self.look_for_replicas(&place)));
-        let (mut answers, mut end) = (0, Instant::now() + SEARCH_TIMEOUT);
+        let mut looking =
+            (!self.overlay().knows_all().await).then(|| Box::pin(self.look_for_replicas(&place)));
+        let (mut answers, mut end) = (0, began + SEARCH_TIMEOUT);
         while !replies.is_empty() || looking.is_some() {
             let look = async {
                 match &mut looking {
@@ -200,14 +205,16 @@ impl Node {
                 Some(reply) = replies.next() => {
                     let Some(listings) = reply else { continue };
                     answers += 1;
-                    for listing in merged.add(listings) {
-                        if let Some(results) = results && self.answers(query, &listing) {
+                    for listing in listings {
+                        let Some(listing) = merged.add(listing, &self.network()) else { continue };
+                        if let Some(results) = results && sent < MAX_FOUND && self.answers(query, listing) {
+                            sent += 1;
                             // Whether anyone still listens shows at the other end.
-                            let _ = results.send(self.found(&listing)).await;
+                            let _ = results.send(self.found(listing)).await;
                         }
                     }
                     if answers >= ENOUGH && !merged.is_empty() {
-                        end = end.min(Instant::now() + GRACE);
+                        end = end.min(Instant::now() + grace(began.elapsed()));
                     }
                 }
                 closer = look => {
@@ -232,7 +239,7 @@ impl Node {
         replica: PublicKey,
         place: Place,
         filter: Filter,
-    ) -> Option<Vec<Signed<Listing>>> {
+    ) -> Option<Vec<Unverified<Listing>>> {
         let limit = u32::try_from(MAX_PAGE).unwrap_or(u32::MAX);
         let (mut listings, mut after) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
@@ -241,12 +248,7 @@ impl Node {
             let Ok(IndexReply::Listings { listings: page, next }) = reply else {
                 return (!listings.is_empty()).then_some(listings);
             };
-            let now = clock::time();
-            listings.extend(
-                page.into_vec()
-                    .into_iter()
-                    .filter_map(|listing| listing::verify(listing, &self.network(), now).ok()),
-            );
+            listings.extend(page.into_vec());
             // A page that does not lead on has no next.
             match next {
                 Some(next) if after.is_none_or(|after| after < next) && listings.len() < MAX_PER_PLACE => {
@@ -264,25 +266,34 @@ impl Node {
     }
 }
 
+/// How long the other replicas are waited for after enough have answered.
+fn grace(took: Duration) -> Duration {
+    took.saturating_mul(GRACE).clamp(MIN_GRACE, MAX_GRACE)
+}
+
 /// What replicas said so far.
 #[derive(Default)]
 struct Merged {
     listings: BTreeMap<(PublicKey, ContentRoot), Signed<Listing>>,
+    /// What was believed: most of what a replica says, another has said before.
+    believed: BTreeSet<ObjectHash>,
 }
 
 impl Merged {
-    /// Adds what one replica said; returns what is new in it.
-    fn add(&mut self, listings: Vec<Signed<Listing>>) -> Vec<Signed<Listing>> {
-        let mut news = Vec::new();
-        for listing in listings {
-            let key = (listing.vendor, listing.root);
-            let known = self.listings.get(&key);
-            if known.is_none_or(|known| netpay_core::record::index::supersedes(&listing, known)) {
-                self.listings.insert(key, listing.clone());
-                news.push(listing);
-            }
+    /// Adds a listing that a replica showed, if its signature holds; returns it if it is new.
+    fn add(&mut self, listing: Unverified<Listing>, network: &NetworkId) -> Option<&Signed<Listing>> {
+        if self.believed.contains(&listing.hash(network)) {
+            return None;
         }
-        news
+        let listing = listing::verify(listing, network, clock::time()).ok()?;
+        self.believed.insert(listing.hash());
+        let key = (listing.vendor, listing.root);
+        let known = self.listings.get(&key);
+        if known.is_some_and(|known| !netpay_core::record::index::supersedes(&listing, known)) {
+            return None;
+        }
+        self.listings.insert(key, listing);
+        self.listings.get(&key)
     }
 
     fn is_empty(&self) -> bool {
@@ -299,9 +310,10 @@ mod tests {
     use super::*;
     use netpay_core::codec::Text;
     use netpay_core::content::listing::Modes;
-    use netpay_core::id::NetworkId;
-    use netpay_core::keys::SecretKey;
-    use netpay_core::time::Time;
+    use netpay_core::keys::{SecretKey, Signature};
+    use netpay_core::time::HOUR;
+
+    const NETWORK: NetworkId = NetworkId([0; 32]);
 
     fn listing(name: &str, price: u64, sequence: u64) -> Signed<Listing> {
         let vendor = SecretKey::from_seed(&[1; 32]);
@@ -314,12 +326,12 @@ mod tests {
             media: Text::default(),
             tags: List::first_of([Text::cut("ballet")]),
             modes: Modes::PLAIN,
-            brokers: List::new(),
+            brokers: List::first_of([PublicKey([3; 32])]),
             sequence,
-            expires: Time(9),
+            expires: clock::time().plus(HOUR),
             withdrawn: false,
         };
-        vendor.sign(&NetworkId([0; 32]), listing)
+        vendor.sign(&NETWORK, listing)
     }
 
     fn query(words: &str, change: impl FnOnce(&mut SearchOptions)) -> Query {
@@ -359,9 +371,30 @@ mod tests {
     #[test]
     fn what_a_second_replica_says_is_news_only_if_newer() {
         let mut merged = Merged::default();
-        assert_eq!(merged.add(vec![listing("a", 1, 5)]).len(), 1);
-        assert!(merged.add(vec![listing("a", 1, 5), listing("a", 2, 4)]).is_empty());
-        assert_eq!(merged.add(vec![listing("a", 3, 6)])[0].price, Coins(3));
+        let mut add = |listing: &Signed<Listing>| {
+            let news = merged.add(listing.wire(), &NETWORK);
+            news.map(|listing| listing.price)
+        };
+        let (first, older, newer) = (listing("a", 1, 5), listing("a", 2, 4), listing("a", 3, 6));
+        assert_eq!(add(&first), Some(Coins(1)));
+        assert_eq!(add(&first), None);
+        assert_eq!(add(&older), None);
+        assert_eq!(add(&newer), Some(Coins(3)));
         assert_eq!(merged.into_listings().count(), 1);
+    }
+
+    #[test]
+    fn a_listing_that_its_vendor_did_not_sign_is_not_news_and_hides_no_other() {
+        let (mut merged, genuine) = (Merged::default(), listing("a", 1, 5));
+        let forged = Unverified::rebuild(genuine.value(), Signature([7; 64]));
+        assert!(merged.add(forged, &NETWORK).is_none());
+        assert!(merged.add(genuine.wire(), &NETWORK).is_some());
+    }
+
+    #[test]
+    fn replicas_are_waited_for_as_long_as_the_first_ones_took_within_bounds() {
+        assert_eq!(grace(Duration::from_millis(2)), MIN_GRACE);
+        assert_eq!(grace(Duration::from_millis(50)), Duration::from_millis(150));
+        assert_eq!(grace(Duration::from_secs(1)), MAX_GRACE);
     }
 }

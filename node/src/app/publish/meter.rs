@@ -7,9 +7,11 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 /// What a peer may ask at once, in units: a listing put, or a page or card put or read.
-const BURST: f64 = 4096.0;
+///
+/// In a small network every member keeps everything: that is all the files of one command.
+const BURST: f64 = 20_480.0;
 /// What it regains each second.
-const PER_SECOND: f64 = 128.0;
+const PER_SECOND: f64 = 256.0;
 /// Peers remembered at most; when there are more, those that have regained everything are forgotten.
 const MAX_METERED: usize = 4096;
 
@@ -59,10 +61,10 @@ mod tests {
     fn a_peer_that_asks_too_much_waits_and_others_do_not() {
         let (meter, now) = (Meter::default(), Instant::now());
         let (greedy, modest) = (PublicKey([1; 32]), PublicKey([2; 32]));
-        assert!(meter.allows(greedy, 4096, now));
+        assert!(meter.allows(greedy, 20_480, now));
         assert!(!meter.allows(greedy, 1, now));
         assert!(meter.allows(modest, 64, now));
         assert!(meter.allows(greedy, 100, now + Duration::from_secs(1)));
-        assert!(!meter.allows(greedy, 100, now + Duration::from_secs(1)));
+        assert!(!meter.allows(greedy, 200, now + Duration::from_secs(1)));
     }
 }

@@ -20,10 +20,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// Listings whose replicas are worked out at once.
-const LISTINGS_AT_ONCE: usize = 256;
-/// Places whose replicas are asked for at once.
-const PLACES_AT_ONCE: usize = 64;
+/// Listings whose replicas are worked out at once: as many as fit into a few full requests per member.
+const LISTINGS_AT_ONCE: usize = 512;
 /// Members that are put to at once.
 const TARGETS_AT_ONCE: usize = 32;
 
@@ -81,12 +79,19 @@ type Work = BTreeMap<PublicKey, Vec<(Signed<Listing>, Vec<u8>)>>;
 impl Node {
     /// The members that keep what belongs to a place, as far as this node knows, itself among them.
     pub(in crate::app) async fn replicas_of(&self, place: &Place) -> Vec<PublicKey> {
-        without_broker(self, self.overlay().closest(place.0, REPLICAS + 1).await)
+        without_broker(self.overlay().closest(place.0, REPLICAS + 1).await, self.broker_member())
     }
 
     /// As [`Node::replicas_of`], as far as the network knows.
     pub(in crate::app) async fn look_for_replicas(&self, place: &Place) -> Vec<PublicKey> {
-        without_broker(self, self.overlay().lookup(place.0, REPLICAS + 1).await)
+        without_broker(self.overlay().lookup(place.0, REPLICAS + 1).await, self.broker_member())
+    }
+
+    fn broker_member(&self) -> Option<PublicKey> {
+        self.settings().invite.address.iter().find_map(|part| match part {
+            libp2p::multiaddr::Protocol::P2p(peer) => node_key(&peer),
+            _ => None,
+        })
     }
 
     /// Asks a member something about the index; this node itself answers at once.
@@ -152,11 +157,11 @@ impl Node {
     async fn work(&self, listings: &[Signed<Listing>]) -> Work {
         let places: Vec<_> = listings.iter().map(|listing| listing.places()).collect();
         let distinct: BTreeSet<Place> = places.iter().flatten().copied().collect();
-        let replicas: BTreeMap<Place, Vec<PublicKey>> = futures::stream::iter(distinct)
-            .map(|place| async move { (place, self.replicas_of(&place).await) })
-            .buffer_unordered(PLACES_AT_ONCE)
-            .collect()
-            .await;
+        let keys: Vec<_> = distinct.iter().map(|place| place.0).collect();
+        let (closest, broker) =
+            (self.overlay().closest_to_each(&keys, REPLICAS + 1).await, self.broker_member());
+        let closest = closest.into_iter().map(|nodes| without_broker(nodes, broker));
+        let replicas: BTreeMap<Place, Vec<PublicKey>> = distinct.into_iter().zip(closest).collect();
         let mut work = Work::new();
         for (listing, places) in listings.iter().zip(places) {
             let mut numbers: BTreeMap<PublicKey, Vec<u8>> = BTreeMap::new();
@@ -253,11 +258,7 @@ impl Node {
 }
 
 /// The broker's node routes but keeps no records.
-fn without_broker(node: &Node, mut nodes: Vec<PublicKey>) -> Vec<PublicKey> {
-    let broker = node.settings().invite.address.iter().find_map(|part| match part {
-        libp2p::multiaddr::Protocol::P2p(peer) => node_key(&peer),
-        _ => None,
-    });
+fn without_broker(mut nodes: Vec<PublicKey>, broker: Option<PublicKey>) -> Vec<PublicKey> {
     nodes.retain(|member| Some(*member) != broker);
     nodes.truncate(REPLICAS);
     nodes

@@ -40,9 +40,11 @@ impl ShelfRows for Rows {
         Ok(self.db.rows([]).collect::<Result<_, _>>()?)
     }
 
-    fn save(&self, row: &ShelfRow) -> Result<(), RowsError> {
+    fn save(&self, rows: &[ShelfRow]) -> Result<(), RowsError> {
         let mut batch = Batch::new();
-        batch.put_row(row);
+        for row in rows {
+            batch.put_row(row);
+        }
         Ok(self.db.commit(batch).wait()?)
     }
 

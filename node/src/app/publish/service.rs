@@ -14,7 +14,7 @@ use netpay_core::time::Time;
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::index::{IndexReply, IndexRequest, MAX_PUT, PutListing};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 /// A place is kept here if this node is among so many closest to it: more than [`super::REPLICAS`], since nodes
@@ -92,25 +92,26 @@ impl Node {
     ) -> IndexReply {
         let member = membership.and_then(|membership| self.believe_member(membership, now));
         let Some(member) = member else { return IndexReply::Refused(WhyRefused::NotMember) };
-        let (mut offered, mut refused, mut here) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut believed, mut refused) = (Vec::new(), Vec::new());
         for put in listings.into_vec() {
             let wanted = put.places.len();
             match self.believe_listing(&member.node, put, now) {
-                Ok((listing, places)) => {
-                    let mut at = Vec::with_capacity(places.len());
-                    for (number, place) in places {
-                        let is_here = match here.get(&place) {
-                            Some(is_here) => *is_here,
-                            None => *here.entry(place).or_insert(self.is_here(&place).await),
-                        };
-                        at.push(if is_here { Ok((number, place)) } else { Err(WhyRefused::NotHere) });
-                    }
+                Ok(listing) => {
                     refused.push(None);
-                    offered.push(Offered { listing, at });
+                    believed.push(listing);
                 }
                 Err(why) => refused.push(Some(vec![Verdict::Refused(why); wanted])),
             }
         }
+        let places = believed.iter().flat_map(|(_, places)| places.iter().map(|(_, place)| *place));
+        let here = self.those_here(places.collect()).await;
+        let at = |(number, place): (u8, Place)| {
+            if here.contains(&place) { Ok((number, place)) } else { Err(WhyRefused::NotHere) }
+        };
+        let offered = believed
+            .into_iter()
+            .map(|(listing, places)| Offered { listing, at: places.into_iter().map(at).collect() });
+        let offered: Vec<_> = offered.collect();
         let mut kept = self.0.index.share.put(&offered, now).await.into_iter();
         let verdicts = refused.into_iter().map(|refused| refused.or_else(|| kept.next()).unwrap_or_default());
         IndexReply::Put(List::first_of(verdicts.map(List::first_of)))
@@ -156,8 +157,15 @@ impl Node {
         if self.is_close_to(&place).await { Ok(card) } else { Err(WhyRefused::NotHere) }
     }
 
-    async fn is_here(&self, place: &Place) -> bool {
-        self.0.index.share.has(place) || self.is_close_to(place).await
+    /// Those of some places that are kept here: where something is kept already, or this node is close.
+    async fn those_here(&self, places: BTreeSet<Place>) -> BTreeSet<Place> {
+        let (mut here, others): (BTreeSet<Place>, BTreeSet<Place>) =
+            places.into_iter().partition(|place| self.0.index.share.has(place));
+        let keys: Vec<_> = others.iter().map(|place| place.0).collect();
+        let closest = self.overlay().closest_to_each(&keys, RESPONSIBLE).await;
+        let close = others.into_iter().zip(closest).filter(|(_, nodes)| nodes.contains(&self.me()));
+        here.extend(close.map(|(place, _)| place));
+        here
     }
 
     async fn is_close_to(&self, place: &Place) -> bool {

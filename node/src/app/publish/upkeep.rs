@@ -1,6 +1,5 @@
 //! Keeping what is published where it belongs, while peers come and go and listings grow old.
 
-use super::REPLICAS;
 use crate::app::Node;
 use crate::clock;
 use crate::overlay::Event;
@@ -40,8 +39,6 @@ const LOOKUPS: usize = 64;
 const LOOKUPS_AT_ONCE: usize = 4;
 /// How long a lookup is good for.
 const LOOKED_UP: Duration = Duration::from_secs(3600);
-/// A node that knows fewer others knows all there are.
-const SMALL_NETWORK: usize = 20;
 
 /// What one task remembers between rounds.
 struct Rounds {
@@ -132,7 +129,7 @@ impl Rounds {
     /// thought.
     async fn look_up(&mut self, node: &Node, listings: &[Signed<Listing>]) -> bool {
         let bucket = place_of_bucket(bucket_of(&node.me()));
-        if node.overlay().closest(bucket.0, SMALL_NETWORK + 1).await.len() <= SMALL_NETWORK {
+        if node.overlay().knows_all().await {
             return false;
         }
         let now = Instant::now();
@@ -178,5 +175,3 @@ pub(super) fn card(node: &Node, kept: &mut Option<Signed<Card>>) -> Signed<Card>
     let card = Card { issued, expires: issued.plus(CARD_LIFE), ..card };
     kept.insert(node.0.identity.sign(&node.network(), card)).clone()
 }
-
-const _: () = assert!(REPLICAS < SMALL_NETWORK);

@@ -26,11 +26,11 @@ pub trait ShelfRows: Send + Sync + 'static {
     /// If they cannot be read.
     fn load(&self) -> Result<Vec<ShelfRow>, RowsError>;
 
-    /// Makes a row durable, in place of an earlier one with its root. May block.
+    /// Makes rows durable, all or none, each in place of an earlier one with its root. May block.
     ///
     /// # Errors
-    /// If it is not durable.
-    fn save(&self, row: &ShelfRow) -> Result<(), RowsError>;
+    /// If they are not durable.
+    fn save(&self, rows: &[ShelfRow]) -> Result<(), RowsError>;
 
     /// Removes a row durably; one that is not there stays so. May block.
     ///

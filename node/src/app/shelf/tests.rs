@@ -20,8 +20,8 @@ impl ShelfRows for Memory {
         rows.values().map(|bytes| decode(bytes).map_err(RowsError::from)).collect()
     }
 
-    fn save(&self, row: &ShelfRow) -> Result<(), RowsError> {
-        self.0.lock().expect("not poisoned").insert(row.root, encode(row));
+    fn save(&self, rows: &[ShelfRow]) -> Result<(), RowsError> {
+        self.0.lock().expect("not poisoned").extend(rows.iter().map(|row| (row.root, encode(row))));
         Ok(())
     }
 

@@ -59,6 +59,12 @@ impl Driver {
             BehaviourEvent::Ping(ping::Event { peer, connection, result: Err(error) }) => {
                 self.on_silent(peer, connection, &error);
             }
+            BehaviourEvent::Ping(ping::Event { peer, result: Ok(took), .. }) => {
+                let Some(node) = node_key(&peer) else { return };
+                if let Some(known) = lock(&self.shared.connected).get_mut(&node) {
+                    known.round_trip = Some(took);
+                }
+            }
             BehaviourEvent::Mdns(mdns::Event::Discovered(neighbours)) => {
                 for (peer, address) in neighbours {
                     let Some(node) = node_key(&peer) else { continue };
@@ -79,8 +85,13 @@ impl Driver {
             self.book.add(node, &[address]);
         }
         self.join.connected();
-        let new =
-            Peer { node, addresses: self.book.get(&node), agent: String::new(), since: SystemTime::now() };
+        let new = Peer {
+            node,
+            addresses: self.book.get(&node),
+            agent: String::new(),
+            since: SystemTime::now(),
+            round_trip: None,
+        };
         let mut connected = lock(&self.shared.connected);
         let first = !connected.contains_key(&node);
         connected.entry(node).or_insert(new);

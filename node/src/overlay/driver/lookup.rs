@@ -3,7 +3,7 @@
 use super::Driver;
 use super::dial::MAX_TRIES;
 use crate::overlay::address::{MAX_ADDRESSES, dialable, worth_telling};
-use crate::overlay::routing::{MAX_ROUTE, NodeKey, closest_of, node_key};
+use crate::overlay::routing::{Located, MAX_ROUTE, NodeKey, closest_of, node_key};
 use crate::overlay::shared::lock;
 use libp2p::kad::{self, QueryId};
 use libp2p::{Multiaddr, PeerId};
@@ -49,6 +49,13 @@ impl Driver {
         let target = kad::KBucketKey::new(key.to_vec());
         let closest = self.swarm.behaviour_mut().kad.get_closest_local_peers(&target);
         closest.filter_map(|peer| node_key(peer.preimage())).take(MAX_ROUTE).collect()
+    }
+
+    /// All of the routing table, of which Kademlia's buckets bound the size.
+    pub(super) fn table(&mut self) -> Vec<Located> {
+        let me = kad::KBucketKey::new(self.shared.me.0.to_vec());
+        let all = self.swarm.behaviour_mut().kad.get_closest_local_peers(&me);
+        all.filter_map(|peer| node_key(peer.preimage()).map(Located::at)).collect()
     }
 
     pub(super) fn look_up(&mut self, target: Target, reply: Option<oneshot::Sender<()>>) {

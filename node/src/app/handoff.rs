@@ -1,0 +1,144 @@
+//! Handoff: a chain's last vendor is asked for its Close, and the chain's record is read beside it; and the other
+//! end of `/netpay/handoff/1`.
+
+use super::certify::read_close;
+use super::view::HandoffView;
+use super::{Node, lock};
+use crate::clock;
+use crate::overlay::Protocol;
+use crate::store::Batch;
+use futures::future::{Either, select};
+use netpay_core::codec;
+use netpay_core::coin::segment::{Close, Handover};
+use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::keys::{PublicKey, Signed, Unverified};
+use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
+use netpay_core::wire::reject::{Reject, RejectCode};
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+
+/// A vendor that is connected has so long to answer before the record is read too: most handoffs then ask
+/// nobody else.
+const HEAD_START: Duration = Duration::from_millis(20);
+/// Handoffs remembered, the newest.
+const MAX_REMEMBERED: usize = 256;
+
+/// The handoffs that this vendor has asked for lately.
+#[derive(Default)]
+pub struct Handoffs(Mutex<VecDeque<HandoffView>>);
+
+impl Handoffs {
+    fn note(&self, handoff: HandoffView) {
+        let mut kept = lock(&self.0);
+        if kept.len() >= MAX_REMEMBERED {
+            kept.pop_front();
+        }
+        kept.push_back(handoff);
+    }
+}
+
+/// Where a Close came from.
+#[derive(Clone, Copy)]
+enum From {
+    Vendor,
+    Record,
+}
+
+/// Has the last vendor close, or finds in the chain's record the Close that it left when it stopped. Whichever
+/// comes first settles, since both are the last vendor's own word. `None` only if neither can be had.
+pub(super) async fn ask_previous(
+    node: &Node,
+    from: PublicKey,
+    handover: Unverified<Handover>,
+    touchstone: &Signed<Touchstone>,
+) -> Option<Unverified<Close>> {
+    let wish = handover.claim().ok()?;
+    let began = Instant::now();
+    let settled = settle(node, from, handover, &wish, touchstone).await;
+    let how = match settled {
+        Some((_, From::Vendor)) => "vendor",
+        Some((_, From::Record)) => "record",
+        None => "gone",
+    };
+    node.0.handoffs.note(HandoffView {
+        at: clock::now().0,
+        chain: wish.chain.to_string(),
+        segment: wish.j.0,
+        how: how.to_owned(),
+        micros: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+    });
+    settled.map(|(close, _)| close)
+}
+
+async fn settle(
+    node: &Node,
+    from: PublicKey,
+    handover: Unverified<Handover>,
+    wish: &Handover,
+    touchstone: &Signed<Touchstone>,
+) -> Option<(Unverified<Close>, From)> {
+    let connected = node.overlay().is_connected(&from);
+    let mut asked = pin!(ask_to_close(node, from, handover));
+    let mut read = pin!(read_close(node, touchstone, wish.j));
+    let by_vendor = |close| (close, From::Vendor);
+    let by_record = |close: Signed<Close>| (close.wire(), From::Record);
+    if connected && let Ok(answer) = timeout(HEAD_START, &mut asked).await {
+        return match answer {
+            Some(close) => Some(by_vendor(close)),
+            None => read.await.map(by_record),
+        };
+    }
+    match select(asked, &mut read).await {
+        Either::Left((Some(close), _)) => Some(by_vendor(close)),
+        Either::Left((None, read)) => read.await.map(by_record),
+        Either::Right((Some(close), _)) => Some(by_record(close)),
+        Either::Right((None, asked)) => asked.await.map(by_vendor),
+    }
+}
+
+/// The last vendor's answer; `None` if it refuses, is not there, or takes too long.
+async fn ask_to_close(
+    node: &Node,
+    from: PublicKey,
+    handover: Unverified<Handover>,
+) -> Option<Unverified<Close>> {
+    let request = codec::encode(&HandoffRequest { handover });
+    let within = Duration::from_millis(HANDOFF_TIMEOUT_MS);
+    let answer = node.overlay().request(from, Protocol::Handoff, request, within).await;
+    match answer.map(|frame| codec::decode(&frame)) {
+        Ok(Ok(HandoffReply::Closed(close))) => Some(close),
+        other => {
+            tracing::debug!(%from, ?other, "the last vendor does not close");
+            None
+        }
+    }
+}
+
+impl Node {
+    /// Answers `/netpay/handoff/1`: closes the segment that the buyer's wish names.
+    pub(super) async fn handoff_service(&self, request: HandoffRequest) -> HandoffReply {
+        let (closed, commit) =
+            self.change_till(Batch::new(), |till| match till.hand_over(request.handover) {
+                Ok((close, changes)) => (Ok(close), changes),
+                Err(why) => (Err(why), Vec::new()),
+            });
+        let close = match closed {
+            Ok(close) => close,
+            Err(why) => return HandoffReply::Reject(Reject::new(RejectCode::UnknownChain, &why.to_string())),
+        };
+        if let Err(error) = commit.await {
+            return HandoffReply::Reject(Reject::new(RejectCode::Storage, &error.to_string()));
+        }
+        self.certifier().want(close.chain, false);
+        HandoffReply::Closed(close.wire())
+    }
+
+    /// The handoffs that this vendor has asked for since it started, the newest last.
+    #[must_use]
+    pub fn handoffs(&self) -> Vec<HandoffView> {
+        lock(&self.0.handoffs.0).iter().cloned().collect()
+    }
+}
