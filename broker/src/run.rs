@@ -97,9 +97,8 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let overlay = start_overlay(&settings, listen, opened.node.seed(), services).await?;
     let (stop, stopping) = watch::channel(false);
     let invite = invite(&bank, &overlay, &settings)?;
-    let (api_addr, serving) =
-        admin::serve(api, admin::State::new(&bank, &home, invite.clone(), stop.clone())?, stopping.clone())
-            .await?;
+    let state = admin::State::new(&bank, &overlay, &home, invite.clone(), stop.clone())?;
+    let (api_addr, serving) = admin::serve(api, state, stopping.clone()).await?;
     home::write(&home.api_address(), &api_addr.to_string())?;
     let every = Duration::from_secs(settings.settle_every);
     let tasks = vec![

@@ -12,6 +12,7 @@ use crate::service::Bank;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use netpay_node::invite::Invite;
+use netpay_node::overlay::Overlay;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 /// What the API is about.
 pub struct State {
     bank: Bank,
+    overlay: Overlay,
     home: BrokerHome,
     invite: Invite,
     token: String,
@@ -56,6 +58,7 @@ impl State {
     /// If the token cannot be read or made.
     pub fn new(
         bank: &Bank,
+        overlay: &Overlay,
         home: &BrokerHome,
         invite: Invite,
         stop: watch::Sender<bool>,
@@ -64,6 +67,7 @@ impl State {
         let voucher_secret = blake3::derive_key("netpay 2026 voucher codes", &signing.seed());
         Ok(Self {
             bank: bank.clone(),
+            overlay: overlay.clone(),
             home: home.clone(),
             invite,
             token: home.token()?,

@@ -93,6 +93,8 @@ async fn status(Extract(state): Shared) -> Answer<StatusView> {
     let now = state.bank.now();
     let alive = state.bank.roster().alive(now);
     let (network, name) = (state.bank.terms().network.clone(), state.bank.terms().name.clone());
+    let served = state.overlay.served().into_iter();
+    let served = served.map(|(protocol, count)| (protocol.id().to_owned(), count)).collect();
     let (broker, invite) = (state.bank.key().to_string(), state.invite.to_string());
     let view = move |ledger: &Ledger| {
         let (vouchers_sold, vouchers_used) = ledger.vouchers();
@@ -108,6 +110,7 @@ async fn status(Extract(state): Shared) -> Answer<StatusView> {
             vouchers_sold,
             vouchers_used,
             convictions: ledger.convicted().count(),
+            served,
             books: ledger.books().into(),
         }
     };

@@ -9,6 +9,7 @@ use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
 use netpay_core::time::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
@@ -66,6 +67,8 @@ views! {
         vouchers_used: usize,
         /// Pieces of evidence.
         convictions: usize,
+        /// Requests and streams that its node took from others since it started, by protocol.
+        served: BTreeMap<String, u64>,
         /// The totals.
         books: BooksView,
     }

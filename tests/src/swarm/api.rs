@@ -53,6 +53,34 @@ impl Api {
         self.get(&format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))).await
     }
 
+    /// Asks for something that comes line by line; `seen` is told each thing as it comes.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        mut seen: impl FnMut(T),
+    ) -> Result<()> {
+        let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+        let path = format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"));
+        let asked = || format!("{path} of {}", self.home.display());
+        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
+        let url = format!("http://{}/api/v1{path}", self.address()?);
+        let request = self.client.get(url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
+        let mut response = request.send().await.and_then(reqwest::Response::error_for_status)?;
+        let mut rest = Vec::new();
+        while let Some(chunk) = response.chunk().await.with_context(asked)? {
+            rest.extend_from_slice(&chunk);
+            while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=at).collect();
+                seen(serde_json::from_slice(&line).with_context(asked)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Has something done.
     ///
     /// # Errors

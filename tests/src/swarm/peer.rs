@@ -5,12 +5,12 @@ use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
 use netpay_node::app::view::{
-    ChainView, DownloadState, DownloadView, Found, GetRequest, PeerView, RedeemView, SaleView, SharedFile,
-    Status, TillView, WalletView,
+    ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, PeerView, RedeemView, SaleView,
+    SharedFile, Status, TillView, WalletView,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a download may take.
 const DOWNLOAD_WITHIN: Duration = Duration::from_secs(120);
@@ -181,6 +181,20 @@ impl Peer {
         items(self.api.query("/search", &[("words", words)]).await?)
     }
 
+    /// Searches, and notes when the first offer came.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn search_stream(&self, words: &str) -> Result<(Option<Instant>, Vec<Found>)> {
+        let (mut first, mut found) = (None, Vec::new());
+        let seen = |one| {
+            first.get_or_insert_with(Instant::now);
+            found.push(one);
+        };
+        self.api.lines("/search/stream", &[("words", words)], seen).await?;
+        Ok((first, found))
+    }
+
     /// Searches until a vendor's offer of that content is found.
     ///
     /// # Errors
@@ -267,6 +281,14 @@ impl Peer {
     /// If it does not answer.
     pub async fn till(&self) -> Result<Vec<TillView>> {
         items(self.api.get("/till").await?)
+    }
+
+    /// The handoffs it has asked for, the newest last.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn handoffs(&self) -> Result<Vec<HandoffView>> {
+        self.api.get("/handoffs").await
     }
 
     /// Redeems all that was earned.
