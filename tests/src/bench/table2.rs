@@ -47,16 +47,18 @@ pub async fn run(program: Program, buyers: usize, rounds: usize) -> Result<Value
             let free_now = fetch(buyers, &free.id, &node, &directory, 0).await?;
             (free_now, fetch(buyers, &paid.id, &node, &directory, PRICE).await?)
         };
-        tell(&format!("round {round}: free {free_now:.1} ms, paid {paid_now:.1} ms"));
+        tell(&format!("round {round}: free {free_now}, paid {paid_now}"));
+        ratios.push(paid_now.done / free_now.done);
         free_ms.push(free_now);
         paid_ms.push(paid_now);
-        ratios.push(paid_now / free_now);
     }
     swarm.down().await?;
+    let [free, paid] = [&free_ms, &paid_ms].map(|times| Stages::median(times));
     Ok(json!({
-        "free_ms": rounded(median(&free_ms)),
-        "paid_ms": rounded(median(&paid_ms)),
-        "ratio": rounded(median(&paid_ms) / median(&free_ms)),
+        "free_ms": rounded(free.done),
+        "paid_ms": rounded(paid.done),
+        "ratio": rounded(paid.done / free.done),
+        "stages": { "free": free.shown(), "paid": paid.shown() },
         "median_of_ratios": rounded(median(&ratios)),
         "buyers": buyers.len(),
         "rounds": rounds,
@@ -65,8 +67,38 @@ pub async fn run(program: Program, buyers: usize, rounds: usize) -> Result<Value
     }))
 }
 
-/// All buyers fetch it at once; the mean time that it took in their daemons, in milliseconds.
-async fn fetch(buyers: &[Peer], root: &str, vendor: &str, directory: &Path, price: u64) -> Result<f64> {
+/// Milliseconds from the quote until the order leaves, until all is verified and paid, and until the file is safe in its
+/// place: means over all buyers, in their daemons.
+#[derive(Clone, Copy, Debug)]
+struct Stages {
+    ordered: f64,
+    complete: f64,
+    done: f64,
+}
+
+impl Stages {
+    fn of(all: &[Self], of: fn(&[f64]) -> f64) -> Self {
+        let part = |part: fn(&Self) -> f64| of(&all.iter().map(part).collect::<Vec<_>>());
+        Self { ordered: part(|s| s.ordered), complete: part(|s| s.complete), done: part(|s| s.done) }
+    }
+
+    fn median(all: &[Self]) -> Self {
+        Self::of(all, median)
+    }
+
+    fn shown(&self) -> Value {
+        json!({ "ordered_ms": rounded(self.ordered), "complete_ms": rounded(self.complete), "done_ms": rounded(self.done) })
+    }
+}
+
+impl std::fmt::Display for Stages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} ms (ordered {:.1}, complete {:.1})", self.done, self.ordered, self.complete)
+    }
+}
+
+/// All buyers fetch it at once.
+async fn fetch(buyers: &[Peer], root: &str, vendor: &str, directory: &Path, price: u64) -> Result<Stages> {
     let begun = buyers.iter().map(async |buyer| {
         let directory = directory.join(buyer.name());
         std::fs::create_dir_all(&directory)?;
@@ -77,8 +109,9 @@ async fn fetch(buyers: &[Peer], root: &str, vendor: &str, directory: &Path, pric
     for (buyer, id) in try_join_all(begun).await? {
         let view = wait(buyer, id).await?;
         ensure!(view.paid == price, "{} paid {} instead of {price}", buyer.name(), view.paid);
-        times.push(between(&view, "quoted", "done")?);
+        let until = |what| between(&view, "quoted", what);
+        times.push(Stages { ordered: until("ordered")?, complete: until("complete")?, done: until("done")? });
         std::fs::remove_file(&view.path)?;
     }
-    Ok(mean(&times))
+    Ok(Stages::of(&times, mean))
 }

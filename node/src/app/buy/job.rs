@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub units: Units,
     pub file: Arc<File>,
     pub control: watch::Receiver<Control>,
+    /// Whether some of it came in an earlier run: its rows were durable, its bytes perhaps not.
+    resumed: bool,
     pub state: Mutex<State>,
     /// Told when the last unit has come, and when units come back to be given out again.
     pub changed: tokio::sync::Notify,
@@ -223,12 +225,29 @@ impl Node {
                 return Ok(());
             }
         }
+        if job.resumed && !self.is_whole(job).await? {
+            // The machine lost power, and with it bytes that had been verified. They are paid: what vendors have
+            // charged once they send again for nothing.
+            self.forget_units(job.id).await?;
+            return Err(Trouble::WrongBytes);
+        }
         self.happened(job.id, "complete", "everything is verified and paid");
         let placed = self.put_in_place(job).await;
         while sales.join_next().await.is_some() {}
         placed?;
         self.settle_up(job).await?;
         self.forget_units(job.id).await
+    }
+
+    /// Whether the file is what was wanted, from its first byte to its last.
+    async fn is_whole(&self, job: &Job) -> Result<bool, Trouble> {
+        let (root, path) = (self.row_of(job.id)?.root, self.partial(job.id));
+        let hashed = tokio::task::spawn_blocking(move || {
+            let mut hasher = blake3::Hasher::new();
+            File::open(&path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()))
+        });
+        let hash = hashed.await.map_err(|_| Trouble::Stopping)?;
+        Ok(hash.map_err(|e| Trouble::file("partial file", e))?.as_bytes() == &root.0)
     }
 
     /// Pays what a break left unpaid, when all of the file is here. A vendor that cannot be asked in a while goes
@@ -359,12 +378,13 @@ impl Node {
                 _ => wanted.push_back(Span { first: unit, count: 1 }),
             }
         }
+        let resumed = !have.is_empty();
         let have_bytes = have.keys().filter_map(|unit| units.len_of(*unit)).map(|len| len as u64).sum();
         let control = lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe());
         let control = control.ok_or_else(|| super::no_download(id))?;
         let state = Mutex::new(State { wanted, have, have_bytes, alone: true, owing: 0 });
         let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
-        Ok(Job { node, id, units, file, control, state, changed })
+        Ok(Job { node, id, units, file, control, resumed, state, changed })
     }
 
     /// Puts the finished file in its place, durably.
