@@ -185,8 +185,10 @@ impl Node {
             });
             listings.truncate(MAX_VENDORS);
             if !listings.is_empty() {
-                // Nothing rests on its having begun.
-                drop(self.change_row(id, |row| row.state = DownloadState::Running)?);
+                // It is stored with the next change: for a later run waiting and running are the same.
+                if let Some(download) = lock(&self.0.downloads.all).get_mut(&id) {
+                    download.row.state = DownloadState::Running;
+                }
                 self.show_state(id, DownloadState::Running, None);
                 let bought = self.buy_from(&job, std::mem::take(&mut listings), &mut sales).await;
                 if let Err(trouble) = bought {
