@@ -200,6 +200,27 @@ impl<T: Signable> Unverified<T> {
         self.verify(network, &key)
     }
 
+    /// The object, if `known` has these very bytes and signature: they were checked before. Else as
+    /// [`Unverified::verify`].
+    ///
+    /// # Errors
+    /// As for [`Unverified::verify`].
+    pub(crate) fn verify_unless<'a>(
+        self,
+        known: impl IntoIterator<Item = &'a Self>,
+        network: &NetworkId,
+        key: &PublicKey,
+    ) -> Result<Signed<T>, BadSignature>
+    where
+        T: 'a,
+    {
+        if !known.into_iter().any(|known| *known == self) {
+            return self.verify(network, key);
+        }
+        let (value, hash) = (codec::decode(&self.body)?, self.hash(network));
+        Ok(Signed { value, wire: self, hash })
+    }
+
     /// The hash the object has if it is genuine.
     #[must_use]
     pub fn hash(&self, network: &NetworkId) -> ObjectHash {

@@ -129,6 +129,9 @@ impl Wire for SegmentRow {
 pub struct Tab {
     /// Coins counted on it.
     pub paid: Coins,
+    /// Of these, as many as are known to be durable: what is sent rests on them alone.
+    #[serde(skip)]
+    pub durable: Coins,
     /// Coins' worth of units charged on it.
     pub charged: Coins,
     /// The units charged, in ascending stretches.
@@ -146,7 +149,8 @@ impl Wire for Tab {
 
 impl Tab {
     fn new(now: Time) -> Self {
-        Self { paid: Coins::ZERO, charged: Coins::ZERO, spans: List::new(), unpaid: List::new(), used: now }
+        let (paid, durable, charged) = (Coins::ZERO, Coins::ZERO, Coins::ZERO);
+        Self { paid, durable, charged, spans: List::new(), unpaid: List::new(), used: now }
     }
 
     /// Whether this unit was charged already.
@@ -166,14 +170,14 @@ impl Tab {
     #[must_use]
     pub fn may_charge(&self, unit: u64, price: Coins) -> bool {
         let after = self.charged.saturating_add(price);
-        self.has(unit) || after <= self.paid || self.unpaid.len() < self.paid_units().min(MAX_UNPAID)
+        self.has(unit) || after <= self.durable || self.unpaid.len() < self.paid_units().min(MAX_UNPAID)
     }
 
-    /// Counts coins, and which of the unpaid units they pay.
-    fn pay(&mut self, coins: Coins) {
-        self.paid = self.paid.saturating_add(coins);
-        let paid = self.paid;
-        self.unpaid = List::first_of(self.unpaid.iter().copied().filter(|charged| *charged > paid));
+    /// Notes that of the coins counted so many are durable, and which of the unpaid units they pay.
+    fn is_durable(&mut self, paid: Coins) {
+        let durable = self.durable.max(paid.min(self.paid));
+        self.durable = durable;
+        self.unpaid = List::first_of(self.unpaid.iter().copied().filter(|charged| *charged > durable));
     }
 
     /// Charges a unit, once. Returns whether it was new.
@@ -182,7 +186,7 @@ impl Tab {
             return false;
         }
         self.charged = self.charged.saturating_add(price);
-        if self.charged > self.paid {
+        if self.charged > self.durable {
             // Nothing is sent beyond what may stand unpaid (`may_charge`).
             let _ = self.unpaid.push(self.charged);
         }
@@ -288,8 +292,16 @@ impl Till {
     }
 
     /// Takes a tab from its stored row.
-    pub fn load_tab(&mut self, id: TabId, tab: Tab) {
+    pub fn load_tab(&mut self, id: TabId, mut tab: Tab) {
+        tab.is_durable(tab.paid);
         self.tabs.insert(id, tab);
+    }
+
+    /// Notes that the rows of a tab are durable in which so many coins were counted.
+    pub fn durable(&mut self, id: &TabId, paid: Coins) {
+        if let Some(tab) = self.tabs.get_mut(id) {
+            tab.is_durable(paid);
+        }
     }
 
     /// A segment's row as it is now.
@@ -436,7 +448,8 @@ impl Till {
             self.blocked.retain(|_, until| now < *until);
             self.blocked.insert(*chain, now.plus(BLOCK_FOR));
         })?;
-        self.tab_mut(tab, now).pay(gained.into());
+        let tab_row = self.tab_mut(tab, now);
+        tab_row.paid = tab_row.paid.saturating_add(gained.into());
         Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
     }
 
@@ -657,6 +670,14 @@ impl Till {
         sum_at_risk(self.of_chain(chain))
     }
 
+    /// Coins of this chain that may be paid here, or were, before anything more is certified: those of its
+    /// open leases without a certificate.
+    #[must_use]
+    pub fn promised_of(&self, chain: &ChainId) -> Coins {
+        let open = self.of_chain(chain).filter(|held| held.close.is_none() && !held.is_certified());
+        Coins(open.map(|held| u64::from(held.open.lease().0)).sum())
+    }
+
     /// Coins of all chains that no certificate protects yet.
     #[must_use]
     pub fn uncertified(&self) -> Coins {
@@ -717,13 +738,16 @@ impl Held {
         self.close_certificate.as_ref()
     }
 
-    /// Whether an open segment lacks the certificate of its Open, or a closed one that of its Close. A
-    /// segment in which nothing was paid needs none.
+    /// Whether an open segment lacks the certificate of its Open, or a closed one that of its Close. One that was
+    /// closed with nothing paid in it needs none.
     #[must_use]
     pub fn lacks_certificate(&self) -> bool {
-        let certified =
-            if self.close.is_some() { self.close_certificate.is_some() } else { self.is_certified() };
-        !certified && !self.redeemed && self.meter.paid() > Count::ZERO
+        let lacks = if self.close.is_some() {
+            self.close_certificate.is_none() && self.meter.paid() > Count::ZERO
+        } else {
+            !self.is_certified()
+        };
+        lacks && !self.redeemed
     }
 
     /// Whether `object` is its Open or its Close.

@@ -17,7 +17,7 @@ use netpay_core::wallet::{Wallet, WalletChange};
 use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use town::{NOW, Stall, Town, certify, key, vendor_input};
+use town::{NOW, Stall, Town, certify, durable, key, vendor_input};
 
 const VENDORS: usize = 3;
 /// Two downloads at each vendor.
@@ -376,15 +376,16 @@ impl World {
     ) {
         let v = vendor_of(sale);
         if crash != Some(0) {
+            durable(&mut self.stalls[v].till, &out);
             for output in &out {
-                if let vendor::Output::Persist(changes) = output {
+                if let vendor::Output::Persist { changes, .. } = output {
                     self.persist_till(v, changes);
                 }
             }
         }
         for output in out.into_iter().take(crash.unwrap_or(usize::MAX)) {
             match output {
-                vendor::Output::Persist(_) => {}
+                vendor::Output::Persist { .. } => {}
                 vendor::Output::Send(message) => {
                     if let Some(running) = self.running.get_mut(&sale) {
                         running.to_buyer.push_back(*message);

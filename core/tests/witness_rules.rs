@@ -6,8 +6,10 @@ use netpay_core::codec::{List, encode};
 use netpay_core::coin::segment::{Open, SegmentNo};
 use netpay_core::coin::touchstone::quorum_of;
 use netpay_core::id::ObjectHash;
-use netpay_core::keys::{SecretKey, Signed};
-use netpay_core::record::chain::{Ack, Certificate, Culprit, Evidence, Line, verify};
+use netpay_core::keys::{BadSignature, SecretKey, Signed};
+use netpay_core::record::chain::{
+    Ack, BadRecord, Certificate, ChainRecord, Culprit, Evidence, Line, Link, verify, verify_again,
+};
 use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::RecordReply;
@@ -364,4 +366,31 @@ fn acks_that_do_not_hold_certify_nothing() {
     };
     assert!(session.is_done() && certificates[0].holds(&town.network, &purse.touchstone));
     assert_eq!(certificates[0].acks.len(), 3);
+}
+
+#[test]
+fn what_was_believed_before_is_believed_again_only_in_the_same_bytes() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let holder = key(60);
+    let mut line = purse.opened(&purse.fresh(), holder.public(), 0, 20);
+    let close = purse.close(&line, 1, 5, &holder);
+    line.close(close.clone()).expect("it fits");
+    let known = line.record().expect("short");
+    let again = |record: ChainRecord| {
+        verify_again(record, &town.network, &town.broker.public(), Some(&known)).map(|line| line.record())
+    };
+    assert_eq!(again(known.clone()), Ok(Some(known.clone())));
+    let open = line.newest().expect("opened").open.clone();
+    let forged_open = key(99).sign(&town.network, open.value().clone()).wire();
+    let forged_close = key(99).sign(&town.network, close.value().clone()).wire();
+    for link in [
+        Link { open: forged_open, close: Some(close.wire()) },
+        Link { open: open.wire(), close: Some(forged_close) },
+    ] {
+        let record = ChainRecord { links: List::first_of([link]), ..known.clone() };
+        assert_eq!(again(record), Err(BadRecord::Signature(SegmentNo(1), BadSignature::Forged)));
+    }
+    let touchstone = key(99).sign(&town.network, purse.touchstone.value().clone()).wire();
+    assert!(matches!(again(ChainRecord { touchstone, ..known.clone() }), Err(BadRecord::Touchstone(_))));
 }

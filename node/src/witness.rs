@@ -68,12 +68,13 @@ impl Witness {
         closes: &[Unverified<Close>],
         want: &[ObjectHash],
     ) -> Result<RecordReply, StoreError> {
-        let Ok(line) = record::verify(record, &self.network, &self.broker) else {
-            return Ok(RecordReply::Refused(WhyRefused::Bad));
-        };
-        let chain = line.chain();
+        let chain = ChainId::of(record.touchstone.hash(&self.network));
         let _one_at_a_time = self.shards[usize::from(chain.0[0]) % SHARDS].lock().await;
         let kept = self.kept(&chain)?;
+        let known = kept.as_ref().map(Kept::record);
+        let Ok(line) = record::verify_again(record, &self.network, &self.broker, known.as_ref()) else {
+            return Ok(RecordReply::Refused(WhyRefused::Bad));
+        };
         let me = self.key.public();
         let bench = Bench { network: &self.network, me: &me, birth: self.birth, now: clock::time() };
         let (next, verdict) = judge(kept.as_ref(), &line, closes, bench);

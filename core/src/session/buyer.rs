@@ -137,9 +137,10 @@ impl Buyer {
         self.purchase.terms.root
     }
 
-    /// Frees what the sale holds of the wallet, when its stream is gone.
-    pub fn let_go(&mut self, wallet: &mut Wallet) {
+    /// Frees what the sale holds of the wallet, when its stream is gone; gives back the tags that no chain used.
+    pub fn let_go(&mut self, wallet: &mut Wallet) -> Vec<Seller> {
         self.over(wallet);
+        std::mem::take(&mut self.fresh)
     }
 
     /// The machine's step.

@@ -80,15 +80,21 @@ pub enum Input {
     Certified(ChainId, Certificate),
     /// The buyer of this chain signed two Opens of one number.
     Conflict(ChainId, Box<Evidence>),
-    /// Everything handed out was sent: more units may go.
+    /// Everything handed out was sent, or the till knows of more that is durable: more units may go.
     Ready,
 }
 
 /// What the machine wants done, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Make these till rows durable before going on.
-    Persist(Vec<TillChange>),
+    /// Make these till rows durable before anything is said that comes after. Units need not wait: those that
+    /// rest on what was counted are not sent before the till is told that it is durable ([`Till::durable`]).
+    Persist {
+        /// Till rows.
+        changes: Vec<TillChange>,
+        /// The tab that was counted on, and what it stands at with these rows.
+        counted: Option<(TabId, Coins)>,
+    },
     /// Say this to the buyer.
     Send(Box<ToBuyer>),
     /// Send this unit.
@@ -222,7 +228,7 @@ impl Vendor {
             }
             Funding::Continue { chain, pay } => self.pay(now, &chain, &pay, till, out),
             Funding::Handover { record, handover, from } => {
-                let line = self.believe(record)?;
+                let line = self.believe(record, till)?;
                 let touchstone = Box::new(line.touchstone.clone());
                 self.moving = Some(line);
                 out.push(Output::AskPrevious { from, handover, touchstone });
@@ -256,8 +262,11 @@ impl Vendor {
         }
     }
 
-    fn believe(&self, record: ChainRecord) -> Result<Line, Refusal> {
-        record::verify(record, &self.shop.network, &self.shop.broker).map_err(|why| refuse_record(&why))
+    fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
+        let chain = ChainId::of(record.touchstone.hash(&self.shop.network));
+        let known = till.line_row(&chain);
+        record::verify_again(record, &self.shop.network, &self.shop.broker, known.as_ref())
+            .map_err(|why| refuse_record(&why))
     }
 
     /// Takes the segments for this vendor of the chain shown.
@@ -269,7 +278,7 @@ impl Vendor {
         till: &mut Till,
         out: &mut Vec<Output>,
     ) -> Result<ChainId, Refusal> {
-        let line = self.believe(record)?;
+        let line = self.believe(record, till)?;
         let chain = line.chain();
         self.moving = None;
         let changes = till.take(&line, tag, now.time()).map_err(|why| refuse_segment(&line, why, out))?;
@@ -280,8 +289,10 @@ impl Vendor {
         }));
         self.chains.insert(chain);
         if !changes.is_empty() {
-            out.push(Output::Persist(changes));
-            self.certify(&chain, till, out, false);
+            self.persist(changes, till, out);
+            // What may come in these leases is more than is risked: the certificate should be there by then.
+            let urgent = till.promised_of(&chain) > self.shop.policy.per_chain;
+            self.certify(&chain, till, out, urgent);
         }
         Ok(chain)
     }
@@ -299,21 +310,22 @@ impl Vendor {
         if self.sale.is_some() || self.settles > MAX_SETTLES {
             return Err(Refusal::new(RejectCode::Malformed, "settling comes before the order, and ends"));
         }
-        let line = self.believe(record)?;
+        let line = self.believe(record, till)?;
         let chain = line.chain();
         let (mut changes, mut closes) = (Vec::new(), Vec::new());
         for segment in segments.into_vec() {
             let settled = till.settle(&line, tab, segment, now.time());
             let (close, changed) = settled.map_err(|why| {
                 // What was settled before stays so, and is made durable.
-                out.push(Output::Persist(std::mem::take(&mut changes)));
+                self.persist(std::mem::take(&mut changes), till, out);
                 refuse_segment(&line, why, out)
             })?;
             changes.extend(changed);
             closes.push(close.wire());
         }
         self.chains.insert(chain);
-        out.push(Output::Persist(changes));
+        let counted = till.tab(&tab).map(|row| (tab, row.paid));
+        out.push(Output::Persist { changes, counted });
         out.push(send(ToBuyer::Receipt(List::first_of(closes))));
         self.certify(&chain, till, out, false);
         Ok(())
@@ -334,9 +346,14 @@ impl Vendor {
         self.segments.insert((*chain, pay.j));
         self.chains.insert(*chain);
         if !changes.is_empty() {
-            out.push(Output::Persist(changes));
+            self.persist(changes, till, out);
         }
         Ok(())
+    }
+
+    fn persist(&self, changes: Vec<TillChange>, till: &Till, out: &mut Vec<Output>) {
+        let counted = self.tab().and_then(|tab| Some((tab, till.tab(&tab)?.paid)));
+        out.push(Output::Persist { changes, counted });
     }
 
     fn send_units(&mut self, now: Moment, till: &mut Till, out: &mut Vec<Output>) {
@@ -432,7 +449,7 @@ impl Vendor {
                 closes.push(close.wire());
             }
         }
-        out.push(Output::Persist(changes));
+        self.persist(changes, till, out);
         // The last frame is shorter than a full one, which tells the buyer that it is the last.
         let full = closes.len() / MAX_RECEIPTS * MAX_RECEIPTS;
         for some in closes[..full].chunks(MAX_RECEIPTS).chain([&closes[full..]]) {
@@ -450,7 +467,7 @@ impl Vendor {
         self.over = true;
         let newest = self.segments.last().and_then(|(chain, j)| till.close(chain, *j).ok());
         if let Some((_, changes)) = &newest {
-            out.push(Output::Persist(changes.clone()));
+            self.persist(changes.clone(), till, out);
         }
         let newest = newest.map(|(close, _)| close.wire());
         let close = refusal.close.map(|close| *close).or(newest);

@@ -271,6 +271,7 @@ fn rows() -> Vec<Sample> {
     let kept: Kept = kept.expect("accepted");
     let tab = Tab {
         paid: Coins(5),
+        durable: Coins::ZERO,
         charged: Coins(4),
         spans: List::first_of([Span { first: 0, count: 2 }, Span { first: 7, count: 1 }]),
         unpaid: List::first_of([Coins(6)]),

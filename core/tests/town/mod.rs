@@ -182,12 +182,13 @@ pub fn sell(
             let offer = Offer::Offered { price: Coins(deal.price), size: deal.size };
             vendor.handle(NOW, vendor_input(message, offer), &mut stall.till, &mut out);
         }
+        durable(&mut stall.till, &out);
         vendor.handle(NOW, vendor::Input::Ready, &mut stall.till, &mut out);
         let mut outs = VecDeque::from(out);
         while let Some(output) = outs.pop_front() {
             let mut more = Vec::new();
             match output {
-                vendor::Output::Persist(_) | vendor::Output::Finished => {}
+                vendor::Output::Persist { .. } | vendor::Output::Finished => {}
                 vendor::Output::Evidence(_) => sold.conflict = true,
                 vendor::Output::Send(message) => to_buyer.push_back(buyer::Input::Heard(message)),
                 vendor::Output::SendUnit(unit) => {
@@ -218,6 +219,15 @@ pub fn sell(
         }
     }
     panic!("the sale does not end: {sold:?}");
+}
+
+/// The disk has what the vendor wanted to be durable.
+pub fn durable(till: &mut Till, out: &[vendor::Output]) {
+    for output in out {
+        if let vendor::Output::Persist { counted: Some((tab, paid)), .. } = output {
+            till.durable(tab, *paid);
+        }
+    }
 }
 
 /// A message as a vendor takes it: an order comes with what its shelf says.
@@ -352,6 +362,7 @@ pub fn visit(
         let offer = Offer::Offered { price: Coins(100), size: 100 * GROUP };
         vendor.handle(NOW, vendor_input(message, offer), &mut stall.till, &mut out);
     }
+    durable(&mut stall.till, &out);
     ready(&mut vendor, stall, &mut out);
     (vendor, out)
 }

@@ -234,20 +234,23 @@ impl Node {
     /// reach the disk in the order of the changes.
     fn change_till<T>(
         &self,
-        mut batch: Batch,
+        batch: Batch,
         work: impl FnOnce(&mut Till) -> (T, Vec<TillChange>),
     ) -> (T, Commit) {
         self.till(|till| {
-            let (value, mut changes) = work(till);
-            changes.extend(std::mem::take(&mut lock(&self.0.owed).till));
-            till_rows(till, &changes, &mut batch);
-            if batch.is_empty() {
-                return (value, Commit::nothing());
-            }
-            let owed = Arc::clone(&self.0.owed);
-            let commit = self.db().commit(batch).on_failure(move || lock(&owed).till.extend(changes));
+            let (value, changes) = work(till);
+            let commit = self.keep_till(till, changes, batch);
             (value, commit)
         })
+    }
+
+    /// Hands the rows that these changes of the till mean to the store, while the till is still held. Where nothing
+    /// changed the answer still waits for what was handed over before: somebody else's commit may be of the same rows.
+    fn keep_till(&self, till: &Till, mut changes: Vec<TillChange>, mut batch: Batch) -> Commit {
+        changes.extend(std::mem::take(&mut lock(&self.0.owed).till));
+        till_rows(till, &changes, &mut batch);
+        let owed = Arc::clone(&self.0.owed);
+        self.db().commit(batch).on_failure(move || lock(&owed).till.extend(changes))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::overlay::Stream;
 use crate::store::Commit;
+use futures::future::Shared;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
@@ -9,19 +10,18 @@ use tokio::sync::mpsc;
 /// What the writer carries out, in order.
 pub(super) enum Step {
     /// Wait until this is durable.
-    Commit(Commit),
+    Commit(Shared<Commit>),
     /// Send this message.
     Say(Vec<u8>),
     /// Send these, framed already.
     Units(Vec<Vec<u8>>),
 }
 
-/// A length-prefixed header, and raw bytes behind it.
-pub(super) fn framed(header: &[u8], bytes: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(4 + header.len() + bytes.len());
-    frame.extend_from_slice(&u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
-    frame.extend_from_slice(header);
-    frame.extend_from_slice(bytes);
+/// A length-prefixed message, with room for so many raw bytes behind it.
+pub(super) fn framed(message: &[u8], room: usize) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(4 + message.len() + room);
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_le_bytes());
+    frame.extend_from_slice(message);
     frame
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn write(mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiv
                     return;
                 }
             },
-            Step::Say(message) => writer.write_all(&framed(&message, &[])).await,
+            Step::Say(message) => writer.write_all(&framed(&message, 0)).await,
             Step::Units(frames) => {
                 let mut done = Ok(());
                 for frame in frames {

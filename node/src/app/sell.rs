@@ -9,7 +9,10 @@ use super::view::SaleView;
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Protocol, Stream};
-use crate::store::{Batch, Commit, Table};
+use crate::store::{Batch, Commit, StoreError, Table};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesOrdered, StreamExt as _};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::{Close, Handover};
@@ -21,7 +24,7 @@ use netpay_core::session::vendor::{Input, Output, Vendor};
 use netpay_core::till::Till;
 use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use netpay_core::wire::trade::{ToBuyer, ToVendor};
+use netpay_core::wire::trade::{TabId, ToBuyer, ToVendor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -102,7 +105,12 @@ struct Sale {
     units: u64,
     /// Paid on the tab before this stream.
     paid_before: Option<Coins>,
+    /// What is on its way to the disk, oldest first.
+    commits: FuturesOrdered<BoxFuture<'static, Counted>>,
 }
+
+/// What became of a commit, and what was counted with it, on which tab.
+type Counted = (Result<(), StoreError>, Vec<(TabId, Coins)>);
 
 impl Sale {
     fn new(node: Node, buyer: PublicKey, stream: Stream) -> Self {
@@ -114,7 +122,19 @@ impl Sale {
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let vendor = Vendor::new(node.shop());
         let news = node.certifier().news();
-        Self { node, buyer, number, vendor, inbox, outbox, news, goods: None, units: 0, paid_before: None }
+        Self {
+            node,
+            buyer,
+            number,
+            vendor,
+            inbox,
+            outbox,
+            news,
+            goods: None,
+            units: 0,
+            paid_before: None,
+            commits: FuturesOrdered::new(),
+        }
     }
 
     async fn run(mut self) {
@@ -122,6 +142,12 @@ impl Sale {
         lock(&sales.0.sales.running).insert(self.number, BTreeSet::new());
         if let Err(trouble) = self.serve().await {
             tracing::debug!(buyer = %self.buyer, %trouble, "a sale broke off");
+        }
+        // The tab outlives the stream.
+        while let Some(counted) = self.commits.next().await {
+            if let Err(trouble) = self.durable(counted) {
+                tracing::error!(%trouble, "payments cannot be made durable");
+            }
         }
         lock(&sales.0.sales.running).remove(&self.number);
         if let Err(trouble) = self.note().await {
@@ -172,9 +198,17 @@ impl Sale {
                 Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
                 Err(broadcast::error::RecvError::Closed) => return Err(Trouble::Stopping),
             }),
+            Some(counted) = self.commits.next() => self.durable(counted).map(|()| Vec::new()),
             () = tokio::time::sleep(IDLE) => Err(Trouble::TimedOut),
             () = stopped.stopped() => Err(Trouble::Stopping),
         }
+    }
+
+    /// What was counted is durable: units may rest on it.
+    fn durable(&self, (done, counted): Counted) -> Result<(), Trouble> {
+        done?;
+        self.node.till(|till| counted.iter().for_each(|(tab, paid)| till.durable(tab, *paid)));
+        Ok(())
     }
 
     /// Gives the machine its inputs, then as many chances to send units as it takes.
@@ -184,16 +218,20 @@ impl Sale {
             let now = clock::now();
             let mut out = Vec::new();
             let node = self.node.clone();
-            let (_, commit) = node.change_till(Batch::new(), |till| {
+            let commit = node.till(|till| {
                 for input in inputs.drain(..) {
                     self.vendor.handle(now, input, till, &mut out);
                 }
                 self.vendor.handle(now, Input::Ready, till, &mut out);
-                let changes = out.iter().filter_map(|output| match output {
-                    Output::Persist(changes) => Some(changes.clone()),
+                let persists = out.iter().filter_map(|output| match output {
+                    Output::Persist { changes, .. } => Some(changes),
                     _ => None,
                 });
-                ((), changes.flatten().collect())
+                // Rows that did not change may still be on their way: what rests on them waits all the same.
+                let changes = persists.fold(None::<Vec<_>>, |all, changes| {
+                    Some(all.into_iter().flatten().chain(changes.iter().copied()).collect())
+                });
+                changes.map(|changes| node.keep_till(till, changes, Batch::new()))
             });
             let mut more = Vec::new();
             let sent = self.carry_out(out, commit, &mut more).await?;
@@ -205,24 +243,32 @@ impl Sale {
         }
     }
 
-    /// Carries outputs out. Everything to be durable goes first: a step's rows are never older than what is
-    /// said in it. Returns whether units went out.
+    /// Carries outputs out. Nothing is said before the step's rows are durable; units wait for nothing, since the
+    /// machine sends none that rests on what is not. Returns whether units went out.
     async fn carry_out(
         &mut self,
         out: Vec<Output>,
-        commit: Commit,
+        commit: Option<Commit>,
         more: &mut Vec<Input>,
     ) -> Result<bool, Trouble> {
         let chains: BTreeSet<ChainId> = self.vendor.chains().copied().collect();
-        // What an earlier commit failed to keep is waited for too, whoever's it was.
-        if !commit.is_nothing() {
-            self.send(Step::Commit(commit)).await?;
+        if let Some(commit) = commit {
+            let commit = commit.shared();
+            if out.iter().any(|output| matches!(output, Output::Send(_))) {
+                self.send(Step::Commit(commit.clone())).await?;
+            }
+            let counted = out.iter().filter_map(|output| match output {
+                Output::Persist { counted, .. } => *counted,
+                _ => None,
+            });
+            let counted = counted.collect();
+            self.commits.push_back(commit.map(|done| (done, counted)).boxed());
         }
         lock(&self.node.0.sales.running).insert(self.number, chains);
         let mut units = Vec::new();
         for output in out {
             match output {
-                Output::Persist(_) | Output::Finished => {}
+                Output::Persist { .. } | Output::Finished => {}
                 Output::Send(message) => self.send(Step::Say(codec::encode(&*message))).await?,
                 Output::SendUnit(unit) => units.push(unit),
                 Output::AskPrevious { from, handover, touchstone } => {
@@ -242,26 +288,24 @@ impl Sale {
         Ok(sent)
     }
 
-    async fn read_units(&self, numbers: Vec<u64>) -> Result<Vec<Vec<u8>>, Trouble> {
+    async fn read_units(&mut self, numbers: Vec<u64>) -> Result<Vec<Vec<u8>>, Trouble> {
         let Some((root, units)) = self.goods else { return Err(Trouble::Stopping) };
         let node = self.node.clone();
         let read = tokio::task::spawn_blocking(move || {
             let one = |unit| {
-                let (bytes, proof) = node
-                    .0
-                    .shelf
-                    .read_unit(&root, units, unit)
-                    .map_err(|e| Trouble::file(root.to_string(), e))?;
-                let len = u32::try_from(bytes.len()).map_err(|_| Trouble::WrongBytes)?;
-                let header = codec::encode(&ToBuyer::Unit { unit, len, proof });
-                Ok(framed(&header, &bytes))
+                let header = |room, proof| {
+                    let len = u32::try_from(room).unwrap_or(u32::MAX);
+                    framed(&codec::encode(&ToBuyer::Unit { unit, len, proof }), room)
+                };
+                let read = node.0.shelf.read_unit(&root, units, unit, header);
+                read.map_err(|e| Trouble::file(root.to_string(), e))
             };
             numbers.into_iter().map(one).collect()
         });
         read.await.map_err(|_| Trouble::Stopping)?
     }
 
-    async fn send(&self, step: Step) -> Result<(), Trouble> {
+    async fn send(&mut self, step: Step) -> Result<(), Trouble> {
         self.outbox.send(step).await.map_err(|_| Trouble::Stopping)
     }
 

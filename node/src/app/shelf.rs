@@ -223,7 +223,7 @@ impl<R: ShelfRows> Shelf<R> {
         self.rows().into_iter().filter_map(state).filter(|(_, state)| *state != State::Ready).collect()
     }
 
-    /// Unit `b` of a file, with its proof. Blocks: a positional read of the file and one for each level of its tree.
+    /// Unit `b` of a file, behind the header that `header` makes of its length and its proof. Blocks: a positional read of the file and one for each level of its tree.
     ///
     /// # Errors
     /// If it is not on the shelf, has changed or vanished, or has no such unit.
@@ -232,7 +232,8 @@ impl<R: ShelfRows> Shelf<R> {
         root: &ContentRoot,
         units: Units,
         b: u64,
-    ) -> Result<(Vec<u8>, Proof), ShelfError> {
+        header: impl FnOnce(usize, Proof) -> Vec<u8>,
+    ) -> Result<Vec<u8>, ShelfError> {
         let goods = match self.counter.get(root) {
             Some(goods) => goods,
             None => {
@@ -246,7 +247,7 @@ impl<R: ShelfRows> Shelf<R> {
                 goods
             }
         };
-        let read = goods.read_unit(units, b);
+        let read = goods.read_unit(units, b, header);
         if read.is_err() && !matches!(read, Err(ShelfError::NoSuchUnit)) {
             self.counter.clear(root);
         }

@@ -137,7 +137,9 @@ impl Node {
         let request = GetRequest { what: what.to_owned(), keep_open, ..GetRequest::default() };
         let view = self.get(request).await.expect("somebody offers it");
         let mut watch = self.watch_download(view.id).expect("it is there");
-        let ended = |view: &DownloadView| matches!(view.state, DownloadState::Done | DownloadState::Failed);
+        // The receipts are waited for too.
+        let over = |state| matches!(state, DownloadState::Done | DownloadState::Failed);
+        let ended = |view: &DownloadView| over(view.state) && view.sales == 0;
         let view = watch.wait_for(ended).await.expect("it ends").clone();
         assert_eq!(view.state, DownloadState::Done, "{view:?}");
         view

@@ -252,6 +252,8 @@ pub struct DownloadView {
     pub path: String,
     /// Vendors it came from so far.
     pub vendors: Vec<String>,
+    /// Sales that still run; of a finished download those that wait for a receipt.
+    pub sales: usize,
     /// What happened, oldest first.
     pub timeline: Vec<TimelineEntry>,
     /// Bytes per second lately.

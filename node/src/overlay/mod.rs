@@ -21,6 +21,7 @@ mod serve;
 mod shared;
 mod stream;
 mod streams;
+mod tls;
 mod transport;
 
 #[cfg(test)]

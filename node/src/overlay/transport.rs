@@ -1,5 +1,6 @@
 //! The transports: TCP with TLS (or noise) and yamux, QUIC where wanted, names resolved by DNS.
 
+use super::tls::Tls;
 use super::{Config, StartError};
 use futures::future::{self, MapOk, TryFutureExt as _};
 use libp2p::core::either::EitherFuture;
@@ -10,7 +11,7 @@ use libp2p::core::transport::{
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo, Version};
 use libp2p::identity::Keypair;
 use libp2p::swarm::derive_prelude::Either;
-use libp2p::{Multiaddr, PeerId, dns, noise, quic, tcp, tls, yamux};
+use libp2p::{Multiaddr, PeerId, dns, noise, quic, tcp, yamux};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -62,7 +63,7 @@ fn without_dns(config: &Config, keys: &Keypair) -> Result<Transports, StartError
 
 fn over_tcp(keys: &Keypair) -> Result<Transports, StartError> {
     let broken = |error: &dyn std::error::Error| StartError::Transport(error.to_string());
-    let tls = tls::Config::new(keys).map_err(|error| broken(&error))?;
+    let tls = Tls::new(keys).map_err(|error| broken(&error))?;
     let noise = noise::Config::new(keys).map_err(|error| broken(&error))?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(MAX_STREAMS);

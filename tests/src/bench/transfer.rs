@@ -42,32 +42,44 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
     buyer.finds("large file", &free.id, &node).await?;
     buyer.finds("large file", &paid.id, &node).await?;
     tell("the files are there");
-    let (mut free_rates, mut paid_rates, mut tcp_rates, mut synced_rates) = (vec![], vec![], vec![], vec![]);
+    let (mut free_rates, mut paid_rates, mut tcp_rates) = (vec![], vec![], vec![]);
     for round in 0..=rounds {
-        let free_now = fetch(buyer, &free.id, &node, swarm.directory(), size, 0).await?;
-        let paid_now = fetch(buyer, &paid.id, &node, swarm.directory(), size, price).await?;
-        certified(vendor).await?;
         let copy = swarm.directory().join("copied.bin");
-        let (tcp_now, synced_now) = copy_over_tcp(&original, &copy, size)?;
+        let free_now = async || fetch(buyer, &free.id, &node, swarm.directory(), size, 0).await;
+        let paid_now = async || fetch(buyer, &paid.id, &node, swarm.directory(), size, price).await;
+        // Which comes first changes, so that neither always finds the busier disk.
+        let (free_now, paid_now) = if round % 2 == 0 {
+            let free_now = free_now().await?;
+            (free_now, paid_now().await?)
+        } else {
+            let paid_now = paid_now().await?;
+            (free_now().await?, paid_now)
+        };
+        certified(vendor).await?;
+        let tcp_now = copy_over_tcp(&original, &copy, size)?;
         std::fs::remove_file(&copy)?;
-        tell(&format!("round {round}: free {free_now:.0}, paid {paid_now:.0}, TCP {tcp_now:.0} MB/s"));
+        tell(&format!("round {round}: free {free_now}, paid {paid_now}, TCP {tcp_now}"));
         // The first round warms up.
         if round > 0 {
             free_rates.push(free_now);
             paid_rates.push(paid_now);
             tcp_rates.push(tcp_now);
-            synced_rates.push(synced_now);
         }
     }
+    let [free, paid, tcp] = [&free_rates, &paid_rates, &tcp_rates].map(|rates| Rate::median(rates));
     let memory = json!({ "buyer": memory_mb(&swarm, buyer)?, "vendor": memory_mb(&swarm, vendor)? });
     swarm.down().await?;
     Ok(json!({
-        "free_mb_s": rounded(median(&free_rates)),
-        "paid_mb_s": rounded(median(&paid_rates)),
-        "ratio": rounded(median(&paid_rates) / median(&free_rates)),
-        "tcp_mb_s": rounded(median(&tcp_rates)),
-        "tcp_synced_mb_s": rounded(median(&synced_rates)),
-        "paid_to_tcp": rounded(median(&paid_rates) / median(&tcp_rates)),
+        "free_mb_s": rounded(free.written),
+        "paid_mb_s": rounded(paid.written),
+        "ratio": rounded(paid.written / free.written),
+        "tcp_mb_s": rounded(tcp.written),
+        "paid_to_tcp": rounded(paid.written / tcp.written),
+        "synced": {
+            "free_mb_s": rounded(free.synced),
+            "paid_mb_s": rounded(paid.synced),
+            "tcp_mb_s": rounded(tcp.synced),
+        },
         "rss_mb": memory,
         "bytes": size,
         "coins": price,
@@ -75,7 +87,28 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
     }))
 }
 
-/// Fetches a file; megabytes per second, from the order until the file is complete, safe and in its place.
+/// Megabytes per second: until every byte is verified, paid and written, as a copy is written when it returns; and
+/// until the file is also safe on the disk, which measures the disk.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    written: f64,
+    synced: f64,
+}
+
+impl Rate {
+    fn median(rates: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> f64| median(&rates.iter().map(part).collect::<Vec<_>>());
+        Self { written: of(|rate| rate.written), synced: of(|rate| rate.synced) }
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0} MB/s ({:.0} synced)", self.written, self.synced)
+    }
+}
+
+/// Fetches a file, and counts from the order.
 async fn fetch(
     buyer: &Peer,
     root: &str,
@@ -83,16 +116,17 @@ async fn fetch(
     directory: &Path,
     size: u64,
     price: u64,
-) -> Result<f64> {
+) -> Result<Rate> {
     let begun = buyer.get(&order(root, Some(vendor), directory)).await?;
     let view = wait(buyer, begun.id).await?;
     ensure!(view.paid == price, "paid {} instead of {price}", view.paid);
     std::fs::remove_file(&view.path)?;
-    Ok(rate(size, between(&view, "ordered", "done")? / 1000.0))
+    let until = |what| anyhow::Ok(rate(size, between(&view, "ordered", what)? / 1000.0));
+    Ok(Rate { written: until("complete")?, synced: until("done")? })
 }
 
-/// Copies a file over a TCP connection to itself, one thread each side; the rate until it is written, and until it is safe.
-fn copy_over_tcp(original: &Path, copy: &Path, size: u64) -> Result<(f64, f64)> {
+/// Copies a file over a TCP connection to itself, one thread each side.
+fn copy_over_tcp(original: &Path, copy: &Path, size: u64) -> Result<Rate> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let mut source = File::open(original)?;
@@ -109,7 +143,7 @@ fn copy_over_tcp(original: &Path, copy: &Path, size: u64) -> Result<(f64, f64)> 
     let safe = began.elapsed().as_secs_f64();
     sending.join().map_err(|_| anyhow::anyhow!("the sending thread failed"))??;
     ensure!(copied == size, "{copied} bytes were copied instead of {size}");
-    Ok((rate(size, written), rate(size, safe)))
+    Ok(Rate { written: rate(size, written), synced: rate(size, safe) })
 }
 
 /// Moves everything, a unit at a time.

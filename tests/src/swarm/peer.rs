@@ -244,13 +244,15 @@ impl Peer {
         until(&what, DOWNLOAD_WITHIN, done).await
     }
 
-    /// Buys something and waits for it.
+    /// Buys something and waits for it, and for the receipts.
     ///
     /// # Errors
     /// If it fails.
     pub async fn buy(&self, request: &GetRequest) -> Result<DownloadView> {
         let begun = self.get(request).await?;
-        self.complete(begun.id).await
+        self.complete(begun.id).await?;
+        let settled = async || Ok(Some(self.download(begun.id).await?).filter(|view| view.sales == 0));
+        until(&format!("the receipts of {}", self.name), DOWNLOAD_WITHIN, settled).await
     }
 
     /// What was sold.

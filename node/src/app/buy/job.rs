@@ -24,6 +24,9 @@ const CHUNK: u64 = 64;
 /// How often a download that gets nowhere looks for vendors again, and how long it waits before each time.
 const PATIENCE: [u64; 6] = [50, 250, 1_000, 3_000, 6_000, 10_000];
 
+/// The sales of one download that run.
+type Sales = JoinSet<Result<(), Trouble>>;
+
 /// What the sales of one download share.
 pub(super) struct Job {
     pub node: Node,
@@ -44,6 +47,25 @@ pub(super) struct State {
     pub have: BTreeMap<u64, usize>,
     pub have_bytes: u64,
     pub alone: bool,
+    /// Sales that may still have something to pay.
+    pub owing: usize,
+}
+
+/// A sale that may still have something to pay.
+pub(super) struct Owing(Arc<Job>);
+
+impl Owing {
+    fn new(job: &Arc<Job>) -> Self {
+        lock(&job.state).owing += 1;
+        Self(Arc::clone(job))
+    }
+}
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        lock(&self.0.state).owing -= 1;
+        self.0.changed.notify_waiters();
+    }
 }
 
 impl Job {
@@ -79,6 +101,11 @@ impl Job {
     /// Whether every unit is there.
     pub fn is_complete(&self) -> bool {
         lock(&self.state).have.len() as u64 == self.units.count()
+    }
+
+    /// Whether every unit is there and its payment on its way; only receipts are still to come.
+    fn is_settled(&self) -> bool {
+        self.is_complete() && lock(&self.state).owing == 0
     }
 
     /// Whether the last unit is there, which proves the size.
@@ -139,13 +166,10 @@ impl Node {
         let job = Arc::new(self.open_job(id)?);
         let mut last = Trouble::NoVendor;
         let mut patience = PATIENCE.iter();
+        let mut sales = JoinSet::new();
         loop {
             if job.is_complete() {
-                self.settle_up(&job).await?;
-                if job.stops() || self.is_stopping() {
-                    return Ok(());
-                }
-                return self.put_in_place(&job).await;
+                return self.finish(&job, sales).await;
             }
             let before = lock(&job.state).have.len();
             let row = self.row_of(id)?;
@@ -159,8 +183,11 @@ impl Node {
             });
             listings.truncate(MAX_VENDORS);
             if !listings.is_empty() {
-                self.set_state(id, DownloadState::Running, None).await?;
-                if let Err(trouble) = self.buy_from(&job, std::mem::take(&mut listings)).await {
+                // Nothing rests on its having begun.
+                drop(self.change_row(id, |row| row.state = DownloadState::Running)?);
+                self.show_state(id, DownloadState::Running, None);
+                let bought = self.buy_from(&job, std::mem::take(&mut listings), &mut sales).await;
+                if let Err(trouble) = bought {
                     self.happened(id, "broke off", &trouble.to_string());
                     last = trouble;
                 }
@@ -187,6 +214,23 @@ impl Node {
         }
     }
 
+    /// Puts a complete file in its place while the last receipts come. What a break left open is settled, before if
+    /// no sale runs that might still do it.
+    async fn finish(&self, job: &Arc<Job>, mut sales: Sales) -> Result<(), Trouble> {
+        if sales.is_empty() {
+            self.settle_up(job).await?;
+            if job.stops() || self.is_stopping() {
+                return Ok(());
+            }
+        }
+        self.happened(job.id, "complete", "everything is verified and paid");
+        let placed = self.put_in_place(job).await;
+        while sales.join_next().await.is_some() {}
+        placed?;
+        self.settle_up(job).await?;
+        self.forget_units(job.id).await
+    }
+
     /// Pays what a break left unpaid, when all of the file is here. A vendor that cannot be asked in a while goes
     /// without: what it risked is bounded, and the file does not wait for it for ever.
     async fn settle_up(&self, job: &Arc<Job>) -> Result<(), Trouble> {
@@ -199,9 +243,11 @@ impl Node {
             let again = if listings.is_empty() { None } else { job.want_again(tab) };
             if let Some(unit) = again {
                 self.happened(job.id, "settling", &row.vendor.to_string());
-                if let Err(trouble) = self.buy_from(job, listings).await {
+                let mut sales = JoinSet::new();
+                if let Err(trouble) = self.buy_from(job, listings, &mut sales).await {
                     self.happened(job.id, "broke off", &trouble.to_string());
                 }
+                while sales.join_next().await.is_some() {}
                 job.has_still(unit, tab);
             }
             if self.unpaid(job)?.is_none() {
@@ -236,21 +282,29 @@ impl Node {
         Ok(tabs.into_iter().enumerate().find(unpaid))
     }
 
-    /// Buys from these vendors at once until all is there or none of them delivers any more.
-    async fn buy_from(&self, job: &Arc<Job>, listings: Vec<Signed<Listing>>) -> Result<(), Trouble> {
+    /// Buys from these vendors at once until all is there or none of them delivers any more. Sales that only wait
+    /// for their receipts are left running.
+    async fn buy_from(
+        &self,
+        job: &Arc<Job>,
+        listings: Vec<Signed<Listing>>,
+        sales: &mut Sales,
+    ) -> Result<(), Trouble> {
         let wanted: u64 = lock(&job.state).wanted.iter().map(|span| span.count).sum();
         let enough = usize::try_from(wanted / CHUNK).unwrap_or(usize::MAX).clamp(1, MAX_VENDORS);
         lock(&job.state).alone = enough == 1 || listings.len() == 1;
-        let mut sales = JoinSet::new();
         let mut waiting = listings.into_iter();
         let mut first_trouble = None;
         loop {
             // Until the last unit has proved the size, one vendor is trusted with one unit.
             let useful = if job.has_last() { enough } else { 1 };
             let changed = job.changed.notified();
+            if job.is_settled() {
+                break;
+            }
             while sales.len() < useful {
                 let Some(listing) = waiting.next() else { break };
-                sales.spawn(super::sale::run(Arc::clone(job), listing));
+                sales.spawn(self.clone().run_sale(Arc::clone(job), listing, Owing::new(job)));
             }
             let ended = tokio::select! {
                 ended = sales.join_next() => ended,
@@ -262,11 +316,21 @@ impl Node {
                 Ok(Err(trouble)) => first_trouble = first_trouble.or(Some(trouble)),
                 Err(_) => first_trouble = first_trouble.or(Some(Trouble::Stopping)),
             }
-            if job.stops() || job.is_complete() && sales.is_empty() {
+            if job.stops() {
+                // Each of them sees it too, and frees what it holds.
+                while sales.join_next().await.is_some() {}
                 break;
             }
         }
         first_trouble.map_or(Ok(()), Err)
+    }
+
+    async fn run_sale(self, job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
+        let id = job.id;
+        self.show(id, |view| view.sales += 1);
+        let ended = super::sale::run(job, listing, owing).await;
+        self.show(id, |view| view.sales = view.sales.saturating_sub(1));
+        ended
     }
 
     fn open_job(&self, id: u64) -> Result<Job, Trouble> {
@@ -298,7 +362,7 @@ impl Node {
         let have_bytes = have.keys().filter_map(|unit| units.len_of(*unit)).map(|len| len as u64).sum();
         let control = lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe());
         let control = control.ok_or_else(|| super::no_download(id))?;
-        let state = Mutex::new(State { wanted, have, have_bytes, alone: true });
+        let state = Mutex::new(State { wanted, have, have_bytes, alone: true, owing: 0 });
         let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
         Ok(Job { node, id, units, file, control, state, changed })
     }
@@ -313,30 +377,25 @@ impl Node {
         placed.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file(&target, e))?;
         self.show(job.id, |view| view.path = target.to_string_lossy().into_owned());
         self.happened(job.id, "done", &target.to_string_lossy());
-        self.set_state(job.id, DownloadState::Done, None).await?;
-        self.forget_units(job.id).await
+        self.set_state(job.id, DownloadState::Done, None).await
     }
 
-    /// The tab of a vendor in a download, opened durably before anything is paid on it.
-    pub(super) async fn tab_of(
+    /// The tab of a vendor in a download, and whether it is stored: a new one is, with the first that happens on it.
+    pub(super) fn tab_of(
         &self,
         id: u64,
         vendor: Vendor,
         price: Coins,
-    ) -> Result<(usize, TabRow), Trouble> {
-        let tabs = self.row_of(id)?.tabs;
-        if let Some(at) = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price) {
-            return Ok((at, tabs[at].clone()));
+    ) -> Result<(usize, TabRow, bool), Trouble> {
+        let mut all = lock(&self.0.downloads.all);
+        let tabs = &mut all.get_mut(&id).ok_or_else(|| super::no_download(id))?.row.tabs;
+        let known = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price);
+        if let Some((at, tab)) = known.and_then(|at| Some((at, tabs.get(at)?))) {
+            return Ok((at, tab.clone(), true));
         }
         let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
-        let mut at = Err(Trouble::NoVendor);
-        let commit = self.change_row(id, |row| {
-            if row.tabs.push(tab.clone()).is_ok() {
-                at = Ok(row.tabs.len() - 1);
-            }
-        })?;
-        commit.await?;
-        Ok((at?, tab))
+        tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
+        Ok((tabs.len() - 1, tab, false))
     }
 }
 

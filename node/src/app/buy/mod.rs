@@ -124,13 +124,15 @@ impl Node {
             began: clock::time(),
             tabs: List::new(),
         };
-        self.store_download(&row).await?;
+        let stored = self.store_download(&row);
         let view = row.view();
         let download =
             Download { view: watch::channel(view.clone()).0, control: watch::channel(Control::Go).0, row };
         lock(&self.0.downloads.all).insert(id, download);
         self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
+        // It may begin before its row is durable: whatever it makes durable itself comes after.
         self.spawn_job(id, listings);
+        stored.await?;
         Ok(view)
     }
 
@@ -276,7 +278,7 @@ impl Node {
         Ok(open)
     }
 
-    async fn store_download(&self, row: &DownloadRow) -> Result<(), Trouble> {
+    fn store_download(&self, row: &DownloadRow) -> Commit {
         let mut batch = Batch::new();
         row.put(&mut batch);
         let surplus = {
@@ -294,7 +296,7 @@ impl Node {
         if let Some(id) = surplus {
             batch.delete(DOWNLOADS, id.to_be_bytes());
         }
-        Ok(self.db().commit(batch).await?)
+        self.db().commit(batch)
     }
 
     /// Changes where a download stands, durably, and tells whoever watches.
@@ -305,12 +307,16 @@ impl Node {
         error: Option<ErrorView>,
     ) -> Result<(), Trouble> {
         self.change_row(id, |row| row.state = state)?.await?;
+        self.show_state(id, state, error);
+        Ok(())
+    }
+
+    fn show_state(&self, id: u64, state: DownloadState, error: Option<ErrorView>) {
         self.show(id, |view| {
             view.state = state;
             view.error = error;
             view.rate = 0;
         });
-        Ok(())
     }
 
     /// Changes a download's row, and hands it to the store while it is held: rows reach the disk in order.

@@ -3,7 +3,7 @@
 //! Bytes are verified and written, the machine says what is due, and one writer task makes the wallet's
 //! rows and the units they paid for durable together before the payment leaves.
 
-use super::job::Job;
+use super::job::{Job, Owing};
 use super::{Control, rows};
 use crate::app::Node;
 use crate::app::certify::certify_own;
@@ -13,6 +13,7 @@ use crate::app::{Trouble, lock};
 use crate::clock;
 use crate::overlay::{Protocol, Stream};
 use crate::store::{Batch, Commit};
+use futures::FutureExt as _;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Wire};
 use netpay_core::content::listing::Listing;
@@ -39,8 +40,10 @@ const AHEAD: usize = 8;
 const OUTBOX: usize = 4;
 /// Tags asked for per sale: as many chains can be begun in it.
 const TAGS: usize = 3;
-/// With so many uncertified segments a chain is certified before the next is opened.
-const LONG: usize = MAX_UNCERTIFIED - 3;
+/// With so many uncertified segments a chain is certified after a sale, so that the next need not wait for it …
+const LONG: usize = MAX_UNCERTIFIED / 2;
+/// … and with so many before one: its record hardly has room for more.
+const TOO_LONG: usize = MAX_UNCERTIFIED - 1;
 
 /// What the vendor sent.
 enum Heard {
@@ -49,9 +52,9 @@ enum Heard {
 }
 
 /// Buys units from one vendor until none are wanted any more.
-pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>) -> Result<(), Trouble> {
+pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
     let Some(span) = job.take() else { return Ok(()) };
-    let mut sale = match Sale::open(Arc::clone(&job), &listing, span).await {
+    let mut sale = match Sale::open(Arc::clone(&job), &listing, span, owing).await {
         Ok(sale) => sale,
         Err(trouble) => {
             job.give_back(span.first..span.first + span.count);
@@ -61,6 +64,15 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>) -> Result<(), T
     let ended = sale.serve().await;
     job.give_back(std::mem::take(&mut sale.outstanding));
     sale.let_go();
+    if ended.is_ok() && sale.price > Coins::ZERO {
+        job.node.happened(job.id, "receipt", &sale.vendor.to_string());
+        let node = job.node.clone();
+        tokio::spawn(async move {
+            if let Err(trouble) = shorten(&node, LONG).await {
+                tracing::debug!(%trouble, "chains were not certified after a sale");
+            }
+        });
+    }
     ended
 }
 
@@ -69,6 +81,7 @@ struct Sale {
     vendor: crate::overlay::NodeKey,
     price: Coins,
     tab: usize,
+    tab_is_stored: bool,
     buyer: Buyer,
     outstanding: BTreeSet<u64>,
     inbox: mpsc::Receiver<Heard>,
@@ -76,20 +89,27 @@ struct Sale {
     /// Units verified whose row is not yet written.
     fresh: Vec<u64>,
     finishing: bool,
+    /// Held as long as something may still have to be paid here.
+    owing: Option<Owing>,
     over: Option<Result<(), Trouble>>,
     shown: (Instant, u64),
 }
 
 impl Sale {
-    async fn open(job: Arc<Job>, listing: &Signed<Listing>, span: Span) -> Result<Self, Trouble> {
+    async fn open(
+        job: Arc<Job>,
+        listing: &Signed<Listing>,
+        span: Span,
+        owing: Owing,
+    ) -> Result<Self, Trouble> {
         let node = job.node.clone();
         let vendor = listing.vendor;
         let price = listing.price;
         let fresh = if price > Coins::ZERO { node.sellers(vendor, TAGS).await? } else { Vec::new() };
         if price > Coins::ZERO {
-            shorten(&node).await?;
+            shorten(&node, TOO_LONG).await?;
         }
-        let (tab, row) = node.tab_of(job.id, vendor, price).await?;
+        let (tab, row, tab_is_stored) = node.tab_of(job.id, vendor, price)?;
         let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
         let stream = stream.map_err(Trouble::PeerUnreachable)?;
         let cost = |unit: u64| job.units.price_of(price, unit).unwrap_or_default();
@@ -121,11 +141,13 @@ impl Sale {
             vendor,
             price,
             tab,
+            tab_is_stored,
             outstanding: (span.first..span.first + span.count).collect(),
             inbox,
             outbox,
             fresh: Vec::new(),
             finishing: false,
+            owing: Some(owing),
             over: None,
             shown,
             job,
@@ -145,6 +167,10 @@ impl Sale {
             }
             let inputs = self.wait().await?;
             self.step(inputs).await?;
+            if self.finishing {
+                // What this vendor delivered is paid for: the file need not wait for the receipt.
+                self.owing = None;
+            }
         }
     }
 
@@ -266,7 +292,7 @@ impl Sale {
             self.commit(paid_before, None)
         };
         if !commit.is_nothing() {
-            self.send(Step::Commit(commit)).await?;
+            self.send(Step::Commit(commit.shared())).await?;
         }
         for output in out {
             match output {
@@ -321,7 +347,11 @@ impl Sale {
         let paid = self.buyer.paid();
         let owed = lock(&node.0.owed).downloads.remove(&id);
         let mut all = lock(&node.0.downloads.all);
-        if let Some(download) = all.get_mut(&id).filter(|_| paid != paid_before || owed) {
+        // A tab is stored with the first that happens on it.
+        let is_new = !self.tab_is_stored && (!batch.is_empty() || paid != paid_before);
+        self.tab_is_stored |= is_new;
+        let changed = is_new || owed || paid != paid_before;
+        if let Some(download) = all.get_mut(&id).filter(|_| changed) {
             let mut tabs = std::mem::take(&mut download.row.tabs).into_vec();
             if let Some(tab) = tabs.get_mut(self.tab) {
                 tab.paid = paid;
@@ -345,9 +375,8 @@ impl Sale {
             ToBuyer::Unsettled => {
                 node.happened(id, "handoff", "the last vendor is gone; the chain moves on at its cap")
             }
-            ToBuyer::Receipt(_) => node.happened(id, "receipt", &self.vendor.to_string()),
             ToBuyer::Reject { reject, .. } => node.happened(id, "refused", &reject.to_string()),
-            ToBuyer::Unit { .. } | ToBuyer::Certified(_) => {}
+            ToBuyer::Unit { .. } | ToBuyer::Certified(_) | ToBuyer::Receipt(_) => {}
         }
     }
 
@@ -362,7 +391,8 @@ impl Sale {
 
     /// Frees what the sale held of the wallet, however it ended.
     fn let_go(&mut self) {
-        let _ = self.job.node.wallet(|wallet| self.buyer.let_go(wallet));
+        let unused = self.job.node.wallet(|wallet| self.buyer.let_go(wallet));
+        self.job.node.unused(unused.into_iter().flatten());
     }
 
     async fn send(&self, step: Step) -> Result<(), Trouble> {
@@ -370,11 +400,11 @@ impl Sale {
     }
 }
 
-/// Has chains certified whose records would soon show more segments than they may.
-async fn shorten(node: &Node) -> Result<(), Trouble> {
+/// Has chains certified that show so many segments without.
+async fn shorten(node: &Node, long: usize) -> Result<(), Trouble> {
     let long: Vec<_> = node.wallet(|wallet| {
         let spendable = wallet.chains().filter(|(_, chain)| chain.is_spendable(clock::time()));
-        spendable.filter(|(_, chain)| chain.line().uncertified() >= LONG).map(|(id, _)| *id).collect()
+        spendable.filter(|(_, chain)| chain.line().uncertified() >= long).map(|(id, _)| *id).collect()
     })?;
     for chain in long {
         certify_own(node, &chain).await?;

@@ -84,6 +84,16 @@ impl Contacts {
         Some(stock.drain(..count).map(|(tag, holder)| Seller { node: *vendor, tag, holder }).collect())
     }
 
+    /// Takes a tag back that was not used.
+    pub(super) fn give_back(&self, seller: Seller) {
+        let mut book = lock(&self.book);
+        if let Some(contact) = book.get_mut(&seller.node)
+            && contact.stock.len() < MAX_STOCK
+        {
+            contact.stock.push_back((seller.tag, seller.holder));
+        }
+    }
+
     /// How many tags of a vendor there are.
     pub(super) fn stock(&self, vendor: &PublicKey) -> usize {
         lock(&self.book).get(vendor).map_or(0, |contact| contact.stock.len())
@@ -169,6 +179,8 @@ mod tests {
         assert_eq!(tags.len(), 8);
         assert!(first.iter().all(|seller| seller.node == VENDOR && seller.holder.0[0] == seller.tag.0[0]));
         assert_eq!(contacts.stock(&VENDOR), 0);
+        contacts.give_back(first[4]);
+        assert_eq!(contacts.take(&VENDOR, 1), Some(vec![first[4]]));
     }
 
     #[test]

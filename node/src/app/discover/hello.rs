@@ -159,7 +159,7 @@ impl Node {
         let count = count.min(MAX_TAGS);
         for _ in 0..TRIES {
             if let Some(sellers) = self.0.contacts.take(&vendor, count) {
-                if self.0.contacts.stock(&vendor) < MAX_TAGS {
+                if self.0.contacts.stock(&vendor) < MAX_TAGS / 2 {
                     let node = self.clone();
                     // If it does not answer now, the next purchase asks again.
                     tokio::spawn(async move { drop(node.say_hello(vendor).await) });
@@ -169,6 +169,13 @@ impl Node {
             self.say_hello(vendor).await?;
         }
         self.0.contacts.take(&vendor, count).ok_or(Trouble::PeerUnreachable(RequestError::Unsupported))
+    }
+
+    /// Takes back tags that no chain was begun with.
+    pub(in crate::app) fn unused(&self, sellers: impl IntoIterator<Item = Seller>) {
+        for seller in sellers {
+            self.0.contacts.give_back(seller);
+        }
     }
 
     fn introduced(

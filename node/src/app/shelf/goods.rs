@@ -60,22 +60,29 @@ impl Goods {
         Ok(goods)
     }
 
-    /// Unit `b`, with its proof.
+    /// Unit `b`, behind the header that `header` makes of its length and its proof.
     ///
     /// # Errors
     /// If there is no such unit, or the file has changed.
-    pub fn read_unit(&self, units: Units, b: u64) -> Result<(Vec<u8>, Proof), ShelfError> {
+    pub fn read_unit(
+        &self,
+        units: Units,
+        b: u64,
+        header: impl FnOnce(usize, Proof) -> Vec<u8>,
+    ) -> Result<Vec<u8>, ShelfError> {
         if units.size() != self.stamp.size {
             return Err(ShelfError::NoSuchUnit);
         }
         let (range, len) = units.range(b).zip(units.len_of(b)).ok_or(ShelfError::NoSuchUnit)?;
-        let mut bytes = vec![0; len];
-        let read = read_exact_at(&self.file, &mut bytes, range.start);
+        let proof = proof_with(units, b, |at| self.node(at))?.ok_or(ShelfError::NoSuchUnit)?;
+        let mut frame = header(len, proof);
+        let begin = frame.len();
+        frame.resize(begin + len, 0);
+        let read = read_exact_at(&self.file, &mut frame[begin..], range.start);
         // After reading: what was changed before is then noticed, whenever it was.
         self.is_unchanged()?;
         read.map_err(|e| ShelfError::io("reading", &self.path, e))?;
-        let proof = proof_with(units, b, |at| self.node(at))?.ok_or(ShelfError::NoSuchUnit)?;
-        Ok((bytes, proof))
+        Ok(frame)
     }
 
     fn node(&self, at: u64) -> Result<[u8; 32], ShelfError> {

@@ -7,12 +7,17 @@
 //! payload group:u64 changes
 //! ```
 //!
+//! Behind the last record there may be room, zeros that were written ahead: overwriting them changes neither the file's length
+//! nor where it lies on the disk, so that a sync need not wait for the file system's own journal, and behind it for whatever
+//! else is being written. Under load that is the difference between a tenth of a millisecond and several.
+//!
 //! Since a record is durable before the next one is begun, only the last can be torn: bad bytes with a good record behind them
 //! are damage, bad bytes at the end are a write that nobody was told about. The marker is random per file, so that no value a
 //! stranger had stored can pass for a record when the end of a file is searched.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::queue::GROUP_MAX_BYTES;
@@ -27,10 +32,12 @@ const RECORD_HEADER: usize = MARKER + 4 + 4;
 const GROUP_NUMBER: usize = 8;
 const PAYLOAD_MAX: usize = GROUP_NUMBER + GROUP_MAX_BYTES;
 const NAME_PREFIX: &str = "journal-";
+/// The room that is written ahead, in bytes.
+const ROOM: usize = 1 << 20;
 
 /// The file under a journal, so that tests can put one there that fails.
 pub(super) trait JournalFile: Send {
-    /// Writes at the end.
+    /// Writes behind what was written last.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes durable what was written, and the length.
     fn sync(&mut self) -> io::Result<()>;
@@ -42,8 +49,8 @@ pub(super) trait JournalFile: Send {
 pub(super) trait Medium: Send + Sync {
     /// Makes a file with these bytes, durably and as a whole.
     fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
-    /// Opens a file to append to.
-    fn open(&self, path: &Path) -> io::Result<Box<dyn JournalFile>>;
+    /// Opens a file to append to, behind its first `end` bytes.
+    fn open(&self, path: &Path, end: u64) -> io::Result<Box<dyn JournalFile>>;
 }
 
 /// The disk.
@@ -95,7 +102,7 @@ impl Journal {
         let file = getrandom::fill(&mut marker)
             .map_err(|_| io::Error::other("no randomness"))
             .and_then(|()| medium.create(&path, &header(base, &marker)))
-            .and_then(|()| medium.open(&path));
+            .and_then(|()| medium.open(&path, HEADER as u64));
         match file {
             Ok(file) => {
                 Ok(Self { file, path, marker, length: HEADER as u64, group: base, record: Vec::new() })
@@ -115,8 +122,8 @@ impl Journal {
     /// Goes on with a journal that was found; a torn end is cut off for good.
     pub fn resume(medium: &dyn Medium, found: Found) -> Result<Self, StoreError> {
         let Found { path, bytes, marker, last, good, .. } = found;
-        let mut file = medium.open(&path).map_err(|e| StoreError::io("opening", &path, e))?;
-        if good < bytes.len() {
+        let mut file = medium.open(&path, good as u64).map_err(|e| StoreError::io("opening", &path, e))?;
+        if bytes[good..].iter().any(|byte| *byte != 0) {
             tracing::warn!(journal = %path.display(), torn = bytes.len() - good, "cut off a write that was never acknowledged");
             file.truncate(good as u64)
                 .and_then(|()| file.sync())
@@ -238,6 +245,12 @@ impl Found {
         &self.path
     }
 
+    /// The length of what is good of it; behind that is room, or a torn end.
+    #[cfg(test)]
+    pub fn length(&self) -> u64 {
+        self.good as u64
+    }
+
     /// Bad bytes with a good record behind them are damage; see the module.
     fn check_tail(&self) -> Result<(), StoreError> {
         let tail = self.bytes.get(self.good..).unwrap_or_default();
@@ -353,23 +366,40 @@ impl Medium for RealMedium {
         files::atomic_write(path, bytes, files::PRIVATE)
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn JournalFile>> {
-        Ok(Box::new(RealFile(OpenOptions::new().append(true).open(path)?)))
+    fn open(&self, path: &Path, end: u64) -> io::Result<Box<dyn JournalFile>> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let length = file.metadata()?.len();
+        Ok(Box::new(RealFile { file, end, length }))
     }
 }
 
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    /// Where the next bytes go.
+    end: u64,
+    /// Of the file, room included.
+    length: u64,
+}
 
 impl JournalFile for RealFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        let end = self.end + bytes.len() as u64;
+        if end > self.length {
+            self.file.write_all_at(&[0; ROOM], end)?;
+            self.length = end + ROOM as u64;
+        }
+        self.file.write_all_at(bytes, self.end)?;
+        self.end = end;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)?;
+        (self.end, self.length) = (length, length);
+        Ok(())
     }
 }

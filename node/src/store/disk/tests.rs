@@ -80,7 +80,12 @@ fn journaled(directory: &Path, batches: u64) -> Result<PathBuf, Box<dyn std::err
     let disk = Disk::open(&db, crashing())?;
     write(&disk, 0..batches)?;
     drop(disk);
-    journal_of(&db)
+    let journal = journal_of(&db)?;
+    // Without the room behind the last record, so that every byte there is means something.
+    let records = journal::Found::newest(&db)?.ok_or("no journal")?.length();
+    assert!(records < fs::metadata(&journal)?.len(), "room is written ahead");
+    fs::OpenOptions::new().write(true).open(&journal)?.set_len(records)?;
+    Ok(journal)
 }
 
 #[test]
@@ -101,6 +106,14 @@ fn a_write_torn_at_any_byte_is_cut_off_and_the_rest_is_there() -> Outcome {
         // Every way is looked at; every tenth is also opened, which takes longer.
         let found = Found::newest(&to)?.ok_or("no journal")?;
         assert_eq!(found.last, if length == *third { 3 } else { 2 });
+        // Torn in the room that was written ahead: zeros follow.
+        let mut roomy = whole[..length].to_vec();
+        roomy.resize(whole.len() + 500, 0);
+        fs::write(&torn, roomy)?;
+        let found = Found::newest(&to)?.ok_or("no journal")?;
+        let complete = whole[length..].iter().all(|byte| *byte == 0);
+        assert_eq!(found.last, if complete { 3 } else { 2 });
+        fs::write(&torn, &whole[..length])?;
         if length % 10 == 0 || length + 1 >= *third || length <= *second + 1 {
             let disk = Disk::open(&to, crashing())?;
             assert_eq!(count(&disk)?, if length == *third { 3 } else { 2 });
@@ -303,8 +316,8 @@ impl Medium for FailingMedium {
         fail_if(&self.0.create_fails)
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn JournalFile>> {
-        Ok(Box::new(FailingFile(self.0.clone(), RealMedium.open(path)?)))
+    fn open(&self, path: &Path, end: u64) -> io::Result<Box<dyn JournalFile>> {
+        Ok(Box::new(FailingFile(self.0.clone(), RealMedium.open(path, end)?)))
     }
 }
 
