@@ -272,6 +272,8 @@ fn log(args: &Args) {
     };
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colored).with_writer(io::stderr);
+    // A log that takes nothing more, as on a full disk, must not end whatever wanted to say something.
+    let subscriber = subscriber.log_internal_errors(false);
     // One that is set already, as by a program that runs the command inside itself, stays.
     let _ = subscriber.try_init();
 }

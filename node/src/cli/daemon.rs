@@ -139,8 +139,11 @@ fn log(global: &Global, config: &Config) {
         (false, _) => "debug,netpay_node=trace".to_owned(),
     };
     let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that takes nothing more, as on a full disk, must not end whatever wanted to say something.
+    let subscriber = subscriber.log_internal_errors(false);
     // A second subscriber in one process is no reason to stop.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = subscriber.try_init();
 }
 
 fn settings(config: &Config) -> Result<Settings, ErrorView> {

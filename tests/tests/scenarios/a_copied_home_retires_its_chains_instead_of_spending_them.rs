@@ -1,10 +1,10 @@
-use crate::common::{buy, request, sell, town};
+use crate::common::{SAVINGS, balance, buy, redeems, request, sell, town};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
 #[tokio::test]
 async fn a_copied_home_retires_its_chains_instead_of_spending_them() -> Result<()> {
-    let (mut swarm, peers) = town(4).await?;
+    let (mut swarm, peers) = town(5).await?;
     let (buyer, vendor) = (&peers[0], &peers[1]);
     buyer.buy_coins(30).await?;
     let offer = sell(&swarm, vendor, buyer, "first essay.pdf", 50_000, 4).await?;
@@ -29,7 +29,14 @@ async fn a_copied_home_retires_its_chains_instead_of_spending_them() -> Result<(
     ensure!(buyer.get(&request(&swarm, buyer, &later)?).await.is_err(), "it bought with coins of the copy");
     // New coins are as good as anybody's.
     buyer.buy_coins(20).await?;
-    buy(&swarm, buyer, &later, false).await.map(drop)
+    buy(&swarm, buyer, &later, false).await?;
+    // Each file was paid once, and nobody signed anything twice.
+    redeems(&swarm, vendor, 8).await?;
+    let (left, earned) = (balance(&swarm, buyer).await?, balance(&swarm, vendor).await?);
+    ensure!((left, earned) == (SAVINGS - 50, SAVINGS + 8), "saw {left} and {earned}");
+    let convictions = swarm.broker()?.status().await?.convictions;
+    ensure!(convictions == 0, "{convictions} were convicted");
+    Ok(())
 }
 
 fn copy_all(from: &Path, to: &Path) -> Result<()> {

@@ -5,25 +5,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use netpay_node::app::view::DownloadState;
 use netpay_tests::swarm::peer::{Peer, story};
 use netpay_tests::swarm::{BROKER, Swarm, api, until};
-use std::path::Path;
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_secs(120);
 
-/// From now on nothing can be made durable in that home.
-fn fills_up(swarm: &Swarm, name: &str, home: &Path) -> Result<()> {
-    let mut largest = None;
-    for entry in std::fs::read_dir(home.join("db"))? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("journal-") {
-            // The room that was made before ends here too: behind the last record there are only zeros.
-            let bytes = std::fs::read(entry.path())?;
-            let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            largest = largest.max(Some(written as u64));
-        }
-    }
-    let process = swarm.running(name).with_context(|| format!("{name} does not run"))?;
-    process.cramp(Some(largest.context("a journal")?))
+/// From now on nothing can be made durable by that process: no file takes more than a byte.
+fn fills_up(swarm: &Swarm, name: &str) -> Result<()> {
+    swarm.running(name).with_context(|| format!("{name} does not run"))?.cramp(Some(1))
 }
 
 fn has_room(swarm: &Swarm, name: &str) -> Result<()> {
@@ -66,7 +54,7 @@ async fn the_brokers_disk_is_full() -> Result<()> {
     let offer = sell(&swarm, vendor, buyer, "paid map.png", 200_000, 5).await?;
     crate::common::buy(&swarm, buyer, &offer, false).await?;
     let voucher = swarm.broker()?.vouchers(50, 1).await?.remove(0);
-    fills_up(&swarm, BROKER, swarm.broker()?.home())?;
+    fills_up(&swarm, BROKER)?;
 
     refused(buyer.buy_coins(16).await, "NP-BROKER-002")?;
     refused(buyer.pay_in(&voucher).await, "NP-BROKER-002")?;
@@ -102,7 +90,7 @@ async fn the_buyers_disk_is_full_and_then_the_vendors() -> Result<()> {
     let part = async || Ok((buyer.download(begun.id).await?.have > SIZE / 8).then_some(()));
     until("a part of the film", WITHIN, part).await?;
 
-    fills_up(&swarm, buyer.name(), buyer.home())?;
+    fills_up(&swarm, buyer.name())?;
     let code = stops(buyer, begun.id).await?;
     ensure!(code.starts_with("NP-STORAGE-"), "it failed with {code}");
     refused(buyer.buy_coins(16).await, "NP-STORAGE-002")?;
@@ -114,7 +102,7 @@ async fn the_buyers_disk_is_full_and_then_the_vendors() -> Result<()> {
     let begun = buyer.get(&request(&swarm, buyer, &other)?).await?;
     let part = async || Ok((buyer.download(begun.id).await?.have > SIZE / 16).then_some(()));
     until("a part of the other film", WITHIN, part).await?;
-    fills_up(&swarm, vendor.name(), vendor.home())?;
+    fills_up(&swarm, vendor.name())?;
     stops(buyer, begun.id).await?;
     vendor.status().await?;
     // What it would have said, it would have to have forgotten now.

@@ -1,7 +1,12 @@
 use crate::common::stall::{Stall, offers};
 use crate::common::villain::Villain;
 use crate::common::{buy, town};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use netpay_tests::swarm::peer::story;
+use netpay_tests::swarm::until;
+use std::time::Duration;
+
+const WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_vendor_that_dropped_out_after_the_last_unit_is_asked_what_it_counted() -> Result<()> {
@@ -16,10 +21,13 @@ async fn a_vendor_that_dropped_out_after_the_last_unit_is_asked_what_it_counted(
 
     let view = buy(&swarm, buyer, &offer, false).await?;
 
-    // The file was complete. All the same the buyer came back for the account, and kept no payment that may be lost.
-    ensure!(stall.settled() == 1, "it settled {} times: {:?}", stall.settled(), view.timeline);
+    // The file is complete. All the same the buyer comes back for the account, and keeps no payment that may be lost.
+    let settled = async || Ok((stall.settled() == 1).then_some(()));
+    until("the buyer to settle", WITHIN, settled).await.with_context(|| story(&view))?;
     ensure!(stall.earned() == 5, "the vendor was paid {}", stall.earned());
-    let wallet = buyer.wallet().await?;
-    ensure!((wallet.spendable, wallet.leased) == (15, 0), "expected 15 coins and no lease, saw {wallet:?}");
-    Ok(())
+    let free = async || {
+        let wallet = buyer.wallet().await?;
+        Ok(((wallet.spendable, wallet.leased) == (15, 0)).then_some(()))
+    };
+    until("15 coins and no lease", WITHIN, free).await
 }

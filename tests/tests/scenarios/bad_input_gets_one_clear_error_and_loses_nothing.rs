@@ -1,10 +1,11 @@
 use crate::common::{buy, program, request, sell, town};
 use anyhow::{Result, ensure};
 use netpay_node::app::view::GetRequest;
-use netpay_tests::swarm::process::{PEER, Program};
-use netpay_tests::swarm::{Swarm, api};
+use netpay_tests::swarm::process::{BROKER, PEER, Program};
+use netpay_tests::swarm::{BROKER as BROKER_NAME, Swarm, api};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 /// Runs a command that must fail: with that exit code, and one error with its code, the reason and a remedy.
 fn fails(home: &Path, passphrase: Option<&str>, args: &[&str], exit: i32, code: &str) -> Result<()> {
@@ -12,6 +13,10 @@ fn fails(home: &Path, passphrase: Option<&str>, args: &[&str], exit: i32, code: 
     if let Some(passphrase) = passphrase {
         command.env("NETPAY_PASSPHRASE", passphrase);
     }
+    says_why(command, args, exit, code)
+}
+
+fn says_why(mut command: Command, args: &[&str], exit: i32, code: &str) -> Result<()> {
     let output = command.args(args).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
@@ -68,6 +73,35 @@ async fn what_cannot_start_says_why() -> Result<()> {
         "it touched a damaged wallet"
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_start_says_why() -> Result<()> {
+    let mut swarm = Swarm::temporary(program(), 7).await?;
+    let home = swarm.broker()?.home().to_owned();
+    let codes = swarm.broker()?.vouchers(50, 1).await?;
+    let fails = |args: &[&str], exit, code| says_why(program().command(BROKER, &home), args, exit, code);
+
+    fails(&["up"], 3, "NP-DAEMON-002")?;
+    fails(&["init", "--name", "Another", "--contact", "o@example.org"], 9, "NP-BROKER-021")?;
+    fails(&["voucher", "new", "0"], 6, "NP-BROKER-025")?;
+    swarm.stop(BROKER_NAME).await?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    fails(&["up", "--listen", &address], 1, "NP-BROKER-027")?;
+    fails(&["up", "--listen", "127.0.0.1:0", "--api", &address], 1, "NP-BROKER-027")?;
+    fails(&["status"], 3, "NP-BROKER-022")?;
+    let config = std::fs::read_to_string(home.join("config.toml"))?;
+    std::fs::write(home.join("config.toml"), format!("{config}\nvoucher_neded = true\n"))?;
+    fails(&["up"], 9, "NP-BROKER-023")?;
+    std::fs::write(home.join("config.toml"), config)?;
+
+    // It is as it was: what it sold before is worth as much as then.
+    swarm.start(BROKER_NAME).await?;
+    let member = swarm.add("member").await?;
+    member.register(&codes[0]).await?;
+    ensure!(member.wallet().await?.at_broker == Some(50), "the voucher was not honoured");
+    swarm.broker()?.check().await.map(drop)
 }
 
 #[tokio::test]
