@@ -12,7 +12,7 @@ use crate::coin::segment::{Close, Handover, Open, Release, SegmentNo, pay_to};
 use crate::coin::touchstone::Touchstone;
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{BadSignature, PublicKey, Signed, Unverified};
-use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Line};
+use crate::record::chain::{self as record, BadRecord, Believed, Certificate, ChainRecord, Line, Link};
 use crate::time::{MINUTE, Time};
 use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 pub const BLOCK_FOR: u64 = MINUTE;
 /// The most segments held in memory: those still open or not yet certified.
 pub const MAX_HELD: usize = 16_384;
+/// Segments of a chain, at most, whose signatures need not be checked again.
+const RECENT: usize = 2 * record::MAX_UNCERTIFIED;
 /// Unpaid units that may be on their way at most.
 pub const MAX_UNPAID: usize = 64;
 /// The most stretches of units one tab remembers.
@@ -289,6 +291,21 @@ impl Till {
     #[must_use]
     pub fn line_row(&self, chain: &ChainId) -> Option<ChainRecord> {
         self.lines.get(chain)?.record()
+    }
+
+    /// What of a chain was believed here before: how it was shown last, and the newest of its segments that are held.
+    #[must_use]
+    pub fn believed(&self, chain: &ChainId) -> Believed {
+        let mut believed = Believed::default();
+        if let Some(record) = self.line_row(chain) {
+            believed.add(record);
+        }
+        for held in self.of_chain(chain).rev().take(RECENT) {
+            believed.add_link(Link { open: held.open.wire(), close: held.close.as_ref().map(Signed::wire) });
+            let certificates = [&held.open_certificate, &held.close_certificate];
+            certificates.into_iter().flatten().for_each(|one| believed.add_certificate(one.clone()));
+        }
+        believed
     }
 
     /// Takes a tab from its stored row.
@@ -610,7 +627,7 @@ impl Till {
     }
 
     /// The segments of one chain, oldest first.
-    pub fn of_chain(&self, chain: &ChainId) -> impl Iterator<Item = &Held> {
+    pub fn of_chain(&self, chain: &ChainId) -> impl DoubleEndedIterator<Item = &Held> {
         self.held.range((*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX))).map(|(_, held)| held)
     }
 

@@ -8,7 +8,8 @@ use netpay_core::coin::touchstone::quorum_of;
 use netpay_core::id::ObjectHash;
 use netpay_core::keys::{BadSignature, SecretKey, Signed};
 use netpay_core::record::chain::{
-    Ack, BadRecord, Certificate, ChainRecord, Culprit, Evidence, Line, Link, close_in, verify, verify_again,
+    Ack, BadRecord, Believed, Certificate, ChainRecord, Culprit, Evidence, Line, Link, close_in, verify,
+    verify_again,
 };
 use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
 use netpay_core::session::certify::{Certify, Step};
@@ -405,7 +406,9 @@ fn what_was_believed_before_is_believed_again_only_in_the_same_bytes() {
     line.close(close.clone()).expect("it fits");
     let known = line.record().expect("short");
     let again = |record: ChainRecord| {
-        verify_again(record, &town.network, &town.broker.public(), Some(&known)).map(|line| line.record())
+        let mut believed = Believed::default();
+        believed.add(known.clone());
+        verify_again(record, &town.network, &town.broker.public(), &believed).map(|line| line.record())
     };
     assert_eq!(again(known.clone()), Ok(Some(known.clone())));
     let open = line.newest().expect("opened").open.clone();

@@ -71,8 +71,8 @@ impl Witness {
         let chain = ChainId::of(record.touchstone.hash(&self.network));
         let _one_at_a_time = self.shards[usize::from(chain.0[0]) % SHARDS].lock().await;
         let kept = self.kept(&chain)?;
-        let known = kept.as_ref().map(Kept::record);
-        let Ok(line) = record::verify_again(record, &self.network, &self.broker, known.as_ref()) else {
+        let believed = kept.as_ref().map(Kept::believed).unwrap_or_default();
+        let Ok(line) = record::verify_again(record, &self.network, &self.broker, &believed) else {
             return Ok(RecordReply::Refused(WhyRefused::Bad));
         };
         let me = self.key.public();

@@ -141,12 +141,12 @@ pub fn verify(
     network: &NetworkId,
     broker: &PublicKey,
 ) -> Result<Signed<Touchstone>, BadTouchstone> {
-    verify_unless(None, touchstone, network, broker)
+    verify_unless(&[], touchstone, network, broker)
 }
 
-/// As [`verify`]; the signature of one that is `known`, byte for byte, was checked before.
+/// As [`verify`]; the signature of one that is among the `known`, byte for byte, was checked before.
 pub(crate) fn verify_unless(
-    known: Option<&Unverified<Touchstone>>,
+    known: &[Unverified<Touchstone>],
     touchstone: Unverified<Touchstone>,
     network: &NetworkId,
     broker: &PublicKey,

@@ -290,7 +290,8 @@ pub fn close_in(
 ) -> Option<Signed<Close>> {
     let of_segment =
         |link: &&Link| link.close.is_some() && link.open.claim().is_ok_and(|open: Open| open.j == j);
-    let (open, close) = genuine(record.all().find(of_segment)?.clone(), network, touchstone, None).ok()?;
+    let (open, close) =
+        genuine(record.all().find(of_segment)?.clone(), network, touchstone, &Believed::default()).ok()?;
     let mut line = Line::fresh(touchstone.clone());
     let chain = line.chain();
     let close = close.filter(|_| open.chain == chain && open.lease_is_allowed(touchstone.n))?;
@@ -304,11 +305,41 @@ pub fn close_in(
 /// # Errors
 /// Says what does not hold first, oldest first.
 pub fn verify(record: ChainRecord, network: &NetworkId, broker: &PublicKey) -> Result<Line, BadRecord> {
-    verify_again(record, network, broker, None)
+    verify_again(record, network, broker, &Believed::default())
 }
 
-/// As [`verify`], for whom has believed a record of the chain before: signatures that are the same there, byte for
-/// byte, are not checked again. Everything else is.
+/// What was believed of one chain before.
+#[derive(Clone, Debug, Default)]
+pub struct Believed {
+    touchstones: Vec<Unverified<Touchstone>>,
+    links: Vec<Link>,
+    certificates: Vec<Certificate>,
+}
+
+impl Believed {
+    /// Adds the parts of a record.
+    pub fn add(&mut self, record: ChainRecord) {
+        self.touchstones.push(record.touchstone);
+        if let Some((link, certificate)) = record.base {
+            self.links.push(link);
+            self.certificates.push(certificate);
+        }
+        self.links.extend(record.links.into_vec());
+    }
+
+    /// Adds a segment.
+    pub fn add_link(&mut self, link: Link) {
+        self.links.push(link);
+    }
+
+    /// Adds a certificate.
+    pub fn add_certificate(&mut self, certificate: Certificate) {
+        self.certificates.push(certificate);
+    }
+}
+
+/// As [`verify`], for whom has believed some of it before: signatures that are the same there, byte for byte, are
+/// not checked again. Everything else is.
 ///
 /// # Errors
 /// As for [`verify`].
@@ -316,15 +347,14 @@ pub fn verify_again(
     record: ChainRecord,
     network: &NetworkId,
     broker: &PublicKey,
-    known: Option<&ChainRecord>,
+    believed: &Believed,
 ) -> Result<Line, BadRecord> {
-    let before = known.map(|known| &known.touchstone);
-    let touchstone = touchstone::verify_unless(before, record.touchstone, network, broker)?;
+    let known = &believed.touchstones;
+    let touchstone = touchstone::verify_unless(known, record.touchstone, network, broker)?;
     let mut line = Line::fresh(touchstone);
     if let Some((link, certificate)) = record.base {
-        let known_base = known.and_then(|known| known.base.as_ref());
-        let is_known = known_base.is_some_and(|(base, own)| *own == certificate && *base == link);
-        let (open, close) = genuine(link, network, &line.touchstone, known)?;
+        let is_known = believed.certificates.contains(&certificate);
+        let (open, close) = genuine(link, network, &line.touchstone, believed)?;
         let j = open.j;
         if !open.lease_is_allowed(line.touchstone.n) || open.chain != line.chain() {
             return Err(BadRecord::Lease(j));
@@ -334,14 +364,14 @@ pub fn verify_again(
             line.close(close)?;
         }
         let certified = |(segment, own): &(Segment, Certificate)| {
-            segment.is(&own.object) && own.holds(network, &line.touchstone)
+            segment.is(&own.object) && (is_known || own.holds(network, &line.touchstone))
         };
-        if !is_known && !line.base.as_ref().is_some_and(certified) {
+        if !line.base.as_ref().is_some_and(certified) {
             return Err(BadRecord::Certificate(j));
         }
     }
     for link in record.links.into_vec() {
-        let (open, close) = genuine(link, network, &line.touchstone, known)?;
+        let (open, close) = genuine(link, network, &line.touchstone, believed)?;
         line.extend(open)?;
         if let Some(close) = close {
             line.close(close)?;
@@ -354,19 +384,21 @@ fn genuine(
     link: Link,
     network: &NetworkId,
     touchstone: &Touchstone,
-    known: Option<&ChainRecord>,
+    believed: &Believed,
 ) -> Result<(Signed<Open>, Option<Signed<Close>>), BadRecord> {
     let j = link.open.claim().map_or(SegmentNo(0), |open| open.j);
     let forged = |why| BadRecord::Signature(j, why);
-    let before = || known.into_iter().flat_map(ChainRecord::all);
-    let opens = before().map(|link| &link.open);
+    let opens = believed.links.iter().map(|link| &link.open);
     let open = link.open.verify_unless(opens, network, &touchstone.chain_key).map_err(forged)?;
     let close = match link.close {
         None => None,
         Some(close) => {
             // Below the very Open that its holder key stands in, or it is another key's word.
-            let closes =
-                before().filter(|known| known.open == open.wire()).filter_map(|link| link.close.as_ref());
+            let closes = believed
+                .links
+                .iter()
+                .filter(|known| known.open == open.wire())
+                .filter_map(|link| link.close.as_ref());
             Some(close.verify_unless(closes, network, &open.holder).map_err(forged)?)
         }
     };

@@ -3,7 +3,7 @@
 //!
 //! The caller makes the new state durable before it signs a single ack.
 
-use super::chain::{ChainRecord, Evidence, Line, Link, Segment};
+use super::chain::{Believed, ChainRecord, Evidence, Line, Link, Segment};
 use crate::amount::{Cap, Index};
 use crate::codec::{List, Wire};
 use crate::coin::segment::{Close, Open, SegmentNo};
@@ -152,6 +152,15 @@ impl Kept {
                 [Some(segment.hash), segment.close.map(|(hash, _)| hash)].into_iter().flatten().collect()
             })
             .unwrap_or_default()
+    }
+
+    /// What of the chain was believed here before.
+    #[must_use]
+    pub fn believed(&self) -> Believed {
+        let mut believed = Believed::default();
+        believed.add(self.record());
+        self.segments.values().filter_map(|kept| kept.whole.clone()).for_each(|link| believed.add_link(link));
+        believed
     }
 
     /// The record as it is shown to readers: the certified base, if one was learnt, and the newest segments.

@@ -264,8 +264,7 @@ impl Vendor {
 
     fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
         let chain = ChainId::of(record.touchstone.hash(&self.shop.network));
-        let known = till.line_row(&chain);
-        record::verify_again(record, &self.shop.network, &self.shop.broker, known.as_ref())
+        record::verify_again(record, &self.shop.network, &self.shop.broker, &till.believed(&chain))
             .map_err(|why| refuse_record(&why))
     }
 

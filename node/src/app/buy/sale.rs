@@ -41,7 +41,7 @@ const OUTBOX: usize = 4;
 /// Tags asked for per sale: as many chains can be begun in it.
 const TAGS: usize = 3;
 /// With so many uncertified segments a chain is certified after a sale, so that the next need not wait for it …
-const LONG: usize = MAX_UNCERTIFIED / 2;
+const LONG: usize = MAX_UNCERTIFIED - 2;
 /// … and with so many before one: its record hardly has room for more.
 const TOO_LONG: usize = MAX_UNCERTIFIED - 1;
 
