@@ -424,3 +424,23 @@ fn what_was_believed_before_is_believed_again_only_in_the_same_bytes() {
     let touchstone = key(99).sign(&town.network, purse.touchstone.value().clone()).wire();
     assert!(matches!(again(ChainRecord { touchstone, ..known.clone() }), Err(BadRecord::Touchstone(_))));
 }
+
+#[test]
+fn a_certificate_of_ones_own_takes_the_place_of_another_for_the_same_object() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut line = purse.opened(&purse.fresh(), key(60).public(), 0, 20);
+    let object = line.newest().expect("opened").open.hash();
+    let own = certify(&town, purse.id(), object);
+    assert!(line.certify(&town.network, own.clone()));
+    let shown = line.record().expect("short");
+    let (base, _) = shown.base.clone().expect("certified");
+    let worthless = Certificate { object, acks: List::new() };
+    let shown = ChainRecord { base: Some((base, worthless)), ..shown };
+    let believe =
+        |believed: &Believed| verify_again(shown.clone(), &town.network, &town.broker.public(), believed);
+    assert_eq!(believe(&Believed::default()), Err(BadRecord::Certificate(SegmentNo(1))));
+    let mut believed = Believed::default();
+    believed.add_certificate(own.clone());
+    assert_eq!(believe(&believed).map(|line| line.base.expect("certified").1), Ok(own));
+}

@@ -20,7 +20,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 /// How long certifying may be put off.
-const DEFERRAL: Duration = Duration::from_millis(800);
+pub(super) const DEFERRAL: Duration = Duration::from_millis(800);
 /// How long one witness is waited for.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(3);
 /// After this, chains whose certificates did not come are tried again.

@@ -6,7 +6,7 @@
 use super::job::{Job, Owing};
 use super::{Control, rows};
 use crate::app::Node;
-use crate::app::certify::certify_own;
+use crate::app::certify::{DEFERRAL, certify_own};
 use crate::app::pipe::{self, Step};
 use crate::app::vault::Purse;
 use crate::app::{Trouble, lock};
@@ -68,6 +68,8 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
         job.node.happened(job.id, "receipt", &sale.vendor.to_string());
         let node = job.node.clone();
         tokio::spawn(async move {
+            // There is time, and another sale may be in a hurry.
+            tokio::time::sleep(DEFERRAL).await;
             if let Err(trouble) = shorten(&node, LONG).await {
                 tracing::debug!(%trouble, "chains were not certified after a sale");
             }
