@@ -4,6 +4,7 @@ mod town;
 
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::coin::segment::SegmentNo;
+use netpay_core::wire::trade::TabId;
 use town::{Deal, NOW, Stall, Town, deal, sell};
 
 #[test]
@@ -116,6 +117,22 @@ fn a_lease_whose_open_was_lost_in_a_break_is_shown_before_it_is_paid_in() {
     assert!(sold.finished, "{sold:?}");
     let earned: u64 = stall.till.all().map(|held| u64::from(held.paid().0)).sum();
     assert_eq!((sold.paid, earned), (Coins(37), 37));
+}
+
+#[test]
+fn a_vendor_that_forgot_in_a_crash_what_it_had_sent_is_paid_ahead_once_more() {
+    let mut town = Town::new();
+    let mut wallet = town.wallet();
+    town.mint(&mut wallet, 100);
+    let mut stall = Stall::new(&town, 20);
+    // The last unit was paid with one coin and came; that it was charged was in the vendor's memory only. The next
+    // one costs two.
+    stall.till.tab_mut(TabId([1; 16]), NOW.time()).paid = Coins(1);
+    stall.till.durable(&TabId([1; 16]), Coins(1));
+    let again = Deal { paid: Coins(1), have: vec![23], ..deal(24 * 16 * 1024, 30) };
+    let sold = sell(&town, &mut wallet, &mut stall, &mut [], &again);
+    assert!(sold.finished, "{sold:?}");
+    assert_eq!(sold.paid, Coins(30));
 }
 
 #[test]

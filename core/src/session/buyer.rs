@@ -391,11 +391,16 @@ impl Buyer {
         before.or_else(|| self.fresh.first().copied())
     }
 
-    /// What should have been paid by now: the units verified, or the first one ahead.
+    /// What should have been paid by now: the units verified, and while none has come in this sale the first one
+    /// ahead. After a break too: what the vendor sent before may have been in its memory only, and with it its trust.
     fn due_total(&self) -> Coins {
-        let Purchase { owed, ahead, .. } = self.purchase;
-        // A unit that costs nothing by itself is not sent to somebody who never paid.
-        if owed == Coins::ZERO && self.verified == 0 { ahead.max(Coins(1)) } else { owed }
+        let Purchase { owed, ahead, ref terms, .. } = self.purchase;
+        match (self.verified, owed) {
+            // A unit that costs nothing by itself is not sent to somebody who never paid.
+            (0, Coins::ZERO) => ahead.max(Coins(1)),
+            (0, owed) => owed.saturating_add(ahead).min(terms.price.max(owed)),
+            (_, owed) => owed,
+        }
     }
 
     fn due(&self) -> Coins {

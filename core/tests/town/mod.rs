@@ -134,6 +134,7 @@ pub fn sell(
     let units = Units::new(deal.size, deal.unit_log).expect("a possible geometry");
     let price_of = |unit| units.price_of(Coins(deal.price), unit).expect("a unit");
     let first = (0..units.count()).find(|unit| !deal.have.contains(unit)).unwrap_or(0);
+    let wanted = (first..units.count()).take_while(|unit| !deal.have.contains(unit)).count() as u64;
     let owed = Coins(deal.have.iter().map(|unit| price_of(*unit).0).sum());
     let purchase = Purchase {
         tab: TabId([deal.tab; 16]),
@@ -143,7 +144,7 @@ pub fn sell(
             price: Coins(deal.price),
             unit_log: deal.unit_log,
         },
-        span: Span { first, count: units.count() - first },
+        span: Span { first, count: wanted },
         paid: deal.paid,
         owed,
         ahead: price_of(first),
@@ -161,7 +162,7 @@ pub fn sell(
             buyer.handle(NOW, input, wallet, &mut out);
         }
         buyer.handle(NOW, buyer::Input::Settle, wallet, &mut out);
-        if sold.units.len() as u64 == units.count() - first && !sold.finished {
+        if sold.units.len() as u64 == wanted && !sold.finished {
             buyer.handle(NOW, buyer::Input::Finish { keep_open: false }, wallet, &mut out);
         }
         for output in out {
