@@ -19,8 +19,8 @@ use netpay_core::till::{SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Query, Redeem, Register,
-    Retire, StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout, Query, Redeem,
+    Register, Retire, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -366,6 +366,7 @@ fn bank() -> Vec<Sample> {
     let redeem = Redeem { account, claims: netpay_core::session::redeem::digest(&claims()) };
     let query = Query { account, at: NOW, after: 12 };
     let retire = Retire { account, chains: List::first_of([chain()]) };
+    let payout = Payout { account, number: [33; 16], coins: Coins(900), to: Text::cut("DE00 1234") };
     vec![
         sample("register", &register),
         sample("pay_in", &PayIn { account, voucher }),
@@ -373,6 +374,7 @@ fn bank() -> Vec<Sample> {
         sample("redeem", &redeem),
         sample("query", &query),
         sample("retire", &retire),
+        sample("payout", &payout),
         sample("claims", &claims()),
         sample("bank_info", &BankRequest::Info),
         sample("bank_register", &BankRequest::Register(signed(register))),
@@ -381,6 +383,7 @@ fn bank() -> Vec<Sample> {
         sample("bank_redeem", &BankRequest::Redeem { redeem: signed(redeem), claims: claims() }),
         sample("bank_account", &BankRequest::Account(signed(query))),
         sample("bank_retire", &BankRequest::Retire(signed(retire))),
+        sample("bank_payout", &BankRequest::Payout(signed(payout))),
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
         sample("bank_reply_info", &BankReply::Info(info())),
         sample("bank_reply_account", &BankReply::Account(statement())),
