@@ -2,8 +2,9 @@
 //! [`Unverified`] as it came, [`Signed`] once its signature held.
 
 use crate::codec::{self, Bytes, CodecError, Wire};
+use crate::ed25519::{self, Signer};
 use crate::id::{BadHex, NetworkId, ObjectHash, parse_hex, write_hex};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,16 +20,15 @@ pub const MAX_BODY: usize = 4096;
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Whether this is a key that signatures can be trusted under: on the curve and not of small order.
+    /// Whether this is a key that signatures can be trusted under: the encoding of a point on the curve that is not of small
+    /// order.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+        ed25519::is_sound(&self.0) && VerifyingKey::from_bytes(&self.0).is_ok()
     }
 
     fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)))
-            .map_err(|_| BadSignature::Forged)
+        if ed25519::verify(&self.0, message, &signature.0) { Ok(()) } else { Err(BadSignature::Forged) }
     }
 }
 
@@ -53,13 +53,13 @@ impl FromStr for PublicKey {
 
 /// An Ed25519 secret key, wiped from memory when dropped.
 #[derive(Clone)]
-pub struct SecretKey(SigningKey);
+pub struct SecretKey(Signer);
 
 impl SecretKey {
     /// The key grown from a 32-byte seed.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self(Signer::from_seed(seed))
     }
 
     /// The key derived from a secret for one purpose: KDF(secret, label).
@@ -71,13 +71,13 @@ impl SecretKey {
     /// The seed it was grown from. Keep it as well as the key.
     #[must_use]
     pub fn seed(&self) -> [u8; 32] {
-        self.0.to_bytes()
+        self.0.seed()
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+        PublicKey(self.0.public())
     }
 
     /// Signs `value` for `network`.
@@ -88,7 +88,7 @@ impl SecretKey {
     pub fn sign<T: Signable>(&self, network: &NetworkId, value: T) -> Signed<T> {
         let body = codec::encode(&value);
         let message = signed_message(&T::DOMAIN, network, &body);
-        let signature = Signature(self.0.sign(&message).to_bytes());
+        let signature = Signature(self.0.sign(&message));
         let hash = ObjectHash(*blake3::hash(&message).as_bytes());
         #[expect(clippy::expect_used, reason = "encode has already held the body to T::MAX <= MAX_BODY")]
         let body = Bytes::try_from(body).expect("a body within its limit");
@@ -208,6 +208,12 @@ impl<T: Signable> Unverified<T> {
 }
 
 impl<T: Signable> Unverified<T> {
+    /// The same bytes under another signature, which somebody else made over them.
+    #[must_use]
+    pub fn signed_also(&self, signature: Signature) -> Self {
+        Self { body: self.body.clone(), signature, of: PhantomData }
+    }
+
     /// The signed object of a value that both sides know and a bare signature that came alone.
     #[must_use]
     pub fn rebuild(value: &T, signature: Signature) -> Self {

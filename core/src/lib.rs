@@ -8,6 +8,7 @@ pub mod amount;
 pub mod codec;
 pub mod coin;
 pub mod content;
+mod ed25519;
 pub mod id;
 pub mod keys;
 pub mod record;
