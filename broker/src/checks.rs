@@ -79,7 +79,7 @@ impl Checks {
         if request.chain_key == request.account {
             return Err(no(RejectCode::Malformed, "the chain key must not be the account's key"));
         }
-        let again = Unverified::rebuild(request.value(), by_chain);
+        let again = request.wire().signed_also(by_chain);
         again.verify(&self.network, &request.chain_key).map_err(bad_signature)?;
         Ok(Purchase { request: request.hash(), buy: request.value().clone() })
     }
@@ -228,18 +228,10 @@ fn walks(open: &Open, close: &Close, facts: &Facts, anchor: (Index, Coin)) -> Re
     if open.release_key().walk_down(count, &close.release, count) != open.release_root {
         return Err(no(RejectCode::BadPayment, "the release does not hash to the root that was opened"));
     }
-    if count > Count::ZERO && !is_coin(close.coin, close.end, facts.touchstone.root, anchor) {
+    if count > Count::ZERO && !facts.is_coin(close.coin, close.end, anchor) {
         return Err(no(RejectCode::BadPayment, "the coin does not hash to the chain's root"));
     }
     Ok(())
-}
-
-/// Whether anything walks from `coin` to the root: over the highest coin proven before, which shortens the walk. A coin
-/// that passes beside it still counts if it meets the root.
-fn is_coin(coin: Coin, end: Index, root: Coin, (known, known_coin): (Index, Coin)) -> bool {
-    let Some(steps) = end.since(known) else { return coin.walk_down(end.0) == root };
-    let below = coin.walk_down(steps.0);
-    below == known_coin || below.walk_down(known.0) == root
 }
 
 fn no(code: RejectCode, why: &str) -> Reject {

@@ -11,7 +11,10 @@ use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::time::Time;
 use netpay_core::wire::bank::{Outcome, SEALED_SEED};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Of every so many coins that a walk passes one is remembered, so that no later walk is longer.
+pub const STATION: u32 = 256;
 
 /// A chain as it was promised.
 #[derive(Debug)]
@@ -22,6 +25,16 @@ pub struct Facts {
     pub touchstone: Touchstone,
     wire: Unverified<Touchstone>,
     signed: OnceLock<Option<Signed<Touchstone>>>,
+    proven: Mutex<Proven>,
+}
+
+/// Coins that were seen to walk down to the root. A memory and nothing else: it is empty after every start.
+#[derive(Debug, Default)]
+struct Proven {
+    /// The highest: most claims come in their order, and walk only to the one before.
+    highest: Option<(Index, Coin)>,
+    /// Those at the multiples of [`STATION`], for claims that come out of order.
+    stations: BTreeMap<Index, Coin>,
 }
 
 impl Facts {
@@ -31,14 +44,14 @@ impl Facts {
     /// If the body is no touchstone.
     pub fn new(wire: Unverified<Touchstone>, network: &NetworkId) -> Result<Self, CodecError> {
         let id = ChainId::of(wire.hash(network));
-        Ok(Self { id, touchstone: wire.claim()?, wire, signed: OnceLock::new() })
+        Ok(Self { id, touchstone: wire.claim()?, wire, signed: OnceLock::new(), proven: Mutex::default() })
     }
 
     /// The facts of a touchstone that is believed already.
     #[must_use]
     pub fn of(signed: Signed<Touchstone>) -> Self {
         let (id, touchstone, wire) = (touchstone::chain_id(&signed), signed.value().clone(), signed.wire());
-        Self { id, touchstone, wire, signed: OnceLock::from(Some(signed)) }
+        Self { id, touchstone, wire, signed: OnceLock::from(Some(signed)), proven: Mutex::default() }
     }
 
     /// The touchstone as it travels.
@@ -53,6 +66,36 @@ impl Facts {
         let verify =
             || touchstone::verify(self.wire.clone(), &self.touchstone.network, &self.touchstone.broker).ok();
         self.signed.get_or_init(verify).as_ref()
+    }
+
+    /// Whether the coin at `end` walks down to the root: over the nearest one below that is known to, be it `anchor` or one
+    /// that was seen here before. A coin that passes beside it still counts if it meets the root.
+    #[must_use]
+    pub fn is_coin(&self, coin: Coin, end: Index, anchor: (Index, Coin)) -> bool {
+        let (known, known_coin) = self.known_below(end, anchor);
+        let (mut at, mut passed) = (coin, Vec::new());
+        for index in (known.0 + 1..=end.0).rev() {
+            if index % STATION == 0 {
+                passed.push((Index(index), at));
+            }
+            at = at.below();
+        }
+        if at != known_coin {
+            return at.walk_down(known.0) == self.touchstone.root;
+        }
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.stations.extend(passed);
+        if proven.highest.is_none_or(|(highest, _)| highest < end) {
+            proven.highest = Some((end, coin));
+        }
+        true
+    }
+
+    fn known_below(&self, end: Index, anchor: (Index, Coin)) -> (Index, Coin) {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        let station = proven.stations.range(..=end).next_back().map(|(index, coin)| (*index, *coin));
+        let others = [Some(anchor), proven.highest].into_iter().flatten().filter(|(index, _)| *index <= end);
+        others.chain(station).max_by_key(|(index, _)| *index).unwrap_or((Index::ZERO, self.touchstone.root))
     }
 }
 
@@ -136,5 +179,66 @@ impl ClaimBook {
             ClaimState::Paid(count) => Outcome::Paid(count.into()),
             ClaimState::Pending => Outcome::Pending { coins: Coins::from(self.range.count()), until },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netpay_core::amount::Cap;
+    use netpay_core::codec::List;
+    use netpay_core::coin::chain::{Chain, Seed};
+    use netpay_core::keys::SecretKey;
+
+    const COINS: u32 = 3 * STATION + 19;
+
+    fn sold() -> (Facts, Chain) {
+        let (key, network) = (SecretKey::from_seed(&[1; 32]), NetworkId([2; 32]));
+        let chain = Chain::grow(&Seed([3; 16]), Cap(COINS));
+        let touchstone = Touchstone {
+            network,
+            broker: key.public(),
+            chain_key: SecretKey::from_seed(&[4; 32]).public(),
+            n: Cap(COINS),
+            root: chain.root(),
+            nonce: [5; 16],
+            committee: List::first_of([key.public()]),
+            issued: Time(1),
+            spend_by: Time(2),
+            redeem_by: Time(3),
+        };
+        (Facts::of(key.sign(&network, touchstone)), chain)
+    }
+
+    #[test]
+    fn every_coin_is_proven_in_whatever_order_and_no_other() {
+        for step in [1, 255, 256, 600] {
+            let (facts, chain) = sold();
+            let root = (Index::ZERO, chain.root());
+            // `step` has no divisor with COINS in common: every index comes once, forwards or by leaps.
+            for index in (1..=COINS).map(|i| 1 + (i * step) % COINS) {
+                let coin = chain.coin(Index(index)).expect("within the chain");
+                assert!(facts.is_coin(coin, Index(index), root), "{index}");
+                let beside = chain.coin(Index(index - 1)).expect("within the chain");
+                assert!(!facts.is_coin(beside, Index(index), root), "{index}");
+                assert!(!facts.is_coin(Coin([9; 16]), Index(index), root), "{index}");
+            }
+            let proven = facts.proven.lock().expect("no panic");
+            assert_eq!(proven.highest, Some((Index(COINS), chain.coin(Index(COINS)).expect("the last"))));
+            assert_eq!(proven.stations.len(), 3);
+            assert!(proven.stations.iter().all(|(index, coin)| chain.coin(*index) == Some(*coin)));
+        }
+    }
+
+    #[test]
+    fn the_anchor_of_the_books_shortens_the_walk_but_proves_nothing_by_itself() {
+        let (facts, chain) = sold();
+        let coin = |index| chain.coin(Index(index)).expect("within the chain");
+        let anchor = (Index(300), coin(300));
+        assert!(facts.is_coin(coin(310), Index(310), anchor));
+        assert!(facts.is_coin(coin(200), Index(200), anchor), "below the anchor it walks to the root");
+        assert!(!facts.is_coin(coin(311), Index(310), anchor));
+        // A coin that passes beside the anchor counts if it meets the root.
+        assert!(facts.is_coin(coin(290), Index(290), (Index(280), Coin([8; 16]))));
     }
 }
