@@ -1,8 +1,8 @@
 //! The NetPay broker: a node of the overlay that is also the bank.
 //!
 //! The rooms, from the bottom up: `ledger` (the books, pure), `store` (their journal), `roster` (who can be a witness),
-//! `checks` (believing requests), `mint` (new chains), `writer` (the one that changes the books), `service` (the bank);
-//! then `errors` and `home` (what the operator sees and has), `backup`, `peer` (what the node serves), `admin` (the
+//! `checks` (believing requests), `mint` (new chains), `pool` (the threads for both), `writer` (the one that changes the
+//! books), `service` (the bank); then `errors` and `home` (what the operator sees and has), `backup`, `peer` (what the node serves), `admin` (the
 //! operator's API), `run` (all of it together), `cli` (the command).
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ pub mod home;
 pub mod ledger;
 pub mod mint;
 pub mod peer;
+pub mod pool;
 pub mod roster;
 pub mod run;
 pub mod service;

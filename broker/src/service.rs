@@ -4,6 +4,7 @@
 use crate::checks::{Checks, Purchase};
 use crate::ledger::{AccountView, Command, Ledger};
 use crate::mint::Press;
+use crate::pool::Pool;
 use crate::roster::Roster;
 use crate::store::{Journal, JournalError};
 use crate::writer::{Ask, Job, QUEUE, Reply, Writer};
@@ -16,7 +17,7 @@ use netpay_core::wire::bank::{Account, BankReply, BankRequest, Info};
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_node::overlay::NodeKey;
-use netpay_node::store::Db;
+use netpay_node::store::{Db, StoreError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -101,7 +102,7 @@ struct Inner {
     /// Peers' requests at once.
     places: Semaphore,
     /// Threads that check: one per core, as they do nothing but compute.
-    checkers: Arc<Semaphore>,
+    checkers: Pool,
 }
 
 impl Bank {
@@ -127,14 +128,12 @@ impl Bank {
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let writer = Writer::new(ledger.clone(), network, journal.clone(), receiver);
         let writer = std::thread::Builder::new().name("bank".into()).spawn(move || writer.run());
-        let writer = writer.map_err(|source| netpay_node::store::StoreError::Io {
-            doing: "starting the writer of",
-            path: "the bank".into(),
-            source: Arc::new(source),
-        })?;
+        let writer = writer.map_err(|error| no_threads("starting the writer of", error))?;
         let checks = Checks { network, broker: secret.public(), ledger };
         let press = Press { network, secret, spend_for: terms.spend_for, redeem_for: terms.redeem_for };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let checkers = Pool::start(cores, MAX_REQUESTS);
+        let checkers = checkers.map_err(|error| no_threads("starting the checkers of", error))?;
         let inner = Inner {
             terms,
             checks,
@@ -145,7 +144,7 @@ impl Bank {
             jobs: Mutex::new(Some(jobs)),
             writer: Mutex::new(Some(writer)),
             places: Semaphore::new(MAX_REQUESTS),
-            checkers: Arc::new(Semaphore::new(cores)),
+            checkers,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -199,10 +198,7 @@ impl Bank {
     pub async fn answer(&self, from: NodeKey, request: BankRequest) -> BankReply {
         self.inner.roster.seen(&from, self.now());
         let Ok(_place) = self.inner.places.try_acquire() else {
-            return BankReply::Reject(Reject::new(
-                RejectCode::Busy,
-                "too many requests at once: ask again in a moment",
-            ));
+            return BankReply::Reject(busy());
         };
         self.believe(from, request).await.unwrap_or_else(BankReply::Reject)
     }
@@ -212,7 +208,7 @@ impl Bank {
     /// # Errors
     /// The reason against it, or Storage if the disk fails or the bank is closed.
     pub async fn run(&self, command: Command) -> Result<Reply, Reject> {
-        self.ask(Ask::Run(Box::new(command))).await
+        self.ask(Ask::run(command)).await
     }
 
     /// Lets somebody look at the books; what is seen is durable when this returns.
@@ -307,58 +303,86 @@ impl Bank {
                 self.show(from, reply).await
             }
             BankRequest::PayIn(pay_in) => {
-                let command = self.check(move |inner| inner.checks.pay_in(pay_in)).await?;
-                self.show(from, self.run(command).await?).await
+                self.show(from, self.carry(move |inner| inner.checks.pay_in(pay_in).map(Ask::run)).await?)
+                    .await
             }
             BankRequest::Account(query) => {
                 let now = self.now();
-                let query = self.check(move |inner| inner.checks.query(query, now)).await?;
-                self.show(from, self.ask(Ask::Account(query.account, query.after)).await?).await
+                let ask = move |inner: &Inner| {
+                    inner.checks.query(query, now).map(|query| Ask::Account(query.account, query.after))
+                };
+                self.show(from, self.carry(ask).await?).await
             }
             BankRequest::Payout(payout) => {
-                let command = self.check(move |inner| inner.checks.payout(payout)).await?;
-                self.show(from, self.run(command).await?).await
+                self.show(from, self.carry(move |inner| inner.checks.payout(payout).map(Ask::run)).await?)
+                    .await
             }
             BankRequest::Buy { buy, by_chain } => {
                 let now = self.now();
-                let command =
-                    self.check(move |inner| inner.sell(inner.checks.buy(buy, by_chain)?, now)).await?;
-                self.show(from, self.run(command).await?).await
+                let ask =
+                    move |inner: &Inner| inner.sell(inner.checks.buy(buy, by_chain)?, now).map(Ask::run);
+                self.show(from, self.carry(ask).await?).await
             }
             BankRequest::Redeem { redeem, claims } => {
-                let command = self.check(move |inner| inner.checks.redeem(redeem, claims)).await?;
-                self.show(from, self.run(command).await?).await
+                let ask = move |inner: &Inner| inner.checks.redeem(redeem, claims).map(Ask::run);
+                self.show(from, self.carry(ask).await?).await
             }
             BankRequest::Retire(retire) => {
-                let command = self.check(move |inner| inner.checks.retire(retire)).await?;
-                self.show(from, self.run(command).await?).await
+                self.show(from, self.carry(move |inner| inner.checks.retire(retire).map(Ask::run)).await?)
+                    .await
             }
             BankRequest::Evidence(evidence) => {
-                let command = self.check(move |inner| inner.checks.evidence(evidence)).await?;
-                self.show(from, self.run(command).await?).await
+                self.show(from, self.carry(move |inner| inner.checks.evidence(evidence).map(Ask::run)).await?)
+                    .await
             }
         }
     }
 
-    /// Computes on a thread of its own, as many at once as there are cores.
+    /// Computes on one of the threads for that.
     async fn check<T: Send + 'static>(
         &self,
         check: impl FnOnce(&Inner) -> Result<T, Reject> + Send + 'static,
     ) -> Result<T, Reject> {
-        let permit = self.inner.checkers.clone().acquire_owned().await.map_err(|_| closed())?;
+        let (reply, answer) = oneshot::channel();
         let inner = self.inner.clone();
-        let checking = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            check(&inner)
+        let is_taken = self.inner.checkers.give(move || {
+            // Who went away does not want to know.
+            let _ = reply.send(check(&inner));
         });
-        checking.await.unwrap_or_else(|_| Err(closed()))
+        if !is_taken {
+            return Err(busy());
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Checks what is asked, and hands it on to the writer from there: whoever waits is woken once, for the answer.
+    async fn carry(
+        &self,
+        check: impl FnOnce(&Inner) -> Result<Ask, Reject> + Send + 'static,
+    ) -> Result<Reply, Reject> {
+        let (reply, answer) = oneshot::channel();
+        let inner = self.inner.clone();
+        let is_taken = self.inner.checkers.give(move || match check(&inner) {
+            Ok(ask) => {
+                let job = Job { ask, now: (inner.clock)(), reply };
+                // Dropped with the bank closed, which is an answer too.
+                let _ = inner.jobs().map(|jobs| jobs.blocking_send(job));
+            }
+            Err(reject) => {
+                let _ = reply.send(Err(reject));
+            }
+        });
+        if !is_taken {
+            return Err(busy());
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
     async fn ask(&self, ask: Ask) -> Result<Reply, Reject> {
-        let jobs = self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (reply, answer) = oneshot::channel();
         let job = Job { ask, now: self.now(), reply };
-        jobs.ok_or_else(closed)?.send(job).await.map_err(|_| closed())?;
+        let jobs = self.inner.jobs().ok_or_else(closed)?;
+        jobs.send(job).await.map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -389,6 +413,11 @@ impl Bank {
 }
 
 impl Inner {
+    /// The way to the writer, until the bank is closed.
+    fn jobs(&self) -> Option<mpsc::Sender<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A purchase with the chain for it, unless there is something against it or it was answered before: then the writer
     /// says so, and no chain is minted for nothing.
     fn sell(&self, purchase: Purchase, now: Time) -> Result<Command, Reject> {
@@ -420,6 +449,15 @@ impl Inner {
             lines: view.lines,
         }
     }
+}
+
+fn no_threads(doing: &'static str, error: std::io::Error) -> JournalError {
+    let source = Arc::new(error);
+    JournalError::Store(StoreError::Io { doing, path: "the bank".into(), source })
+}
+
+fn busy() -> Reject {
+    Reject::new(RejectCode::Busy, "too many requests at once: ask again in a moment")
 }
 
 fn closed() -> Reject {

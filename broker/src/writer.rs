@@ -39,6 +39,14 @@ pub enum Ask {
     Look(Box<dyn FnOnce(&Ledger) + Send>),
 }
 
+impl Ask {
+    /// To carry out this command.
+    #[must_use]
+    pub fn run(command: Command) -> Self {
+        Self::Run(Box::new(command))
+    }
+}
+
 /// What the writer answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -106,18 +114,21 @@ impl Writer {
         }
     }
 
-    /// Decides everything that waits, up to the bounds of a group.
+    /// Decides everything that waits, up to the bounds of a group. Whoever looks chains up meanwhile waits for one decision
+    /// at most, not for a group of them, and not for a record to be encoded.
     fn decide(&mut self, first: Job) -> Group {
         let mut group = Group::default();
         let ledger = self.ledger.clone();
-        let mut ledger = ledger.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(first);
         while let Some(Job { ask, now, reply }) = next {
-            let answer = if self.astray {
-                Err(failing())
+            let (answer, record) = if self.astray {
+                (Err(failing()), None)
             } else {
-                self.answer(&mut ledger, ask, now, &mut group.batch)
+                self.answer(&mut ledger.write().unwrap_or_else(PoisonError::into_inner), ask, now)
             };
+            if let Some(record) = record {
+                store::put(&mut group.batch, &record);
+            }
             group.answers.push((reply, answer));
             let is_full = group.answers.len() >= GROUP || group.batch.size() >= GROUP_BYTES;
             next = if is_full { None } else { self.jobs.try_recv().ok() };
@@ -125,34 +136,27 @@ impl Writer {
         group
     }
 
-    fn answer(
-        &mut self,
-        ledger: &mut Ledger,
-        ask: Ask,
-        now: Time,
-        batch: &mut Batch,
-    ) -> Result<Reply, Reject> {
-        match ask {
+    /// The answer to one ask, and the record to be made durable before it is given.
+    fn answer(&mut self, ledger: &mut Ledger, ask: Ask, now: Time) -> (Answered, Option<Record>) {
+        let decision = match ask {
             Ask::Look(look) => {
                 look(ledger);
-                Ok(Reply::Done)
+                return (Ok(Reply::Done), None);
             }
-            Ask::Account(account, after) => reply(ledger, Answer::Account(account), after),
-            Ask::Run(command) => {
-                let decision = ledger.decide(*command, now)?;
-                if let Some(event) = decision.event {
-                    let record = Record { seq: ledger.seq() + 1, at: now, event };
-                    if let Err(error) = ledger.apply(&record) {
-                        // A rule and the fold disagree. The record is not written, and the state is thrown away.
-                        tracing::error!(%error, "a decision does not fit the books; this is a bug");
-                        self.astray = true;
-                        return Err(failing());
-                    }
-                    store::put(batch, &record);
-                }
-                reply(ledger, decision.answer, 0)
-            }
+            Ask::Account(account, after) => return (reply(ledger, Answer::Account(account), after), None),
+            Ask::Run(command) => match ledger.decide(*command, now) {
+                Ok(decision) => decision,
+                Err(reject) => return (Err(reject), None),
+            },
+        };
+        let record = decision.event.map(|event| Record { seq: ledger.seq() + 1, at: now, event });
+        if let Some(Err(error)) = record.as_ref().map(|record| ledger.apply(record)) {
+            // A rule and the fold disagree. The record is not written, and the state is thrown away.
+            tracing::error!(%error, "a decision does not fit the books; this is a bug");
+            self.astray = true;
+            return (Err(failing()), None);
         }
+        (reply(ledger, decision.answer, 0), record)
     }
 
     /// Makes a group durable, then answers it.
