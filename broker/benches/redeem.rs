@@ -10,7 +10,7 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use futures::future::join_all;
 use netpay_broker::checks::Checks;
 use netpay_broker::ledger::{Command, Event, Ledger, Record};
-use netpay_broker::store;
+use netpay_broker::store::{self, Journal};
 use netpay_core::amount::Count;
 use netpay_core::codec;
 use netpay_core::coin::segment::{Close, Open, pay_to};
@@ -161,7 +161,7 @@ async fn shares(fair: &mut Fair) {
         records.push(record);
     });
     let (began, before) = (Instant::now(), processor_time());
-    journal_all(&records);
+    journal_all(journal, &records);
     let (disk, disk_took) = (micros(processor_time() - before) / COUNT as f64, began.elapsed());
 
     println!("redeem: {whole:.1} us of processor time per segment, one per request, of which");
@@ -215,13 +215,12 @@ fn hashes(fair: &Fair, claims: &[Claim]) -> f64 {
     })
 }
 
-fn journal_all(records: &[Record]) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let db = Db::open(&directory.path().join("db")).expect("a database");
+/// The very journal of the bank, as long as it is by now. The records go on where it ends; nobody uses it afterwards.
+fn journal_all(journal: &Journal, records: &[Record]) {
     for group in records.chunks(GROUP) {
         let mut batch = Batch::new();
         group.iter().for_each(|record| store::put(&mut batch, record));
-        db.commit(batch).wait().expect("durable");
+        journal.commit(batch).expect("durable");
     }
 }
 
