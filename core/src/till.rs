@@ -176,7 +176,7 @@ impl Tab {
     }
 
     /// Notes that of the coins counted so many are durable, and which of the unpaid units they pay.
-    fn is_durable(&mut self, paid: Coins) {
+    fn made_durable(&mut self, paid: Coins) {
         let durable = self.durable.max(paid.min(self.paid));
         self.durable = durable;
         self.unpaid = List::first_of(self.unpaid.iter().copied().filter(|charged| *charged > durable));
@@ -310,14 +310,14 @@ impl Till {
 
     /// Takes a tab from its stored row.
     pub fn load_tab(&mut self, id: TabId, mut tab: Tab) {
-        tab.is_durable(tab.paid);
+        tab.made_durable(tab.paid);
         self.tabs.insert(id, tab);
     }
 
     /// Notes that the rows of a tab are durable in which so many coins were counted.
     pub fn durable(&mut self, id: &TabId, paid: Coins) {
         if let Some(tab) = self.tabs.get_mut(id) {
-            tab.is_durable(paid);
+            tab.made_durable(paid);
         }
     }
 

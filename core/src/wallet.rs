@@ -17,7 +17,7 @@ use crate::time::{MINUTE, Time};
 use crate::wire::hello::HolderTag;
 use crate::wire::trade::TabId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No vendor takes a chain that ends within so many seconds.
 pub const SPEND_MARGIN: u64 = 10 * MINUTE;
@@ -456,6 +456,21 @@ impl Wallet {
         };
         let chains = self.chains.iter().map(|(id, chain)| (*id, of(chain)));
         chains.filter(|(_, segments)| !segments.is_empty()).collect()
+    }
+
+    /// The tabs that [`Wallet::unsettled`] has something of.
+    #[must_use]
+    pub fn unsettled_tabs(&self) -> BTreeSet<TabId> {
+        let leases = self.chains.values().flat_map(|chain| chain.leases.values());
+        leases.filter(|lease| !lease.closed).filter_map(|lease| lease.tab).collect()
+    }
+
+    /// Coins released of which no vendor has said yet whether it counted them.
+    #[must_use]
+    pub fn unconfirmed(&self) -> Coins {
+        let leases = self.chains.values().flat_map(|chain| chain.leases.values());
+        let open = leases.filter(|lease| lease.tab.is_some() && !lease.closed);
+        Coins(open.map(|lease| u64::from(lease.released.0.saturating_sub(lease.tab_from.0))).sum())
     }
 
     /// Takes a certificate of one of the chain's segments. `None` if it was of no use.

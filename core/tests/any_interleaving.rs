@@ -190,15 +190,18 @@ impl World {
         if download.done || self.running.contains_key(&sale) {
             return;
         }
-        let first = (0..units().count()).find(|unit| !download.have.contains(unit)).unwrap_or(0);
+        let missing = (0..units().count()).find(|unit| !download.have.contains(unit));
+        // With every unit here it comes back only to settle, and to pay.
+        let span = missing
+            .map_or(Span { first: 0, count: 0 }, |first| Span { first, count: units().count() - first });
         let owed = Coins(download.have.iter().map(|unit| price_of(sale, *unit).0).sum());
         let purchase = Purchase {
             tab: TabId([u8::try_from(sale).expect("small"); 16]),
             terms: Terms { root: ContentRoot([1; 32]), size: SIZE, price: Coins(PRICES[sale]), unit_log: 0 },
-            span: Span { first, count: units().count() - first },
+            span,
             paid: download.paid,
             owed,
-            ahead: price_of(sale, first),
+            ahead: price_of(sale, span.first),
             expected: Coins(PRICES[sale]),
         };
         let stall = &self.stalls[vendor_of(sale)];

@@ -237,6 +237,10 @@ fn after_a_break_the_close_says_what_was_counted_and_waives_the_rest() {
     let late = purse.order(&second, 1, purse.pay(&unseen, 30), 2);
     let (_, out) = visit(&town, &mut stall, [late]);
     assert_eq!((refusal(&out), units(&out)), (Some(RejectCode::StaleChain), 0));
+    // The Close that goes along was made on another stream: it is waited for here too.
+    let at = |what: fn(&vendor::Output) -> bool| out.iter().position(what).expect("it is there");
+    let said = at(|output| matches!(output, vendor::Output::Send(_)));
+    assert!(at(|output| matches!(output, vendor::Output::Persist { .. })) < said);
 }
 
 #[test]

@@ -157,8 +157,9 @@ impl Kept {
     /// What of the chain was believed here before.
     #[must_use]
     pub fn believed(&self) -> Believed {
+        // The record shows some of the segments that are kept whole; here are all of them.
         let mut believed = Believed::default();
-        believed.add(self.record());
+        believed.add(ChainRecord { links: List::new(), ..self.record() });
         self.segments.values().filter_map(|kept| kept.whole.clone()).for_each(|link| believed.add_link(link));
         believed
     }

@@ -25,7 +25,7 @@ pub struct Purchase {
     pub tab: TabId,
     /// The vendor's offer.
     pub terms: Terms,
-    /// The first units wanted.
+    /// The first units wanted; none where there is only to settle and to pay what a break left open.
     pub span: Span,
     /// Paid on this tab so far, as made durable.
     pub paid: Coins,
@@ -131,6 +131,12 @@ impl Buyer {
         self.purchase.paid
     }
 
+    /// The price of what was verified, or is known to be owed, on the tab so far.
+    #[must_use]
+    pub const fn owed(&self) -> Coins {
+        self.purchase.owed
+    }
+
     /// The content bought.
     #[must_use]
     pub const fn root(&self) -> crate::id::ContentRoot {
@@ -165,6 +171,9 @@ impl Buyer {
             (Phase::Settling(_) | Phase::HandingOver(..) | Phase::Closing, Input::Settle) => {}
             (_, Input::Finish { keep_open }) => self.finish(now, keep_open, wallet, out),
         }
+        if self.phase == Phase::Open && self.wants_nothing() && self.due() == Coins::ZERO {
+            self.finish(now, false, wallet, out);
+        }
     }
 
     fn begin(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
@@ -182,8 +191,18 @@ impl Buyer {
         }
     }
 
+    /// Whether the visit is only to settle, and to pay.
+    const fn wants_nothing(&self) -> bool {
+        self.purchase.span.count == 0
+    }
+
     /// Orders, with the first payment.
     fn fund(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) {
+        if self.wants_nothing() && self.due() == Coins::ZERO {
+            self.over(wallet);
+            out.push(Output::Finished);
+            return;
+        }
         self.phase = Phase::Open;
         if self.continue_here(now, wallet, out) {
             return;
@@ -396,6 +415,7 @@ impl Buyer {
     fn due_total(&self) -> Coins {
         let Purchase { owed, ahead, ref terms, .. } = self.purchase;
         match (self.verified, owed) {
+            _ if self.wants_nothing() => owed,
             // A unit that costs nothing by itself is not sent to somebody who never paid.
             (0, Coins::ZERO) => ahead.max(Coins(1)),
             (0, owed) => owed.saturating_add(ahead).min(terms.price.max(owed)),
@@ -597,8 +617,9 @@ impl Buyer {
             self.over(wallet);
             out.push(Output::Finished);
         } else if matches!(self.phase, Phase::Settling(_)) {
-            self.over(wallet);
-            out.push(Output::Finished);
+            // What is asked already is still to be answered, and paid.
+            self.purchase.span.count = 0;
+            self.later.clear();
         } else if self.phase != Phase::Closing {
             if let Phase::HandingOver(id, j) = self.phase {
                 wallet.release_hold(&id, j);

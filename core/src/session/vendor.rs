@@ -215,7 +215,10 @@ impl Vendor {
         }
         let units = agreed(&terms, offer).map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
         let mut sale = Sale { tab, units, price: terms.price, spans: VecDeque::new() };
-        sale.want(span)?;
+        // An order of nothing pays what is still owed.
+        if span.count > 0 {
+            sale.want(span)?;
+        }
         self.sale = Some(sale);
         match funding {
             Funding::Free if terms.price == Coins::ZERO => Ok(()),
@@ -465,11 +468,12 @@ impl Vendor {
     fn refuse(&mut self, refusal: Refusal, till: &mut Till, out: &mut Vec<Output>) {
         self.over = true;
         let newest = self.segments.last().and_then(|(chain, j)| till.close(chain, *j).ok());
-        if let Some((_, changes)) = &newest {
-            self.persist(changes.clone(), till, out);
-        }
-        let newest = newest.map(|(close, _)| close.wire());
+        let (newest, changes) = newest.map(|(close, changes)| (close.wire(), changes)).unzip();
         let close = refusal.close.map(|close| *close).or(newest);
+        if close.is_some() {
+            // Where nothing changed here, another stream may have made it, and it may not be durable yet.
+            self.persist(changes.unwrap_or_default(), till, out);
+        }
         out.push(send(ToBuyer::Reject { reject: refusal.reject, close }));
         self.chains.iter().for_each(|chain| self.certify(chain, till, out, false));
         out.push(Output::Finished);

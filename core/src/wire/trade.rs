@@ -33,7 +33,7 @@ pub const MAX_SETTLES: usize = 64;
 pub struct Span {
     /// The first unit.
     pub first: u64,
-    /// How many, at least 1.
+    /// How many, at least 1; 0 only in an order that wants nothing and pays what is still owed.
     pub count: u64,
 }
 

@@ -89,8 +89,13 @@ impl Client {
         if ok {
             return serde_json::from_slice(&bytes).map_err(|error| errors::odd_answer(&self.base, error));
         }
-        Err(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| errors::odd_answer(&self.base, String::from_utf8_lossy(&bytes))))
+        Err(self.refusal(&bytes))
+    }
+
+    /// What the daemon says against it.
+    fn refusal(&self, bytes: &[u8]) -> ErrorView {
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| errors::odd_answer(&self.base, String::from_utf8_lossy(bytes)))
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> ErrorView {
@@ -114,8 +119,7 @@ impl Client {
         let response = request.timeout(ANSWER_WITHIN).send().await.map_err(|error| self.no_answer(&error))?;
         if !response.status().is_success() {
             let bytes = response.bytes().await.map_err(|error| self.no_answer(&error))?;
-            return Err(serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| errors::odd_answer(&self.base, String::from_utf8_lossy(&bytes))));
+            return Err(self.refusal(&bytes));
         }
         let (mut stream, mut rest) = (response.bytes_stream(), Vec::new());
         while let Some(chunk) = stream.next().await {

@@ -132,13 +132,16 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
     let mut certify = Certify::new(node.network(), touchstone.clone(), showing.want.iter().copied());
     let mut replies = ask(node, &touchstone, codec::encode(&request));
     let broker = node.broker_key();
+    let mut conflicts = false;
     while let Some((seat, reply)) = replies.next().await {
         match certify.heard(seat, reply, &broker) {
             Step::Certified(certificates) => node.take_certificates(chain, certificates).await?,
+            // The buyer is convicted; a quorum may keep what was opened here all the same.
             Step::Conflict(evidence) => {
-                node.report(&evidence);
-                let _ = node.certifier().news.send(News::Conflict(*chain, evidence));
-                return Ok(false);
+                if !std::mem::replace(&mut conflicts, true) {
+                    node.report(&evidence);
+                    let _ = node.certifier().news.send(News::Conflict(*chain, evidence));
+                }
             }
             Step::Stale(_) | Step::More => {}
         }

@@ -112,7 +112,7 @@ impl Node {
     /// If it is locked.
     pub fn wallet_view(&self) -> Result<WalletView, Trouble> {
         let now = clock::time();
-        let (spendable, leased, locked) = self.wallet(|wallet| {
+        let (spendable, leased, locked, unconfirmed) = self.wallet(|wallet| {
             let (mut leased, mut locked) = (0, 0);
             for (_, chain) in wallet.chains() {
                 let spread = chain.spread();
@@ -122,13 +122,14 @@ impl Node {
                     locked += spread.free + spread.leased;
                 }
             }
-            (wallet.spendable(now).0, leased, locked)
+            (wallet.spendable(now).0, leased, locked, wallet.unconfirmed().0)
         })?;
         let earned = self.till(|till| till.all().map(|held| u64::from(held.paid().0)).sum());
         let account = lock(&self.0.bank.account).clone();
         Ok(WalletView {
             spendable,
             leased,
+            unconfirmed,
             locked,
             earned,
             at_broker: account.as_ref().map(|account| account.balance.0),

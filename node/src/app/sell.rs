@@ -220,15 +220,14 @@ impl Sale {
                     self.vendor.handle(now, input, till, &mut out);
                 }
                 self.vendor.handle(now, Input::Ready, till, &mut out);
-                let persists = out.iter().filter_map(|output| match output {
-                    Output::Persist { changes, .. } => Some(changes),
-                    _ => None,
-                });
                 // Rows that did not change may still be on their way: what rests on them waits all the same.
-                let changes = persists.fold(None::<Vec<_>>, |all, changes| {
-                    Some(all.into_iter().flatten().chain(changes.iter().copied()).collect())
-                });
-                changes.map(|changes| node.keep_till(till, changes, Batch::new()))
+                let mut all = None::<Vec<_>>;
+                for output in &out {
+                    if let Output::Persist { changes, .. } = output {
+                        all.get_or_insert_default().extend(changes);
+                    }
+                }
+                all.map(|changes| node.keep_till(till, changes, Batch::new()))
             });
             let mut more = Vec::new();
             let sent = self.carry_out(out, commit, &mut more).await?;

@@ -288,7 +288,8 @@ impl<R: ShelfRows> Shelf<R> {
         self.rows().into_iter().filter_map(state).filter(|(_, state)| *state != State::Ready).collect()
     }
 
-    /// Unit `b` of a file, behind the header that `header` makes of its length and its proof. Blocks: a positional read of the file and one for each level of its tree.
+    /// Unit `b` of a file, behind the header that `header` makes of its length and its proof. Blocks: a positional read
+    /// of the file and one for each level of its tree.
     ///
     /// # Errors
     /// If it is not on the shelf, has changed or vanished, or has no such unit.

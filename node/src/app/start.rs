@@ -128,6 +128,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     tokio::spawn(publish::run(node.clone()));
     tokio::spawn(discover::run(node.clone()));
     tokio::spawn(settle::run(node.clone()));
+    tokio::spawn(buy::pay_debts(node.clone()));
     tokio::spawn(sweep(node.clone()));
     Ok(node)
 }
@@ -353,6 +354,7 @@ impl Node {
         if self.home().is_copy() {
             self.retire_all_of_a_copy().await?;
         }
+        self.0.downloads.debts.notify_one();
         Ok(())
     }
 

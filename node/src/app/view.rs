@@ -61,6 +61,8 @@ pub struct WalletView {
     pub spendable: u64,
     /// Coins in leases of running sales or open at vendors.
     pub leased: u64,
+    /// Coins paid of which no vendor has said yet whether it counted them.
+    pub unconfirmed: u64,
     /// Coins in retired or expired chains and in leases given up: refunded at settlement.
     pub locked: u64,
     /// Earned and not yet redeemed.

@@ -206,6 +206,9 @@ fn balance(global: &Global, view: &WalletView) {
     let at_broker = view.at_broker.map_or_else(|| "not known".to_owned(), coins);
     show::line(&format!("spendable  {}", coins(view.spendable)));
     show::line(&format!("leased     {}", coins(view.leased)));
+    if view.unconfirmed > 0 {
+        show::line(&format!("on its way {}, without a receipt yet", coins(view.unconfirmed)));
+    }
     show::line(&format!("locked     {}", coins(view.locked)));
     show::line(&format!("earned     {}, not yet redeemed", coins(view.earned)));
     show::line(&format!("at broker  {at_broker}"));

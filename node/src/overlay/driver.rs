@@ -9,7 +9,7 @@ use super::address::Book;
 use super::behaviour::{self, Behaviour, Names};
 use super::join::Join;
 use super::listen::{listen, refused};
-use super::routing::{Located, NodeKey, node_key};
+use super::routing::{NodeKey, node_key};
 use super::serve::Server;
 use super::shared::{Event, Shared, lock};
 use super::streams::Links;
@@ -42,7 +42,7 @@ pub(super) enum Command {
     /// The closest nodes in the routing table.
     Closest { key: [u8; 32], reply: oneshot::Sender<Vec<NodeKey>> },
     /// All nodes in the routing table.
-    Table { reply: oneshot::Sender<Vec<Located>> },
+    Table { reply: oneshot::Sender<Vec<NodeKey>> },
     /// Look a key up in the network; the reply says that the route is there.
     Lookup { key: [u8; 32], reply: Option<oneshot::Sender<()>> },
     /// Stop; the reply says that the ports are free.

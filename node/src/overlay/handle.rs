@@ -203,12 +203,8 @@ impl Overlay {
 
     /// For each of these keys what [`Overlay::closest`] says, at the cost of asking the routing table once.
     pub async fn closest_to_each(&self, keys: &[[u8; 32]], count: usize) -> Vec<Vec<NodeKey>> {
-        let (reply, table) = oneshot::channel();
-        let mut table = match self.inner.commands.send(Command::Table { reply }).await {
-            Ok(()) => table.await.unwrap_or_default(),
-            Err(_) => Vec::new(),
-        };
-        table.push(Located::at(self.me()));
+        let known = self.table().await.unwrap_or_default();
+        let table: Vec<_> = known.into_iter().chain([self.me()]).map(Located::at).collect();
         let close = |key: &[u8; 32]| {
             let route = lock(&self.inner.shared.routes).nodes(key);
             let route: Vec<_> = route.into_iter().map(Located::at).collect();
@@ -220,11 +216,14 @@ impl Overlay {
     /// Whether this node knows so few others that they are, as far as it was told, all there are: each of its buckets
     /// has room for all of them, so nobody was left out of the table.
     pub async fn knows_all(&self) -> bool {
+        self.table().await.is_none_or(|table| table.len() < BUCKET.get())
+    }
+
+    /// All nodes in the routing table, or nothing once the node has stopped.
+    async fn table(&self) -> Option<Vec<NodeKey>> {
         let (reply, table) = oneshot::channel();
-        match self.inner.commands.send(Command::Table { reply }).await {
-            Ok(()) => table.await.is_ok_and(|table| table.len() < BUCKET.get()),
-            Err(_) => true,
-        }
+        self.inner.commands.send(Command::Table { reply }).await.ok()?;
+        table.await.ok()
     }
 
     /// How many requests and streams of others this node has taken, by protocol, since it started.

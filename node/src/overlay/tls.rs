@@ -6,22 +6,20 @@
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::io::{AsyncRead, AsyncWrite};
-use futures_rustls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use futures_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use futures_rustls::rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
-use futures_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use futures_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use futures_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
-    ServerConfig, SignatureScheme, version::TLS13,
-};
 use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use libp2p::PeerId;
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use libp2p::identity::Keypair;
 use libp2p::tls::certificate;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
+    ServerConfig, SignatureScheme, version::TLS13,
+};
 use std::io;
 use std::sync::Arc;
 

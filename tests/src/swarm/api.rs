@@ -49,8 +49,7 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub async fn query<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<T> {
-        let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
-        self.get(&format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))).await
+        self.get(&with_parameters(path, parameters)).await
     }
 
     /// Asks for something that comes line by line; `seen` is told each thing as it comes.
@@ -63,8 +62,7 @@ impl Api {
         parameters: &[(&str, &str)],
         mut seen: impl FnMut(T),
     ) -> Result<()> {
-        let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
-        let path = format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"));
+        let path = with_parameters(path, parameters);
         let asked = || format!("{path} of {}", self.home.display());
         let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let url = format!("http://{}/api/v1{path}", self.address()?);
@@ -160,6 +158,11 @@ fn refusal(bytes: &[u8]) -> Option<ErrorView> {
         exit: u8::try_from(number("exit")).unwrap_or(1),
         status: u16::try_from(number("status")).unwrap_or(500),
     })
+}
+
+fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
+    let pairs = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 /// A text as it stands in an address.

@@ -2,6 +2,7 @@
 
 mod common;
 
+mod a_buyer_killed_before_its_receipt_comes_back_for_it;
 mod a_buyer_that_opens_one_stretch_at_two_vendors_gets_no_more_than_they_risk;
 mod a_coin_paid_at_one_vendor_buys_nothing_at_another;
 mod a_copied_home_retires_its_chains_instead_of_spending_them;

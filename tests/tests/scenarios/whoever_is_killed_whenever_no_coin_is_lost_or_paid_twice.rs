@@ -129,9 +129,13 @@ impl Scene {
         let done = async || -> Result<Option<DownloadView>> {
             let view = self.buyer.download(id).await?;
             match view.state {
-                DownloadState::Done => return Ok(Some(view)),
+                // What a kill left open at the vendor is paid, and confirmed.
+                DownloadState::Done if self.buyer.wallet().await?.unconfirmed == 0 => return Ok(Some(view)),
                 DownloadState::Failed | DownloadState::Paused => drop(self.buyer.control(id, "retry").await?),
-                DownloadState::Waiting | DownloadState::Running | DownloadState::Cancelled => {}
+                DownloadState::Done
+                | DownloadState::Waiting
+                | DownloadState::Running
+                | DownloadState::Cancelled => {}
             }
             Ok(None)
         };

@@ -1,7 +1,7 @@
 //! One download: which units are still wanted, who is asked for them, and the file they go into.
 
 use super::rows::{self, TabRow};
-use super::{Control, Node, Vendor, units_of};
+use super::{Control, Node, Vendor, is_active, units_of};
 use crate::app::view::{DownloadState, ErrorView};
 use crate::app::{Trouble, lock};
 use crate::clock::random;
@@ -22,7 +22,7 @@ const MAX_VENDORS: usize = 4;
 /// Units given to one of several vendors at a time.
 const CHUNK: u64 = 64;
 /// How often a download that gets nowhere looks for vendors again, and how long it waits before each time.
-const PATIENCE: [u64; 6] = [50, 250, 1_000, 3_000, 6_000, 10_000];
+pub(super) const PATIENCE: [u64; 6] = [50, 250, 1_000, 3_000, 6_000, 10_000];
 
 /// The sales of one download that run.
 type Sales = JoinSet<Result<(), Trouble>>;
@@ -115,24 +115,11 @@ impl Job {
         lock(&self.state).have.contains_key(&(self.units.count() - 1))
     }
 
-    /// Wants a unit of this tab again, which its vendor sends for nothing: so there is something to order while what
-    /// was not paid is paid.
-    fn want_again(&self, tab: usize) -> Option<u64> {
-        let mut state = lock(&self.state);
-        let unit = state.have.iter().find(|(_, from)| **from == tab).map(|(unit, _)| *unit)?;
-        state.have.remove(&unit);
-        state.have_bytes -= self.units.len_of(unit).map_or(0, |len| len as u64);
-        state.wanted.push_back(Span { first: unit, count: 1 });
-        Some(unit)
-    }
-
-    /// Has that unit all the same, if it did not come again: it was there all the time.
-    fn has_still(&self, unit: u64, tab: usize) {
-        let mut state = lock(&self.state);
-        state.wanted.clear();
-        if state.have.insert(unit, tab).is_none() {
-            state.have_bytes += self.units.len_of(unit).map_or(0, |len| len as u64);
-        }
+    /// What the units of a tab cost, at this price of the whole file.
+    pub fn owed(&self, tab: usize, price: Coins) -> Coins {
+        let state = lock(&self.state);
+        let units = state.have.iter().filter(|(_, from)| **from == tab);
+        Coins(units.filter_map(|(unit, _)| self.units.price_of(price, *unit)).map(|cost| cost.0).sum())
     }
 
     fn stops(&self) -> bool {
@@ -141,26 +128,26 @@ impl Job {
 }
 
 impl Node {
-    /// Runs a download in the background.
+    /// Runs a download in the background, after whatever else is done for it.
     pub(super) fn spawn_job(&self, id: u64, listings: Vec<Signed<Listing>>) {
         let node = self.clone();
         tokio::spawn(async move {
+            let Ok(turn) = node.turn(id) else { return };
+            let turn = turn.lock_owned().await;
             let ended = node.run_job(id, listings).await;
             if let Err(trouble) = ended
-                && node.download(id).is_ok_and(|view| {
-                    view.state == DownloadState::Running || view.state == DownloadState::Waiting
-                })
+                && node.download(id).is_ok_and(|view| is_active(view.state))
                 && !node.is_stopping()
             {
                 node.happened(id, "failed", &trouble.to_string());
                 let error = ErrorView::from(trouble);
                 if node.set_state(id, DownloadState::Failed, Some(error.clone())).await.is_err() {
                     // Where nothing can be noted it has failed all the same, and whoever waits is told.
-                    node.show(id, |view| {
-                        (view.state, view.error, view.rate) = (DownloadState::Failed, Some(error), 0);
-                    });
+                    node.show_state(id, DownloadState::Failed, Some(error));
                 }
             }
+            drop(turn);
+            node.0.downloads.debts.notify_one();
         });
     }
 
@@ -209,35 +196,35 @@ impl Node {
                 return Err(last);
             }
             let Some(wait) = patience.next() else { return Err(last) };
-            let mut control = job.control.clone();
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
-                _ = control.changed() => {}
-                () = self.stopped() => return Ok(()),
+            self.rest(&job, *wait).await;
+            if self.is_stopping() {
+                return Ok(());
             }
         }
     }
 
-    /// Puts a complete file in its place while the last receipts come. What a break left open is settled, before if
-    /// no sale runs that might still do it.
-    async fn finish(&self, job: &Arc<Job>, mut sales: Sales) -> Result<(), Trouble> {
-        if sales.is_empty() {
-            self.settle_up(job).await?;
-            if job.stops() || self.is_stopping() {
-                return Ok(());
-            }
+    /// Waits so many milliseconds, or until the user or the node wants something else.
+    async fn rest(&self, job: &Job, millis: u64) {
+        let mut control = job.control.clone();
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => {}
+            _ = control.changed() => {}
+            () = self.stopped() => {}
         }
+    }
+
+    /// Puts a complete file in its place while the last receipts come.
+    async fn finish(&self, job: &Arc<Job>, mut sales: Sales) -> Result<(), Trouble> {
         if job.resumed && !self.is_whole(job).await? {
             // The machine lost power, and with it bytes that had been verified. They are paid: what vendors have
             // charged once they send again for nothing.
             self.forget_units(job.id).await?;
             return Err(Trouble::WrongBytes);
         }
-        self.happened(job.id, "complete", "everything is verified and paid");
+        self.happened(job.id, "complete", "everything is verified");
         let placed = self.put_in_place(job).await;
         while sales.join_next().await.is_some() {}
         placed?;
-        self.settle_up(job).await?;
         self.forget_units(job.id).await
     }
 
@@ -250,57 +237,6 @@ impl Node {
         });
         let hash = hashed.await.map_err(|_| Trouble::Stopping)?;
         Ok(hash.map_err(|e| Trouble::file("partial file", e))?.as_bytes() == &root.0)
-    }
-
-    /// Pays what a break left unpaid, when all of the file is here. A vendor that cannot be asked in a while goes
-    /// without: what it risked is bounded, and the file does not wait for it for ever.
-    async fn settle_up(&self, job: &Arc<Job>) -> Result<(), Trouble> {
-        let mut patience = PATIENCE.iter();
-        while let Some((tab, row)) = self.unpaid(job)? {
-            let mut listings = self.find_vendors(&self.row_of(job.id)?.root).await;
-            listings.retain(|listing| {
-                (listing.vendor, listing.price, listing.size) == (row.vendor, row.price, job.units.size())
-            });
-            let again = if listings.is_empty() { None } else { job.want_again(tab) };
-            if let Some(unit) = again {
-                self.happened(job.id, "settling", &row.vendor.to_string());
-                let mut sales = JoinSet::new();
-                if let Err(trouble) = self.buy_from(job, listings, &mut sales).await {
-                    self.happened(job.id, "broke off", &trouble.to_string());
-                }
-                while sales.join_next().await.is_some() {}
-                job.has_still(unit, tab);
-            }
-            if self.unpaid(job)?.is_none() {
-                break;
-            }
-            let Some(wait) = patience.next().filter(|_| !job.stops()) else { break };
-            let mut control = job.control.clone();
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(*wait)) => {}
-                _ = control.changed() => {}
-                () = self.stopped() => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// A tab on which less was paid than its units cost, or of which a break left open what was counted.
-    fn unpaid(&self, job: &Job) -> Result<Option<(usize, TabRow)>, Trouble> {
-        let tabs = self.row_of(job.id)?.tabs.into_vec();
-        let owed = |at: usize, price: Coins| {
-            let state = lock(&job.state);
-            let units = state.have.iter().filter(|(_, tab)| **tab == at);
-            Coins(units.filter_map(|(unit, _)| job.units.price_of(price, *unit)).map(|cost| cost.0).sum())
-        };
-        // With a locked wallet nothing can be paid.
-        let open =
-            |tab: &TabRow| self.wallet(|wallet| !wallet.unsettled(tab.tab).is_empty()).unwrap_or(false);
-        let unpaid = |(at, tab): &(usize, TabRow)| {
-            let owed = owed(*at, tab.price);
-            owed > Coins::ZERO && (tab.paid < owed || open(tab))
-        };
-        Ok(tabs.into_iter().enumerate().find(unpaid))
     }
 
     /// Buys from these vendors at once until all is there or none of them delivers any more. Sales that only wait
@@ -402,22 +338,17 @@ impl Node {
         self.set_state(job.id, DownloadState::Done, None).await
     }
 
-    /// The tab of a vendor in a download, and whether it is stored: a new one is, with the first that happens on it.
-    pub(super) fn tab_of(
-        &self,
-        id: u64,
-        vendor: Vendor,
-        price: Coins,
-    ) -> Result<(usize, TabRow, bool), Trouble> {
+    /// The tab of a vendor in a download. A new one is stored with the first that happens on it.
+    pub(super) fn tab_of(&self, id: u64, vendor: Vendor, price: Coins) -> Result<(usize, TabRow), Trouble> {
         let mut all = lock(&self.0.downloads.all);
         let tabs = &mut all.get_mut(&id).ok_or_else(|| super::no_download(id))?.row.tabs;
         let known = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price);
         if let Some((at, tab)) = known.and_then(|at| Some((at, tabs.get(at)?))) {
-            return Ok((at, tab.clone(), true));
+            return Ok((at, tab.clone()));
         }
-        let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO };
+        let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO, owed: Coins::ZERO };
         tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
-        Ok((tabs.len() - 1, tab, false))
+        Ok((tabs.len() - 1, tab))
     }
 }
 

@@ -3,14 +3,17 @@
 //! A download's row, its tabs and the units it has are in the database; which unit came from whom is
 //! written together with the payment for it, so that after a crash nothing is paid twice.
 
+mod debts;
 mod job;
 mod rows;
 mod sale;
+mod visit;
 
 use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Commit};
+pub(super) use debts::run as pay_debts;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
 use netpay_core::content::link::Link;
@@ -23,7 +26,7 @@ use rows::DOWNLOADS;
 pub(super) use rows::DownloadRow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// Downloads remembered at most, finished ones included; the oldest finished one gives way.
@@ -43,13 +46,28 @@ enum Control {
 struct Download {
     view: watch::Sender<DownloadView>,
     control: watch::Sender<Control>,
+    /// Held by whoever trades for it: one job, or one that pays its debts.
+    turn: Arc<tokio::sync::Mutex<()>>,
     row: DownloadRow,
+}
+
+impl Download {
+    fn new(view: DownloadView, row: DownloadRow) -> Self {
+        Self {
+            view: watch::channel(view).0,
+            control: watch::channel(Control::Go).0,
+            turn: Arc::default(),
+            row,
+        }
+    }
 }
 
 /// All downloads.
 #[derive(Default)]
 pub struct Downloads {
     all: Mutex<BTreeMap<u64, Download>>,
+    /// Told when a download ends or stops, and when the wallet opens: there may be debts to pay.
+    pub(super) debts: tokio::sync::Notify,
 }
 
 impl Node {
@@ -126,9 +144,7 @@ impl Node {
         };
         self.store_download(&row).await?;
         let view = row.view();
-        let download =
-            Download { view: watch::channel(view.clone()).0, control: watch::channel(Control::Go).0, row };
-        lock(&self.0.downloads.all).insert(id, download);
+        lock(&self.0.downloads.all).insert(id, Download::new(view.clone(), row));
         self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
         self.spawn_job(id, listings);
         Ok(view)
@@ -166,8 +182,7 @@ impl Node {
 
     fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
         let all = lock(&self.0.downloads.all);
-        let active =
-            |state| matches!(state, DownloadState::Waiting | DownloadState::Running | DownloadState::Paused);
+        let active = |state| is_active(state) || state == DownloadState::Paused;
         let found = all.values().find(|download| download.row.root == *root && active(download.row.state));
         found.map(|download| download.view.borrow().clone())
     }
@@ -266,12 +281,10 @@ impl Node {
             view.have = rows::have_bytes(self.db(), &row)?;
             view.paid = row.tabs.iter().map(|tab| tab.paid.0).sum();
             let id = row.id;
-            if matches!(row.state, DownloadState::Waiting | DownloadState::Running) {
+            if is_active(row.state) {
                 open.push(id);
             }
-            let download =
-                Download { view: watch::channel(view).0, control: watch::channel(Control::Go).0, row };
-            all.insert(id, download);
+            all.insert(id, Download::new(view, row));
         }
         Ok(open)
     }
@@ -352,6 +365,11 @@ impl Node {
             .ok_or_else(|| no_download(id))
     }
 
+    fn turn(&self, id: u64) -> Result<Arc<tokio::sync::Mutex<()>>, Trouble> {
+        let all = lock(&self.0.downloads.all);
+        all.get(&id).map(|download| Arc::clone(&download.turn)).ok_or_else(|| no_download(id))
+    }
+
     fn partial(&self, id: u64) -> PathBuf {
         self.home().partial().join(format!("{id}.part"))
     }
@@ -366,6 +384,11 @@ impl Node {
             self.db().commit(batch).await?;
         }
     }
+}
+
+/// Whether a download wants more units.
+const fn is_active(state: DownloadState) -> bool {
+    matches!(state, DownloadState::Waiting | DownloadState::Running)
 }
 
 fn no_download(id: u64) -> Trouble {

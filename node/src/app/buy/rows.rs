@@ -30,6 +30,8 @@ pub(crate) struct TabRow {
     /// The vendor's price of the whole file.
     pub price: Coins,
     pub paid: Coins,
+    /// What its units cost that are verified.
+    pub owed: Coins,
 }
 
 /// A download as it is stored.

@@ -3,7 +3,7 @@
 use super::Driver;
 use super::dial::MAX_TRIES;
 use crate::overlay::address::{MAX_ADDRESSES, dialable, worth_telling};
-use crate::overlay::routing::{Located, MAX_ROUTE, NodeKey, closest_of, node_key};
+use crate::overlay::routing::{MAX_ROUTE, NodeKey, closest_of, node_key};
 use crate::overlay::shared::lock;
 use libp2p::kad::{self, QueryId};
 use libp2p::{Multiaddr, PeerId};
@@ -52,10 +52,10 @@ impl Driver {
     }
 
     /// All of the routing table, of which Kademlia's buckets bound the size.
-    pub(super) fn table(&mut self) -> Vec<Located> {
+    pub(super) fn table(&mut self) -> Vec<NodeKey> {
         let me = kad::KBucketKey::new(self.shared.me.0.to_vec());
         let all = self.swarm.behaviour_mut().kad.get_closest_local_peers(&me);
-        all.filter_map(|peer| node_key(peer.preimage()).map(Located::at)).collect()
+        all.filter_map(|peer| node_key(peer.preimage())).collect()
     }
 
     pub(super) fn look_up(&mut self, target: Target, reply: Option<oneshot::Sender<()>>) {

@@ -385,7 +385,7 @@ impl JournalFile for RealFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let end = self.end + bytes.len() as u64;
         if end > self.length {
-            self.file.write_all_at(&[0; ROOM], end)?;
+            self.file.write_all_at(&vec![0; ROOM], end)?;
             self.length = end + ROOM as u64;
         }
         self.file.write_all_at(bytes, self.end)?;

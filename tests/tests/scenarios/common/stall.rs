@@ -51,6 +51,8 @@ pub struct Stall {
     above: Arc<Mutex<u32>>,
     /// Whether it hangs up after the next unit.
     drops_out: Arc<AtomicBool>,
+    /// Whether it leaves those without an answer who ask it to close.
+    withholds: Arc<AtomicBool>,
     /// How often a buyer came back to settle what a break left open.
     settled: Arc<AtomicUsize>,
 }
@@ -65,6 +67,7 @@ impl Stall {
             held: Arc::default(),
             above: Arc::default(),
             drops_out: Arc::default(),
+            withholds: Arc::default(),
             settled: Arc::default(),
         };
         let (network, membership) = (villain.network, villain.membership.clone());
@@ -107,6 +110,11 @@ impl Stall {
         self.drops_out.store(true, Ordering::Relaxed);
     }
 
+    /// Whether from now on nobody gets a receipt at the end of a sale.
+    pub fn withholds_receipts(&self, withholds: bool) {
+        self.withholds.store(withholds, Ordering::Relaxed);
+    }
+
     /// How often a buyer came back to settle.
     pub fn settled(&self) -> usize {
         self.settled.load(Ordering::Relaxed)
@@ -142,6 +150,7 @@ impl Stall {
                     self.counts(pay);
                     None
                 }
+                ToVendor::Close if self.withholds.load(Ordering::Relaxed) => None,
                 ToVendor::Close => {
                     let newest = self.held().last().cloned().context("nothing was opened")?;
                     Some(ToBuyer::Receipt(List::first_of([self.overclaim(&newest)])))

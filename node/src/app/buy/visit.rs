@@ -1,0 +1,238 @@
+//! One visit to a vendor: the buyer's machine at its end of `/netpay/trade/1`.
+//!
+//! What the machine decides becomes durable in one write, with the rows of the units that it pays for, before any of
+//! it is said.
+
+use super::rows::TabRow;
+use crate::app::pipe::{self, Step};
+use crate::app::vault::Purse;
+use crate::app::{Node, Trouble, lock};
+use crate::clock;
+use crate::overlay::{Protocol, RequestError, Stream};
+use crate::store::{Batch, Commit};
+use futures::FutureExt as _;
+use netpay_core::amount::Coins;
+use netpay_core::codec::{self, List, Wire};
+use netpay_core::content::tree::Proof;
+use netpay_core::content::units::MAX_UNIT;
+use netpay_core::keys::PublicKey;
+use netpay_core::session::buyer::{Buyer, Input, Output, Purchase};
+use netpay_core::wallet::{Wallet, WalletChange};
+use netpay_core::wire::trade::ToBuyer;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, ReadHalf};
+use tokio::sync::mpsc;
+
+/// How long a vendor may take to answer the dial and the order.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
+/// A vendor that sends nothing for so long is given up.
+const IDLE: Duration = Duration::from_secs(20);
+/// Messages and units read ahead of being looked at.
+pub(super) const AHEAD: usize = 8;
+/// Steps waiting for the writer.
+const OUTBOX: usize = 4;
+/// Tags asked for per visit: as many chains can be begun in it.
+const TAGS: usize = 3;
+
+/// What the vendor sent.
+pub(super) enum Heard {
+    Message(ToBuyer),
+    Unit { unit: u64, proof: Proof, bytes: Vec<u8> },
+}
+
+/// A visit that goes on.
+pub(super) struct Visit {
+    pub node: Node,
+    /// The download it is for.
+    pub id: u64,
+    pub vendor: PublicKey,
+    /// The vendor's price of the whole file.
+    pub price: Coins,
+    /// Which of the download's tabs.
+    pub tab: usize,
+    pub buyer: Buyer,
+    /// How it ended, once it has.
+    pub over: Option<Result<(), Trouble>>,
+    inbox: mpsc::Receiver<Heard>,
+    outbox: mpsc::Sender<Step>,
+}
+
+impl Visit {
+    /// Calls on a vendor, for what `purchase` makes of the tab there.
+    ///
+    /// # Errors
+    /// If the vendor cannot be reached.
+    pub async fn open(
+        node: &Node,
+        id: u64,
+        vendor: PublicKey,
+        price: Coins,
+        purchase: impl FnOnce(usize, &TabRow) -> Purchase,
+    ) -> Result<Self, Trouble> {
+        let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
+        let stream = stream.map_err(Trouble::PeerUnreachable)?;
+        let (tab, row) = node.tab_of(id, vendor, price)?;
+        let fresh = if price > Coins::ZERO { node.sellers(vendor, TAGS).await? } else { Vec::new() };
+        let buyer = Buyer::new(purchase(tab, &row), vendor, fresh);
+        let (reader, writer) = tokio::io::split(stream);
+        let (to_inbox, inbox) = mpsc::channel(AHEAD);
+        let (outbox, steps) = mpsc::channel(OUTBOX);
+        tokio::spawn(read(reader, to_inbox));
+        tokio::spawn(pipe::write(writer, steps));
+        Ok(Self { node: node.clone(), id, vendor, price, tab, buyer, over: None, inbox, outbox })
+    }
+
+    /// Waits for what the vendor sends next.
+    ///
+    /// # Errors
+    /// If it hangs up or falls silent, or this node stops.
+    pub async fn heard(&mut self) -> Result<Heard, Trouble> {
+        tokio::select! {
+            heard = self.inbox.recv() => heard.ok_or_else(closed),
+            () = self.node.stopped() => Err(Trouble::Stopping),
+            () = tokio::time::sleep(IDLE) => Err(Trouble::TimedOut),
+        }
+    }
+
+    /// What the vendor sent beside that already.
+    pub fn heard_more(&mut self) -> Option<Heard> {
+        self.inbox.try_recv().ok()
+    }
+
+    /// Gives the machine its inputs and passes on what it wants done; `units` are the rows of those verified.
+    ///
+    /// # Errors
+    /// If the wallet is locked, or the stream is gone.
+    pub async fn step(&mut self, inputs: Vec<Input>, units: Batch) -> Result<(), Trouble> {
+        let now = clock::now();
+        let node = self.node.clone();
+        let mut out = Vec::new();
+        let paid_before = self.buyer.paid();
+        // The rows go to the store while the wallet is held, so that they reach the disk in order.
+        let commit = if self.price > Coins::ZERO {
+            node.purse(|purse| {
+                for input in inputs {
+                    self.buyer.handle(now, input, &mut purse.wallet, &mut out);
+                }
+                self.buyer.handle(now, Input::Settle, &mut purse.wallet, &mut out);
+                let changes = out.iter().filter_map(|output| match output {
+                    Output::Persist { changes, .. } => Some(changes.clone()),
+                    _ => None,
+                });
+                self.commit(paid_before, units, Some((purse, changes.flatten().collect())))
+            })?
+        } else {
+            let mut nothing = Wallet::new(node.network(), node.broker_key(), [0; 32]);
+            inputs.into_iter().for_each(|input| self.buyer.handle(now, input, &mut nothing, &mut out));
+            self.commit(paid_before, units, None)
+        };
+        if !commit.is_nothing() {
+            self.send(Step::Commit(commit.shared())).await?;
+        }
+        for output in out {
+            match output {
+                Output::Persist { .. } => {}
+                Output::Send(message) => self.send(Step::Say(codec::encode(&*message))).await?,
+                Output::Finished => self.over = Some(Ok(())),
+                Output::Refused(reject) => self.over = Some(Err(Trouble::Refused(reject))),
+                Output::OutOfCoins => self.over = Some(Err(self.out_of_coins())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the rows of units verified, of the tab and of the wallet's changes to the store.
+    fn commit(
+        &self,
+        paid_before: Coins,
+        mut batch: Batch,
+        wallet: Option<(&Purse, Vec<WalletChange>)>,
+    ) -> Commit {
+        let (node, id) = (&self.node, self.id);
+        let (paid, owed) = (self.buyer.paid(), self.buyer.owed());
+        let again = lock(&node.0.owed).downloads.remove(&id);
+        let mut all = lock(&node.0.downloads.all);
+        // Beside units goes the row with the tab that they are of.
+        let changed = !batch.is_empty() || again || paid != paid_before;
+        if let Some(download) = all.get_mut(&id) {
+            let mut tabs = std::mem::take(&mut download.row.tabs).into_vec();
+            if let Some(tab) = tabs.get_mut(self.tab) {
+                (tab.paid, tab.owed) = (paid, owed);
+            }
+            download.row.tabs = List::first_of(tabs);
+            if changed {
+                download.row.put(&mut batch);
+                let total = download.row.tabs.iter().map(|tab| tab.paid.0).sum();
+                download.view.send_modify(|view| view.paid = total);
+            }
+        }
+        match wallet {
+            Some((purse, changes)) => node.commit_wallet(purse, changes, batch, Some(id)),
+            None if batch.is_empty() => Commit::nothing(),
+            None => node.db().commit(batch),
+        }
+    }
+
+    /// Notes what a message means for the download.
+    pub fn note(&self, message: &ToBuyer) {
+        let (node, id) = (&self.node, self.id);
+        match message {
+            ToBuyer::Settled(_) => node.happened(id, "handoff", "the last vendor closed; the chain moves on"),
+            ToBuyer::Unsettled => {
+                node.happened(id, "handoff", "the last vendor is gone; the chain moves on at its cap")
+            }
+            ToBuyer::Reject { reject, .. } => node.happened(id, "refused", &reject.to_string()),
+            ToBuyer::Unit { .. } | ToBuyer::Certified(_) | ToBuyer::Receipt(_) => {}
+        }
+    }
+
+    fn out_of_coins(&self) -> Trouble {
+        let wallet = self.node.wallet(|wallet| wallet.spendable(clock::time()));
+        let row = self.node.row_of(self.id);
+        let (name, needed) =
+            row.map_or((String::new(), Coins::ZERO), |row| (row.name.to_string(), row.price));
+        let needed = needed.saturating_sub(self.buyer.paid());
+        Trouble::NotEnough { name, needed, have: wallet.unwrap_or_default(), held: Coins::ZERO }
+    }
+
+    async fn send(&self, step: Step) -> Result<(), Trouble> {
+        self.outbox.send(step).await.map_err(|_| closed())
+    }
+}
+
+/// Gives back what the visit held of the wallet, and the tags it had no use for, however it ended.
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let unused = self.node.wallet(|wallet| self.buyer.let_go(wallet));
+        self.node.unused(unused.into_iter().flatten());
+    }
+}
+
+fn closed() -> Trouble {
+    Trouble::PeerUnreachable(RequestError::Closed)
+}
+
+/// Reads what the vendor sends.
+async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<Heard>) {
+    loop {
+        let Ok(frame) = pipe::read_frame(&mut reader, ToBuyer::MAX).await else { return };
+        let Ok(message) = codec::decode::<ToBuyer>(&frame) else { return };
+        let heard = match message {
+            ToBuyer::Unit { unit, len, proof } => {
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                if len > MAX_UNIT {
+                    return;
+                }
+                let mut bytes = vec![0; len];
+                if reader.read_exact(&mut bytes).await.is_err() {
+                    return;
+                }
+                Heard::Unit { unit, proof, bytes }
+            }
+            message => Heard::Message(message),
+        };
+        if inbox.send(heard).await.is_err() {
+            return;
+        }
+    }
+}
