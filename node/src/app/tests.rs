@@ -225,6 +225,25 @@ impl Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_in_its_place_is_not_fetched_again() {
+    let mut town = Town::of(5).await;
+    let path = town.file("placed.bin", 300_000);
+    let shared = town.peers[1].share_add(vec![path.clone()], 9, vec![], false).await.expect("shared");
+    town.mint(2, 100).await;
+    let view = town.peers[2].buy_and_wait(&shared[0].id, false).await;
+    // As if the peer had died between putting it there and noting that it is done.
+    town.peers[2].set_state(view.id, DownloadState::Running, None).await.expect("stored");
+    town.restart(2).await;
+    let mut watch = town.peers[2].watch_download(view.id).expect("it is there");
+    let again = watch.wait_for(|view| view.state == DownloadState::Done).await.expect("it ends").clone();
+    assert_eq!((&again.path, again.paid), (&view.path, 9));
+    assert_eq!(std::fs::read(&view.path).expect("there"), std::fs::read(&path).expect("there"));
+    let beside = std::path::Path::new(&view.path).parent().expect("a directory");
+    assert_eq!(std::fs::read_dir(beside).expect("readable").count(), 1, "no second copy");
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_shared_is_found_changed_and_taken_back() {
     let town = Town::of(5).await;
     let (song, text) = (town.file("rite of spring.flac", 300_000), town.file("notes.txt", 10));

@@ -8,10 +8,12 @@ use crate::clock::random;
 use netpay_core::amount::Coins;
 use netpay_core::content::listing::Listing;
 use netpay_core::content::units::Units;
+use netpay_core::id::ContentRoot;
 use netpay_core::keys::Signed;
 use netpay_core::wire::trade::{Span, TabId};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -152,6 +154,10 @@ impl Node {
     }
 
     async fn run_job(&self, id: u64, mut listings: Vec<Signed<Listing>>) -> Result<(), Trouble> {
+        if self.is_in_place(id).await? {
+            self.set_state(id, DownloadState::Done, None).await?;
+            return self.forget_units(id).await;
+        }
         let job = Arc::new(self.open_job(id)?);
         let mut last = Trouble::NoVendor;
         let mut patience = PATIENCE.iter();
@@ -215,7 +221,7 @@ impl Node {
 
     /// Puts a complete file in its place while the last receipts come.
     async fn finish(&self, job: &Arc<Job>, mut sales: Sales) -> Result<(), Trouble> {
-        if job.resumed && !self.is_whole(job).await? {
+        if job.resumed && !is_whole(self.partial(job.id), self.row_of(job.id)?.root).await? {
             // The machine lost power, and with it bytes that had been verified. They are paid: what vendors have
             // charged once they send again for nothing.
             self.forget_units(job.id).await?;
@@ -228,15 +234,12 @@ impl Node {
         self.forget_units(job.id).await
     }
 
-    /// Whether the file is what was wanted, from its first byte to its last.
-    async fn is_whole(&self, job: &Job) -> Result<bool, Trouble> {
-        let (root, path) = (self.row_of(job.id)?.root, self.partial(job.id));
-        let hashed = tokio::task::spawn_blocking(move || {
-            let mut hasher = blake3::Hasher::new();
-            File::open(&path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()))
-        });
-        let hash = hashed.await.map_err(|_| Trouble::Stopping)?;
-        Ok(hash.map_err(|e| Trouble::file("partial file", e))?.as_bytes() == &root.0)
+    /// Whether an earlier run put the file in its place and could not say so any more.
+    async fn is_in_place(&self, id: u64) -> Result<bool, Trouble> {
+        let row = self.row_of(id)?;
+        let path = PathBuf::from(&*row.output);
+        let may_be = !self.partial(id).exists() && path.metadata().is_ok_and(|file| file.len() == row.size);
+        Ok(may_be && is_whole(path, row.root).await?)
     }
 
     /// Buys from these vendors at once until all is there or none of them delivers any more. Sales that only wait
@@ -329,7 +332,7 @@ impl Node {
     async fn put_in_place(&self, job: &Job) -> Result<(), Trouble> {
         let row = self.row_of(job.id)?;
         let (partial, file) = (self.partial(job.id), Arc::clone(&job.file));
-        let target = super::unused(std::path::Path::new(&*row.output));
+        let target = super::unused(Path::new(&*row.output));
         let moved = target.clone();
         let placed = tokio::task::spawn_blocking(move || place(&file, &partial, &moved)).await;
         placed.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file(&target, e))?;
@@ -352,7 +355,18 @@ impl Node {
     }
 }
 
-fn place(file: &File, partial: &std::path::Path, target: &std::path::Path) -> std::io::Result<()> {
+/// Whether a file is what was wanted, from its first byte to its last.
+async fn is_whole(path: PathBuf, root: ContentRoot) -> Result<bool, Trouble> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hasher = blake3::Hasher::new();
+        let hash =
+            File::open(&path).and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()));
+        hash.map_err(|e| Trouble::file(&path, e))
+    });
+    Ok(hashed.await.map_err(|_| Trouble::Stopping)??.as_bytes() == &root.0)
+}
+
+fn place(file: &File, partial: &Path, target: &Path) -> std::io::Result<()> {
     file.sync_all()?;
     match std::fs::rename(partial, target) {
         Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {

@@ -311,7 +311,7 @@ impl Node {
     }
 
     /// Changes where a download stands, durably, and tells whoever watches.
-    async fn set_state(
+    pub(super) async fn set_state(
         &self,
         id: u64,
         state: DownloadState,
