@@ -514,6 +514,10 @@ impl World {
             let spread = chain.spread();
             assert_eq!(spread.spent + spread.leased + spread.free, spread.total, "{spread:?}");
         }
+        for Stall { till, .. } in &self.stalls {
+            let at_risk = till.all().map(|held| held.at_risk().0).sum();
+            assert_eq!(till.uncertified(), Coins(at_risk), "the sum kept is the sum");
+        }
         for (id, stretches) in self.claimable() {
             let mut end = 0;
             for (start, index, j) in stretches {

@@ -4,12 +4,13 @@
 //! Every method that changes something says which rows changed ([`TillChange`]); the caller makes them
 //! durable before it sends what the method returned.
 
+mod held;
+mod tab;
+
 use crate::amount::{Coins, Count, Index};
-use crate::codec::{List, Wire};
 use crate::coin::chain::Coin;
 use crate::coin::payment::{BadPay, Meter, Pay};
-use crate::coin::segment::{Close, Handover, Open, Release, SegmentNo, pay_to};
-use crate::coin::touchstone::Touchstone;
+use crate::coin::segment::{Close, Handover, Open, SegmentNo, pay_to};
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{BadSignature, PublicKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Believed, Certificate, ChainRecord, Line, Link};
@@ -17,9 +18,11 @@ use crate::time::{MINUTE, Time};
 use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
 use crate::wire::record::{MAX_CLOSES, MAX_WANTED};
-use crate::wire::trade::{Span, TabId, Unsettled};
-use serde::{Deserialize, Serialize};
+use crate::wire::trade::{TabId, Unsettled};
+use held::Segments;
+pub use held::{Held, SegmentRow};
 use std::collections::BTreeMap;
+pub use tab::{MAX_TAB_SPANS, MAX_UNPAID, Tab};
 
 /// A chain is blocked here for so long after a payment that did not hold, in seconds.
 pub const BLOCK_FOR: u64 = MINUTE;
@@ -27,11 +30,6 @@ pub const BLOCK_FOR: u64 = MINUTE;
 pub const MAX_HELD: usize = 16_384;
 /// Segments of a chain, at most, whose signatures need not be checked again.
 const RECENT: usize = 2 * record::MAX_UNCERTIFIED;
-/// Unpaid units that may be on their way at most.
-pub const MAX_UNPAID: usize = 64;
-/// The most stretches of units one tab remembers.
-pub const MAX_TAB_SPANS: usize = 256;
-
 /// A row that must become durable before what goes with it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TillChange {
@@ -81,136 +79,6 @@ pub enum TillError {
     Fair,
 }
 
-/// One segment in the till.
-#[derive(Clone, Debug)]
-pub struct Held {
-    touchstone: Signed<Touchstone>,
-    open: Signed<Open>,
-    tag: HolderTag,
-    meter: Meter,
-    close: Option<Signed<Close>>,
-    /// A certificate of the Open.
-    open_certificate: Option<Certificate>,
-    /// A certificate of the Close: the claim is final at once.
-    close_certificate: Option<Certificate>,
-    /// It was paid out. It is remembered while its chain can be spent, or its Open could be shown again as new.
-    redeemed: bool,
-}
-
-/// A segment as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SegmentRow {
-    /// T.
-    pub touchstone: Unverified<Touchstone>,
-    /// O_j.
-    pub open: Unverified<Open>,
-    /// Whence the holder key.
-    pub tag: HolderTag,
-    /// The highest verified coin and the index it is of.
-    pub anchor: (Index, Coin),
-    /// Paid up to here.
-    pub index: Index,
-    /// The release that proves it.
-    pub release: Release,
-    /// C_j.
-    pub close: Option<Unverified<Close>>,
-    /// Of O_j.
-    pub open_certificate: Option<Certificate>,
-    /// Of C_j.
-    pub close_certificate: Option<Certificate>,
-    /// Whether it was paid out.
-    pub redeemed: bool,
-}
-
-impl Wire for SegmentRow {
-    const MAX: usize = 8 * 1024;
-}
-
-/// A running account as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tab {
-    /// Coins counted on it.
-    pub paid: Coins,
-    /// Of these, as many as are known to be durable: what is sent rests on them alone.
-    #[serde(skip)]
-    pub durable: Coins,
-    /// Coins' worth of units charged on it.
-    pub charged: Coins,
-    /// The units charged, in ascending stretches.
-    pub spans: List<Span, MAX_TAB_SPANS>,
-    /// Of the units sent ahead of their payment: what had been charged in all with each. It outlives the
-    /// stream, or a break would be worth as many unpaid units as trust allows.
-    pub unpaid: List<Coins, MAX_UNPAID>,
-    /// When it was last used.
-    pub used: Time,
-}
-
-impl Wire for Tab {
-    const MAX: usize = 8 * 1024;
-}
-
-impl Tab {
-    fn new(now: Time) -> Self {
-        let (paid, durable, charged) = (Coins::ZERO, Coins::ZERO, Coins::ZERO);
-        Self { paid, durable, charged, spans: List::new(), unpaid: List::new(), used: now }
-    }
-
-    /// Whether this unit was charged already.
-    #[must_use]
-    pub fn has(&self, unit: u64) -> bool {
-        self.spans.iter().any(|span| span.first <= unit && unit - span.first < span.count)
-    }
-
-    /// Units charged and paid, as far as they are remembered.
-    fn paid_units(&self) -> usize {
-        let units = self.spans.iter().fold(0u64, |sum, span| sum.saturating_add(span.count));
-        usize::try_from(units).unwrap_or(usize::MAX).saturating_sub(self.unpaid.len())
-    }
-
-    /// Whether a unit of this price may be sent: it was charged before, is paid already, or trust reaches
-    /// further than the units that stand unpaid.
-    #[must_use]
-    pub fn may_charge(&self, unit: u64, price: Coins) -> bool {
-        let after = self.charged.saturating_add(price);
-        self.has(unit) || after <= self.durable || self.unpaid.len() < self.paid_units().min(MAX_UNPAID)
-    }
-
-    /// Notes that of the coins counted so many are durable, and which of the unpaid units they pay.
-    fn made_durable(&mut self, paid: Coins) {
-        let durable = self.durable.max(paid.min(self.paid));
-        self.durable = durable;
-        self.unpaid = List::first_of(self.unpaid.iter().copied().filter(|charged| *charged > durable));
-    }
-
-    /// Charges a unit, once. Returns whether it was new.
-    pub fn charge(&mut self, unit: u64, price: Coins) -> bool {
-        if self.has(unit) {
-            return false;
-        }
-        self.charged = self.charged.saturating_add(price);
-        if self.charged > self.durable {
-            // Nothing is sent beyond what may stand unpaid (`may_charge`).
-            let _ = self.unpaid.push(self.charged);
-        }
-        let mut spans = std::mem::take(&mut self.spans).into_vec();
-        let at = spans.partition_point(|span| span.first <= unit);
-        spans.insert(at, Span { first: unit, count: 1 });
-        spans.dedup_by(|next, span| {
-            let touches = span.first + span.count == next.first;
-            if touches {
-                span.count += next.count;
-            }
-            touches
-        });
-        // Beyond the bound the oldest stretch is forgotten: its units would be charged again, never given away.
-        if spans.len() > MAX_TAB_SPANS {
-            spans.remove(0);
-        }
-        self.spans = List::first_of(spans);
-        true
-    }
-}
-
 /// A vendor's till.
 #[derive(Debug)]
 pub struct Till {
@@ -219,7 +87,7 @@ pub struct Till {
     secret: [u8; 32],
     /// Who is paid at the broker.
     account: PublicKey,
-    held: BTreeMap<(ChainId, SegmentNo), Held>,
+    held: Segments,
     /// The newest line seen of each chain held, by which it is shown to its committee.
     lines: BTreeMap<ChainId, Line>,
     tabs: BTreeMap<TabId, Tab>,
@@ -234,7 +102,7 @@ impl Till {
             network,
             secret,
             account,
-            held: BTreeMap::new(),
+            held: Segments::new(),
             lines: BTreeMap::new(),
             tabs: BTreeMap::new(),
             blocked: BTreeMap::new(),
@@ -268,12 +136,11 @@ impl Till {
         };
         let mut meter = Meter::new(&open, row.anchor);
         meter.restore(row.index, row.release);
-        let key = (open.chain, open.j);
         let (open_certificate, close_certificate) = (row.open_certificate, row.close_certificate);
         let (tag, redeemed) = (row.tag, row.redeemed);
         let held =
             Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed };
-        self.held.insert(key, held);
+        self.held.insert(held);
         Ok(())
     }
 
@@ -324,7 +191,7 @@ impl Till {
     /// A segment's row as it is now.
     #[must_use]
     pub fn row(&self, chain: &ChainId, j: SegmentNo) -> Option<SegmentRow> {
-        let held = self.held.get(&(*chain, j))?;
+        let held = self.held.get(chain, j)?;
         Some(SegmentRow {
             touchstone: held.touchstone.wire(),
             open: held.open.wire(),
@@ -381,16 +248,15 @@ impl Till {
         if ours.is_empty() {
             return Err(TillError::NotForUs);
         }
-        if self.held.values().any(|held| held.tag == tag && held.open.chain != chain) {
+        if self.held.served_by(&tag).is_some_and(|served| served != chain) {
             return Err(TillError::TagReused);
         }
-        let new =
-            ours.into_iter().filter(|s| !self.held.contains_key(&(chain, s.open.j)) && s.close.is_none());
+        let new = ours.into_iter().filter(|s| self.held.get(&chain, s.open.j).is_none() && s.close.is_none());
         let new: Vec<Signed<Open>> = new.map(|segment| segment.open.clone()).collect();
         if new.iter().any(|open| open.fair.is_some()) {
             return Err(TillError::Fair);
         }
-        if self.all().count() + new.len() > MAX_HELD {
+        if self.held.live() + new.len() > MAX_HELD {
             return Err(TillError::Full);
         }
         let mut changes: Vec<TillChange> = new.into_iter().map(|open| self.hold(line, open, tag)).collect();
@@ -415,14 +281,14 @@ impl Till {
             close_certificate: None,
             redeemed: false,
         };
-        self.held.insert((chain, j), held);
+        self.held.insert(held);
         TillChange::Segment(chain, j)
     }
 
     /// Two Opens of one number by the same buyer: one held here, one shown.
     fn contradiction(&self, line: &Line) -> Option<(Unverified<Open>, Unverified<Open>)> {
         line.all().find_map(|segment| {
-            let held = self.held.get(&(segment.open.chain, segment.open.j))?;
+            let held = self.held.get(&segment.open.chain, segment.open.j)?;
             (held.open.hash() != segment.open.hash()).then(|| (held.open.wire(), segment.open.wire()))
         })
     }
@@ -450,7 +316,7 @@ impl Till {
         if self.blocked.get(chain).is_some_and(|until| now < *until) {
             return Err(TillError::Blocked);
         }
-        let held = self.held.get_mut(&(*chain, pay.j)).ok_or(TillError::NotOpen(None))?;
+        let held = self.held.get(chain, pay.j).ok_or(TillError::NotOpen(None))?;
         // A payment that was counted before is no mistake, and counts nothing.
         if held.meter.has_counted(pay) {
             return Ok((Count::ZERO, Vec::new()));
@@ -461,7 +327,8 @@ impl Till {
         if held.touchstone.spend_by <= now {
             return Err(TillError::Expired);
         }
-        let gained = held.meter.accept(pay).inspect_err(|_| {
+        let counted = self.held.change(chain, pay.j, |held| held.meter.accept(pay));
+        let gained = counted.ok_or(TillError::NotOpen(None))?.inspect_err(|_| {
             self.blocked.retain(|_, until| now < *until);
             self.blocked.insert(*chain, now.plus(BLOCK_FOR));
         })?;
@@ -479,12 +346,7 @@ impl Till {
         chain: &ChainId,
         j: SegmentNo,
     ) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
-        let tag = self.held.get(&(*chain, j)).ok_or(TillError::NotOpen(None))?.tag;
-        let pay_to = pay_to(&self.salt(&tag), &self.account);
-        let holder = tag.holder(&self.secret);
-        let network = self.network;
-        let anchor = self.anchor_of(chain, j).ok_or(TillError::NotOpen(None))?;
-        let held = self.held.get_mut(&(*chain, j)).ok_or(TillError::NotOpen(None))?;
+        let held = self.held.get(chain, j).ok_or(TillError::NotOpen(None))?;
         if let Some(close) = &held.close {
             return Ok((close.clone(), Vec::new()));
         }
@@ -493,18 +355,14 @@ impl Till {
             j,
             open: held.open.hash(),
             end: held.meter.index(),
-            coin: anchor,
+            // W_e. A segment that was never paid may not know it: the root then stands in, and pays nothing.
+            coin: held.meter.anchor().1,
             release: held.meter.release(),
-            pay_to,
+            pay_to: pay_to(&self.salt(&held.tag), &self.account),
         };
-        let close = holder.sign(&network, close);
-        held.close = Some(close.clone());
+        let close = held.tag.holder(&self.secret).sign(&self.network, close);
+        self.held.change(chain, j, |held| held.close = Some(close.clone()));
         Ok((close, vec![TillChange::Segment(*chain, j)]))
-    }
-
-    /// W_e of a segment. One that was never paid may not know it: the root then stands in, and pays nothing.
-    fn anchor_of(&self, chain: &ChainId, j: SegmentNo) -> Option<Coin> {
-        Some(self.held.get(&(*chain, j))?.meter.anchor().1)
     }
 
     /// Closes the segment that a buyer's signed wish names (the papers' relocation).
@@ -516,7 +374,7 @@ impl Till {
         handover: Unverified<Handover>,
     ) -> Result<(Signed<Close>, Vec<TillChange>), TillError> {
         let claim = handover.claim().map_err(BadSignature::Body)?;
-        let held = self.held.get(&(claim.chain, claim.j)).ok_or(TillError::NotOpen(None))?;
+        let held = self.held.get(&claim.chain, claim.j).ok_or(TillError::NotOpen(None))?;
         let handover = handover.verify(&self.network, &held.touchstone.chain_key)?;
         self.close(&handover.chain, handover.j)
     }
@@ -524,20 +382,19 @@ impl Till {
     /// Takes a certificate of a segment's Open or Close; nothing changes if it was of no use.
     pub fn certified(&mut self, chain: &ChainId, certificate: &Certificate) -> Vec<TillChange> {
         let network = self.network;
-        let range = (*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX));
-        let mut held = self.held.range_mut(range);
-        let Some((key, held)) = held.find(|(_, held)| held.is(&certificate.object)) else {
+        let Some(held) = self.of_chain(chain).find(|held| held.is(&certificate.object)) else {
             return Vec::new();
         };
         if !certificate.holds(&network, &held.touchstone) {
             return Vec::new();
         }
-        if held.open.hash() == certificate.object {
-            held.open_certificate = Some(certificate.clone());
-        } else {
-            held.close_certificate = Some(certificate.clone());
-        }
-        let mut changes = vec![TillChange::Segment(key.0, key.1)];
+        let j = held.open.j;
+        self.held.change(chain, j, |held| {
+            let of_open = held.open.hash() == certificate.object;
+            let place = if of_open { &mut held.open_certificate } else { &mut held.close_certificate };
+            *place = Some(certificate.clone());
+        });
+        let mut changes = vec![TillChange::Segment(*chain, j)];
         // With the vendor's own Closes in it, a line is certified by a certificate of one of them too.
         if let Some(mut line) = self.closed_line(chain)
             && line.certify(&network, certificate.clone())
@@ -575,7 +432,7 @@ impl Till {
                 Err(_) => {}
             }
         }
-        match self.held.get(&(chain, j)) {
+        match self.held.get(&chain, j) {
             Some(held) if held.open.hash() != open.hash() => {
                 return Err(TillError::DoubleSpend(Box::new((held.open.wire(), open.wire()))));
             }
@@ -584,7 +441,7 @@ impl Till {
                 let counted = pay.and_then(|pay| self.pay(&chain, &pay, tab, now).ok());
                 changes.extend(counted.into_iter().flat_map(|(_, changed)| changed));
             }
-            None if self.all().count() >= MAX_HELD => return Err(TillError::Full),
+            None if self.held.live() >= MAX_HELD => return Err(TillError::Full),
             None => changes.push(self.hold(line, open, tag)),
         }
         let (close, closed) = self.close(&chain, j)?;
@@ -628,7 +485,7 @@ impl Till {
 
     /// The segments of one chain, oldest first.
     pub fn of_chain(&self, chain: &ChainId) -> impl DoubleEndedIterator<Item = &Held> {
-        self.held.range((*chain, SegmentNo(0))..=(*chain, SegmentNo(u32::MAX))).map(|(_, held)| held)
+        self.held.of_chain(chain)
     }
 
     /// Whether a segment of this chain lacks a certificate it should have.
@@ -640,21 +497,21 @@ impl Till {
     /// One segment.
     #[must_use]
     pub fn held(&self, chain: &ChainId, j: SegmentNo) -> Option<&Held> {
-        self.held.get(&(*chain, j))
+        self.held.get(chain, j)
     }
 
     /// Every segment not paid out yet.
     pub fn all(&self) -> impl Iterator<Item = &Held> {
-        self.held.values().filter(|held| !held.redeemed)
+        self.held.iter().filter(|held| !held.redeemed)
     }
 
     /// Notes that a segment was redeemed. Of it remains what refuses its Open and its payments when they are
     /// shown again.
     pub fn release(&mut self, chain: &ChainId, j: SegmentNo) -> Vec<TillChange> {
-        if let Some(held) = self.held.get_mut(&(*chain, j)) {
+        self.held.change(chain, j, |held| {
             held.redeemed = true;
             (held.open_certificate, held.close_certificate) = (None, None);
-        }
+        });
         let last = self.of_chain(chain).all(|held| held.redeemed);
         if last {
             self.lines.remove(chain);
@@ -669,10 +526,11 @@ impl Till {
         let is_over = |held: &Held| {
             now > held.touchstone.spend_by.plus(SPEND_MARGIN) && (held.redeemed || held.paid() == Count::ZERO)
         };
-        let over: Vec<_> = self.held.iter().filter(|(_, held)| is_over(held)).map(|(key, _)| *key).collect();
+        let over = self.held.iter().filter(|held| is_over(held));
+        let over: Vec<_> = over.map(|held| (held.open.chain, held.open.j)).collect();
         let mut changes = Vec::new();
         for (chain, j) in over {
-            self.held.remove(&(chain, j));
+            self.held.remove(&chain, j);
             changes.push(TillChange::Segment(chain, j));
             if self.of_chain(&chain).next().is_none() && self.lines.remove(&chain).is_some() {
                 changes.push(TillChange::Line(chain));
@@ -684,7 +542,7 @@ impl Till {
     /// Coins of this chain that no certificate protects yet.
     #[must_use]
     pub fn uncertified_of(&self, chain: &ChainId) -> Coins {
-        sum_at_risk(self.of_chain(chain))
+        Coins(self.of_chain(chain).map(|held| held.at_risk().0).sum())
     }
 
     /// Coins of this chain that may be paid here, or were, before anything more is certified: those of its
@@ -698,79 +556,7 @@ impl Till {
     /// Coins of all chains that no certificate protects yet.
     #[must_use]
     pub fn uncertified(&self) -> Coins {
-        sum_at_risk(self.held.values())
-    }
-}
-
-fn sum_at_risk<'a>(held: impl Iterator<Item = &'a Held>) -> Coins {
-    Coins(held.filter(|held| !held.is_certified()).map(|held| u64::from(held.meter.paid().0)).sum())
-}
-
-impl Held {
-    /// T.
-    #[must_use]
-    pub const fn touchstone(&self) -> &Signed<Touchstone> {
-        &self.touchstone
-    }
-
-    /// O_j.
-    #[must_use]
-    pub const fn open(&self) -> &Signed<Open> {
-        &self.open
-    }
-
-    /// C_j.
-    #[must_use]
-    pub const fn close(&self) -> Option<&Signed<Close>> {
-        self.close.as_ref()
-    }
-
-    /// The tag its holder key follows from.
-    #[must_use]
-    pub const fn tag(&self) -> HolderTag {
-        self.tag
-    }
-
-    /// Coins paid in it.
-    #[must_use]
-    pub fn paid(&self) -> Count {
-        self.meter.paid()
-    }
-
-    /// Coins of the lease not yet paid, none once closed.
-    #[must_use]
-    pub fn left(&self) -> Count {
-        if self.close.is_some() { Count::ZERO } else { self.meter.left() }
-    }
-
-    /// Whether no other Open of this number can be certified any more.
-    #[must_use]
-    pub const fn is_certified(&self) -> bool {
-        self.redeemed || self.open_certificate.is_some() || self.close_certificate.is_some()
-    }
-
-    /// The certificate that makes its claim final at once.
-    #[must_use]
-    pub const fn close_certificate(&self) -> Option<&Certificate> {
-        self.close_certificate.as_ref()
-    }
-
-    /// Whether an open segment lacks the certificate of its Open, or a closed one that of its Close. One that was
-    /// closed with nothing paid in it needs none.
-    #[must_use]
-    pub fn lacks_certificate(&self) -> bool {
-        let lacks = if self.close.is_some() {
-            self.close_certificate.is_none() && self.meter.paid() > Count::ZERO
-        } else {
-            !self.is_certified()
-        };
-        lacks && !self.redeemed
-    }
-
-    /// Whether `object` is its Open or its Close.
-    #[must_use]
-    pub fn is(&self, object: &ObjectHash) -> bool {
-        self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
+        self.held.at_risk()
     }
 }
 
