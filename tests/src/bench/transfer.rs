@@ -6,6 +6,7 @@ use crate::swarm::peer::{Peer, order};
 use crate::swarm::process::Program;
 use crate::swarm::{Swarm, goods};
 use anyhow::{Context as _, Result, ensure};
+use netpay_node::app::view::GetRequest;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,35 +30,45 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
     coins[1] = price;
     let (mut swarm, peers) = funded(program, PEERS, &coins).await?;
     let [vendor, buyer, ..] = peers.as_slice() else { return Ok(Value::Null) };
-    let codes = swarm.broker()?.vouchers(price, rounds).await?;
+    let codes = swarm.broker()?.vouchers(price, 2 * rounds + 1).await?;
     for code in &codes {
         buyer.pay_in(code).await?;
         buyer.buy_coins(price).await?;
     }
     let node = vendor.status().await?.node;
     let original = goods::make(&swarm.goods(), "large free file.bin", size, 1)?;
+    let dear = goods::make(&swarm.goods(), "large paid file.bin", size, 2)?;
     let free = vendor.share(&original, 0, &[]).await?;
-    let paid =
-        vendor.share(&goods::make(&swarm.goods(), "large paid file.bin", size, 2)?, price, &[]).await?;
+    let paid = vendor.share(&dear, price, &[]).await?;
     buyer.finds("large file", &free.id, &node).await?;
     buyer.finds("large file", &paid.id, &node).await?;
     tell("the files are there");
     let (mut free_rates, mut paid_rates, mut tcp_rates) = (vec![], vec![], vec![]);
     for round in 0..=rounds {
         let copy = swarm.directory().join("copied.bin");
-        let free_now = async || fetch(buyer, &free.id, &node, swarm.directory(), size, 0).await;
-        let paid_now = async || fetch(buyer, &paid.id, &node, swarm.directory(), size, price).await;
+        let fetch = async |root: &str, original: &Path, price| {
+            ready(original)?;
+            fetch(buyer, &order(root, Some(&node), swarm.directory()), size, price).await
+        };
+        let free_now = async || fetch(&free.id, &original, 0).await;
+        let paid_now = async || fetch(&paid.id, &dear, price).await;
+        // Each twice in a row: on some machines every other large file is written at half the speed, whosever it is.
         // Which comes first changes, so that neither always finds the busier disk.
         let (free_now, paid_now) = if round % 2 == 0 {
-            let free_now = free_now().await?;
-            (free_now, paid_now().await?)
+            let free_now = Rate::both(free_now().await?, free_now().await?);
+            (free_now, Rate::both(paid_now().await?, paid_now().await?))
         } else {
-            let paid_now = paid_now().await?;
-            (free_now().await?, paid_now)
+            let paid_now = Rate::both(paid_now().await?, paid_now().await?);
+            (Rate::both(free_now().await?, free_now().await?), paid_now)
         };
         certified(vendor).await?;
-        let tcp_now = copy_over_tcp(&original, &copy, size)?;
-        std::fs::remove_file(&copy)?;
+        let tcp_now = || {
+            ready(&original)?;
+            let rate = copy_over_tcp(&original, &copy, size)?;
+            std::fs::remove_file(&copy)?;
+            anyhow::Ok(rate)
+        };
+        let tcp_now = Rate::both(tcp_now()?, tcp_now()?);
         tell(&format!("round {round}: free {free_now}, paid {paid_now}, TCP {tcp_now}"));
         // The first round warms up.
         if round > 0 {
@@ -96,6 +107,12 @@ struct Rate {
 }
 
 impl Rate {
+    /// The rate of two transfers, one after the other.
+    fn both(one: Self, other: Self) -> Self {
+        let of = |one: f64, other: f64| 2.0 / (1.0 / one + 1.0 / other);
+        Self { written: of(one.written, other.written), synced: of(one.synced, other.synced) }
+    }
+
     fn median(rates: &[Self]) -> Self {
         let of = |part: fn(&Self) -> f64| median(&rates.iter().map(part).collect::<Vec<_>>());
         Self { written: of(|rate| rate.written), synced: of(|rate| rate.synced) }
@@ -109,20 +126,21 @@ impl std::fmt::Display for Rate {
 }
 
 /// Fetches a file, and counts from the order.
-async fn fetch(
-    buyer: &Peer,
-    root: &str,
-    vendor: &str,
-    directory: &Path,
-    size: u64,
-    price: u64,
-) -> Result<Rate> {
-    let begun = buyer.get(&order(root, Some(vendor), directory)).await?;
+async fn fetch(buyer: &Peer, wanted: &GetRequest, size: u64, price: u64) -> Result<Rate> {
+    let begun = buyer.get(wanted).await?;
     let view = wait(buyer, begun.id).await?;
     ensure!(view.paid == price, "paid {} instead of {price}", view.paid);
     std::fs::remove_file(&view.path)?;
     let until = |what| anyhow::Ok(rate(size, between(&view, "ordered", what)? / 1000.0));
     Ok(Rate { written: until("complete")?, synced: until("done")? })
+}
+
+/// What goes before is on the disk, and what will be read is in memory: some systems forget in seconds what rests.
+fn ready(original: &Path) -> Result<()> {
+    let synced = std::process::Command::new("sync").status().context("running sync")?;
+    ensure!(synced.success(), "sync failed");
+    std::io::copy(&mut File::open(original)?, &mut std::io::sink())?;
+    Ok(())
 }
 
 /// Copies a file over a TCP connection to itself, one thread each side.
