@@ -175,7 +175,7 @@ impl Checks {
         genuine.map_err(bad_signature)?;
         let close = claim.close.clone().verify(&self.network, &open.holder).map_err(bad_signature)?;
         walks(&open, &close, &facts, anchor)?;
-        let certified = self.certified(&claim, &close, &facts)?;
+        let acks = self.acks(&claim, &close, &facts)?;
         Ok(CheckedClaim {
             chain: open.chain,
             j: open.j,
@@ -183,22 +183,22 @@ impl Checks {
             coin: close.coin,
             open: open_hash,
             close: close.hash(),
-            certified,
+            acks: u8::try_from(acks).unwrap_or(u8::MAX),
+            certified: acks >= facts.touchstone.quorum(),
             proof: claim,
         })
     }
 
-    fn certified(&self, claim: &Claim, close: &Signed<Close>, facts: &Facts) -> Result<bool, Reject> {
-        let Some(certificate) = &claim.certificate else { return Ok(false) };
-        let holds = certificate.object == close.hash()
-            && facts.signed().is_some_and(|touchstone| certificate.holds(&self.network, touchstone));
-        if !holds {
-            return Err(no(
-                RejectCode::Forged,
-                "the certificate does not hold: claim without it, or with a whole one",
-            ));
-        }
-        Ok(true)
+    /// How many of the chain's committee acked the Close.
+    fn acks(&self, claim: &Claim, close: &Signed<Close>, facts: &Facts) -> Result<usize, Reject> {
+        let Some(certificate) = &claim.certificate else { return Ok(0) };
+        let of_close = Some(certificate).filter(|certificate| certificate.object == close.hash());
+        let seats = of_close
+            .zip(facts.signed())
+            .and_then(|(certificate, touchstone)| certificate.seats(&self.network, touchstone));
+        seats.ok_or_else(|| {
+            no(RejectCode::Forged, "an ack does not hold: claim without it, or with a good one")
+        })
     }
 
     fn chain(&self, chain: &ChainId) -> Option<(Arc<Facts>, (Index, Coin))> {

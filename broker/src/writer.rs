@@ -193,8 +193,7 @@ fn reply(ledger: &Ledger, answer: Answer, after: u64) -> Result<Reply, Reject> {
         Answer::Outcomes(outcomes) => Ok(Reply::Outcomes(outcomes)),
         Answer::Account(account) => {
             let unknown = || Reject::new(RejectCode::UnknownAccount, "this account is not registered here");
-            let customer = ledger.customer(&account).ok_or_else(unknown)?;
-            Ok(Reply::Account(Box::new(customer.view(after))))
+            Ok(Reply::Account(Box::new(ledger.account(&account, after).ok_or_else(unknown)?)))
         }
         Answer::Sold(chain) => {
             let chain = ledger.chain(&chain).ok_or_else(failing)?;

@@ -142,7 +142,7 @@ async fn accounts(Extract(state): Shared, Query(from): Query<From>) -> Answer<Pa
     let after = from.after.map(|after| named::<PublicKey>("account", &after)).transpose()?;
     let list = move |ledger: &Ledger| {
         let later = ledger.customers().filter(|(account, _)| after.is_none_or(|after| **account > after));
-        later.take(PAGE).map(|(account, customer)| AccountView::short(account, customer)).collect()
+        later.take(PAGE).map(|(account, customer)| AccountView::short(ledger, account, customer)).collect()
     };
     Ok(Json(page(state.bank.look(list).await?, |view: &AccountView| view.account.clone())))
 }
@@ -151,7 +151,7 @@ async fn account(Extract(state): Shared, Path(name): Path<String>) -> Answer<Acc
     let key: PublicKey = named("account", &name)?;
     let view = state
         .bank
-        .look(move |ledger| ledger.customer(&key).map(|customer| AccountView::whole(&key, customer)));
+        .look(move |ledger| ledger.customer(&key).map(|customer| AccountView::whole(ledger, &key, customer)));
     Ok(Json(view.await?.ok_or_else(|| errors::not_found("account", &name))?))
 }
 
@@ -274,7 +274,9 @@ impl State {
     async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
         self.bank.run(command).await?;
         let show = move |ledger: &Ledger| {
-            ledger.customer(&account).map(|customer: &Customer| AccountView::whole(&account, customer))
+            ledger
+                .customer(&account)
+                .map(|customer: &Customer| AccountView::whole(ledger, &account, customer))
         };
         let view = self.bank.look(show).await?;
         Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))

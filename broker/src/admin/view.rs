@@ -160,6 +160,12 @@ views! {
         paid: bool,
         /// Coins paid, or waiting.
         coins: u32,
+        /// How many of the committee acked it: what waits is served by that.
+        acks: u8,
+        /// Coins that the buyer, who had promised them twice, made up for.
+        made_up: u32,
+        /// Coins that others were paid and nobody made up for.
+        short: u32,
     }
     /// A payout.
     PayoutView {
@@ -260,14 +266,14 @@ impl From<&Audit> for AuditView {
 impl AccountView {
     /// An account as one of many.
     #[must_use]
-    pub fn short(account: &PublicKey, customer: &Customer) -> Self {
+    pub fn short(ledger: &Ledger, account: &PublicKey, customer: &Customer) -> Self {
         Self {
             account: account.to_string(),
             name: customer.name.to_string(),
             since: time(customer.since),
             balance: customer.balance.0,
             pending: customer.pending.0,
-            frozen: customer.frozen.as_ref().map(|why| why.to_string()),
+            frozen: ledger.frozen_because(account, customer),
             nodes: customer.nodes.iter().map(ToString::to_string).collect(),
             lines: Vec::new(),
         }
@@ -275,8 +281,9 @@ impl AccountView {
 
     /// An account with its statement.
     #[must_use]
-    pub fn whole(account: &PublicKey, customer: &Customer) -> Self {
-        let lines = customer.view(customer.last_line().saturating_sub(LINES)).lines;
+    pub fn whole(ledger: &Ledger, account: &PublicKey, customer: &Customer) -> Self {
+        let after = customer.last_line().saturating_sub(LINES);
+        let lines = ledger.account(account, after).map(|view| view.lines).unwrap_or_default();
         let lines = lines.iter().map(|line| LineView {
             number: line.number,
             at: time(line.at),
@@ -284,7 +291,7 @@ impl AccountView {
             change: line.change,
             balance: line.balance.0,
         });
-        Self { lines: lines.collect(), ..Self::short(account, customer) }
+        Self { lines: lines.collect(), ..Self::short(ledger, account, customer) }
     }
 }
 
@@ -340,6 +347,9 @@ impl RedemptionView {
             end: claim.range.end.0,
             paid: claim.is_final(),
             coins,
+            acks: claim.acks,
+            made_up: claim.charged.0,
+            short: claim.short().0,
         }
     }
 
@@ -399,6 +409,9 @@ fn words(event: &Event) -> String {
         Event::PaidOut { id, reference } => format!("payout of {} made as {}", id.0, &**reference),
         Event::EvidenceNoted { .. } => "evidence noted".to_owned(),
         Event::Resumed { settle_from } => format!("settlements wait until {}", time(*settle_from)),
-        Event::Settled { chain, .. } => format!("chain {chain} settled"),
+        Event::Settled { chain, charges, .. } if charges.is_empty() => format!("chain {chain} settled"),
+        Event::Settled { chain, charges, .. } => {
+            format!("chain {chain} settled, {} claims made up for by its buyer", charges.len())
+        }
     }
 }

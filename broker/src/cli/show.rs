@@ -194,6 +194,11 @@ pub fn chain(view: &ChainView) -> String {
 pub fn redemptions(views: &[RedemptionView]) -> String {
     let mut table = list(["record", "chain", "segment", "account", "claimed", "coins", "state"]);
     for view in views {
+        let state = match (view.paid, view.made_up, view.short) {
+            (false, ..) => format!("waits, {} acks", view.acks),
+            (true, 0, 0) => "paid".to_owned(),
+            (true, made_up, short) => format!("paid, {made_up} by the buyer, {short} short"),
+        };
         table.add_row([
             view.record.to_string().as_str(),
             short(&view.chain),
@@ -201,7 +206,7 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
             short(&view.account),
             &format!("({}, {}]", view.start, view.end),
             &view.coins.to_string(),
-            if view.paid { "paid" } else { "waits" },
+            state.as_str(),
         ]);
     }
     align(&mut table, 5);

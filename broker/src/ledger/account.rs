@@ -62,6 +62,10 @@ pub enum What {
     Settled(ChainId),
     /// The unspent coins of a chain came back.
     Refunded(ChainId),
+    /// Coins of this chain were promised twice, and are made up for.
+    Charged(ChainId),
+    /// Coins of this chain that another was paid were made up for by the buyer.
+    MadeUp(ChainId),
     /// Money was asked to be paid out.
     PayoutAsked(Text<80>),
 }
@@ -76,6 +80,8 @@ impl What {
             Self::Redeemed(claims) => format!("redeemed {claims} claims"),
             Self::Settled(chain) => format!("settlement of claims on chain {chain:.12}"),
             Self::Refunded(chain) => format!("unspent coins of chain {chain:.12}"),
+            Self::Charged(chain) => format!("coins of chain {chain:.12} promised twice"),
+            Self::MadeUp(chain) => format!("made up by the buyer of chain {chain:.12}"),
             Self::PayoutAsked(to) => format!("payout to {}", &**to),
         })
     }
@@ -97,9 +103,8 @@ pub struct AccountView {
 }
 
 impl Customer {
-    /// The account as its owner is shown it, with the lines after number `after`.
-    #[must_use]
-    pub fn view(&self, after: u64) -> AccountView {
+    /// The account with the lines after number `after`, as far as it tells by itself.
+    pub(super) fn view(&self, after: u64) -> AccountView {
         AccountView {
             balance: self.balance,
             pending: self.pending,

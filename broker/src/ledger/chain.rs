@@ -99,6 +99,9 @@ impl Facts {
     }
 }
 
+/// One Open is claimed once. Of a segment that a dishonest buyer opened twice there are two claims.
+pub type ClaimKey = (SegmentNo, ObjectHash);
+
 /// What is kept of a chain.
 #[derive(Clone, Debug)]
 pub struct ChainBook {
@@ -113,7 +116,7 @@ pub struct ChainBook {
     pub anchor: (Index, Coin),
     /// The coins paid, each once.
     pub paid: Intervals,
-    pub(super) claims: BTreeMap<SegmentNo, ClaimBook>,
+    pub(super) claims: BTreeMap<ClaimKey, ClaimBook>,
     /// Coins that went back to the buyer.
     pub refunded: Count,
     /// Whether the buyer gave it up.
@@ -131,7 +134,12 @@ impl ChainBook {
 
     /// The claims, by segment.
     pub fn claims(&self) -> impl Iterator<Item = (&SegmentNo, &ClaimBook)> {
-        self.claims.iter()
+        self.claims.iter().map(|((j, _), claim)| (j, claim))
+    }
+
+    /// Whether the claims show two Opens of one segment: both are the chain key's word, which convicts the buyer.
+    pub(super) fn is_opened_twice(&self, j: SegmentNo) -> bool {
+        self.claims.range((j, ObjectHash([0; 32]))..=(j, ObjectHash([0xff; 32]))).nth(1).is_some()
     }
 
     /// Coins neither paid nor refunded.
@@ -152,8 +160,12 @@ pub struct ClaimBook {
     pub close: ObjectHash,
     /// The coins claimed.
     pub range: Range,
-    /// The journal record it came in: the order of arrival, and where its proof is kept.
+    /// How many of the committee acked its Close.
+    pub acks: u8,
+    /// The journal record it came in first: the order of arrival, and where its proof is kept.
     pub arrived: u64,
+    /// What a convicted buyer paid for coins of it that another claim was paid.
+    pub charged: Count,
     /// What became of it.
     pub state: ClaimState,
 }
@@ -174,9 +186,18 @@ impl ClaimBook {
         matches!(self.state, ClaimState::Paid(_))
     }
 
+    /// Coins claimed that others were paid, and nobody made up for.
+    #[must_use]
+    pub const fn short(&self) -> Count {
+        match self.state {
+            ClaimState::Paid(count) => Count(self.range.count().0 - count.0 - self.charged.0),
+            ClaimState::Pending => Count::ZERO,
+        }
+    }
+
     pub(super) fn outcome(&self, until: Time) -> Outcome {
         match self.state {
-            ClaimState::Paid(count) => Outcome::Paid(count.into()),
+            ClaimState::Paid(count) => Outcome::Paid(Coins::from(count).saturating_add(self.charged.into())),
             ClaimState::Pending => Outcome::Pending { coins: Coins::from(self.range.count()), until },
         }
     }

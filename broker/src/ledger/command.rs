@@ -66,7 +66,9 @@ pub struct CheckedClaim {
     pub open: ObjectHash,
     /// Hash of the Close.
     pub close: ObjectHash,
-    /// Whether a certificate over the Close came with it and held.
+    /// How many of the chain's committee acked the Close.
+    pub acks: u8,
+    /// Whether they are a quorum.
     pub certified: bool,
     /// The claim as it came.
     pub proof: Claim,
@@ -294,10 +296,12 @@ pub enum Event {
     Settled {
         /// The chain.
         chain: ChainId,
-        /// What each waiting claim was paid, in the order of their arrival.
+        /// What each waiting claim was paid, in the order in which they were served.
         claims: List<SettledClaim, MAX_CLAIMS_PER_CHAIN>,
         /// What went back to the buyer.
         refund: Count,
+        /// What the buyer, who signed two Opens of one segment, owes claims for coins that others were paid.
+        charges: List<Charge, MAX_CLAIMS_PER_CHAIN>,
     },
 }
 
@@ -316,6 +320,8 @@ pub struct TakenClaim {
     pub open: ObjectHash,
     /// Hash of the Close.
     pub close: ObjectHash,
+    /// How many of the committee acked it.
+    pub acks: u8,
     /// The stretches paid, if the claim is final.
     pub paid: Option<List<Range, MAX_RANGES_PER_CLAIM>>,
     /// The claim as it came.
@@ -325,10 +331,19 @@ pub struct TakenClaim {
 /// What a waiting claim was paid at settlement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettledClaim {
-    /// The segment.
-    pub j: SegmentNo,
+    /// Its place among the chain's claims, in the order of [`super::chain::ClaimKey`].
+    pub claim: u32,
     /// The stretches paid.
     pub paid: List<Range, MAX_RANGES>,
+}
+
+/// What a convicted buyer pays a claim for coins that were promised twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Its place among the chain's claims.
+    pub claim: u32,
+    /// How much.
+    pub coins: Count,
 }
 
 /// A line of the journal.

@@ -1,8 +1,8 @@
 //! Folding a record into the state. It is the same when a command was just decided and when the journal is read again,
 //! so it trusts nothing: a step whose entries do not sum to zero, or that pays an index twice, is not folded in.
 
-use super::chain::{ChainBook, ClaimBook, ClaimState, Facts};
-use super::command::{Event, PayoutId, Record, SettledClaim, TakenClaim, VoucherId};
+use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
+use super::command::{Charge, Event, PayoutId, Record, SettledClaim, TakenClaim, VoucherId};
 use super::entry::{Book, Entry};
 use super::intervals::Range;
 use super::redeeming::total;
@@ -97,7 +97,11 @@ impl Ledger {
                 self.settle_from = self.settle_from.max(*settle_from);
                 Ok(Vec::new())
             }
-            Event::Settled { chain, claims, refund } => self.fold_settled(at, *chain, claims, *refund),
+            Event::Settled { chain, claims, refund, charges } => {
+                let mut entries = self.fold_settled(at, *chain, claims, *refund)?;
+                entries.extend(self.fold_charges(at, *chain, charges)?);
+                Ok(entries)
+            }
         }
     }
 
@@ -192,15 +196,23 @@ impl Ledger {
             if taken.range.end > chain.anchor.0 {
                 chain.anchor = (taken.range.end, taken.coin);
             }
+            let key = (taken.j, taken.open);
+            // The same claim with more acks keeps its place in the queue.
+            let known = chain.claims.get(&key).filter(|known| known.close == taken.close);
             let claim = ClaimBook {
                 account: *account,
                 open: taken.open,
                 close: taken.close,
                 range: taken.range,
-                arrived: record.seq,
+                acks: taken.acks,
+                arrived: known.map_or(record.seq, |known| known.arrived),
+                charged: Count::ZERO,
                 state,
             };
-            let before = chain.claims.insert(taken.j, claim);
+            let before = chain.claims.insert(key, claim);
+            if chain.is_opened_twice(taken.j) {
+                self.convicted.entry(Conviction::Buyer(taken.chain)).or_insert(record.at);
+            }
             if before.is_some_and(|before| before.is_final()) {
                 return Err("a claim replaces one that is final");
             }
@@ -237,13 +249,16 @@ impl Ledger {
 
     fn fold_settled(&mut self, at: Time, id: ChainId, claims: &[SettledClaim], refund: Count) -> Folded {
         let mut entries = Vec::new();
+        let keys = self.claim_keys(&id)?;
         for settled in claims {
             let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
-            let claim = chain.claims.get(&settled.j).copied().filter(|claim| !claim.is_final());
+            let key =
+                usize::try_from(settled.claim).ok().and_then(|place| keys.get(place)).ok_or(NO_CLAIM)?;
+            let claim = chain.claims.get(key).copied().filter(|claim| !claim.is_final());
             let mut claim = claim.ok_or("a claim that does not wait is settled")?;
             let count = pay_once(chain, claim.range, &settled.paid)?;
             claim.state = ClaimState::Paid(count);
-            chain.claims.insert(settled.j, claim);
+            chain.claims.insert(*key, claim);
             self.wait(&claim.account, claim.range.count(), false)?;
             self.add(at, &claim.account, count.into(), What::Settled(id))?;
             self.books.redeemed += u64::from(count.0);
@@ -266,6 +281,44 @@ impl Ledger {
         self.books.refunded += u64::from(refund.0);
         entries.extend(Entry::moved(refund.into(), Book::Coins, Book::Balance(buyer)));
         Ok(entries)
+    }
+
+    /// A convicted buyer makes up for coins promised twice, and is banned if there were any.
+    fn fold_charges(&mut self, at: Time, id: ChainId, charges: &[Charge]) -> Folded {
+        let mut entries = Vec::new();
+        let keys = self.claim_keys(&id)?;
+        let is_convicted = self.convicted.contains_key(&Conviction::Buyer(id));
+        if !is_convicted && !charges.is_empty() {
+            return Err("a buyer is charged without evidence");
+        }
+        let buyer = self.chains.get(&id).ok_or(NO_CHAIN)?.buyer;
+        let promised_twice = self
+            .chains
+            .get(&id)
+            .is_some_and(|chain| chain.claims.values().any(|claim| claim.short() > Count::ZERO));
+        for charge in charges {
+            let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
+            let key = usize::try_from(charge.claim).ok().and_then(|place| keys.get(place)).ok_or(NO_CLAIM)?;
+            let claim = chain.claims.get_mut(key).ok_or(NO_CLAIM)?;
+            if charge.coins > claim.short() {
+                return Err("a buyer is charged for more than was promised twice");
+            }
+            claim.charged = Count(claim.charged.0 + charge.coins.0);
+            let vendor = claim.account;
+            self.take_off(at, &buyer, charge.coins.into(), What::Charged(id))?;
+            self.add(at, &vendor, charge.coins.into(), What::MadeUp(id))?;
+            entries.extend(Entry::moved(charge.coins.into(), Book::Balance(buyer), Book::Balance(vendor)));
+        }
+        if is_convicted && promised_twice {
+            let why = format!("coins of chain {id:.12} were promised twice");
+            let customer = self.customers.get_mut(&buyer).ok_or(NO_ACCOUNT)?;
+            customer.frozen.get_or_insert_with(|| Text::cut(&why));
+        }
+        Ok(entries)
+    }
+
+    fn claim_keys(&self, id: &ChainId) -> Result<Vec<ClaimKey>, &'static str> {
+        Ok(self.chains.get(id).ok_or(NO_CHAIN)?.claims.keys().copied().collect())
     }
 
     fn add(&mut self, at: Time, account: &PublicKey, coins: Coins, what: What) -> Result<(), &'static str> {
@@ -303,6 +356,7 @@ impl Ledger {
 
 const NO_ACCOUNT: &str = "an account is unknown";
 const NO_CHAIN: &str = "the chain is unknown";
+const NO_CLAIM: &str = "a claim is unknown";
 
 fn pay_once(chain: &mut ChainBook, within: Range, ranges: &[Range]) -> Result<Count, &'static str> {
     let n = chain.facts.touchstone.n.as_index();

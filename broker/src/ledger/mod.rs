@@ -20,10 +20,10 @@ mod tests;
 
 pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
 pub use audit::{Audit, Auditor, audit};
-pub use chain::{ChainBook, ClaimBook, ClaimState, Facts};
+pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
 pub use command::{
-    Answer, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId, Record,
-    SettledClaim, TakenClaim, VoucherId,
+    Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId,
+    Record, SettledClaim, TakenClaim, VoucherId,
 };
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;
@@ -140,6 +140,13 @@ impl Ledger {
         self.customers.get(account)
     }
 
+    /// An account as its owner is shown it, with the lines after number `after`.
+    #[must_use]
+    pub fn account(&self, account: &PublicKey, after: u64) -> Option<AccountView> {
+        let customer = self.customers.get(account)?;
+        Some(AccountView { frozen: self.frozen_because(account, customer).is_some(), ..customer.view(after) })
+    }
+
     /// Every account, in the order of their keys.
     pub fn customers(&self) -> impl Iterator<Item = (&PublicKey, &Customer)> {
         self.customers.iter()
@@ -181,6 +188,33 @@ impl Ledger {
     /// Whom evidence was noted against, and when.
     pub fn convicted(&self) -> impl Iterator<Item = (&Conviction, &Time)> {
         self.convicted.iter()
+    }
+
+    /// A chain of this account's that is not settled yet and of which two Opens of one segment are known.
+    #[must_use]
+    pub fn accused(&self, account: &PublicKey) -> Option<ChainId> {
+        let accused = self.convicted.keys().filter_map(|conviction| match conviction {
+            Conviction::Buyer(chain) => Some(chain),
+            Conviction::Witness(_) => None,
+        });
+        let of_account = |id: &&ChainId| {
+            self.chains.get(id).is_some_and(|chain| chain.buyer == *account && chain.settled.is_none())
+        };
+        accused.copied().find(|id| of_account(&id))
+    }
+
+    /// Why an account may neither buy nor have money paid out, if so: the operator's reason, or evidence that waits for
+    /// a settlement.
+    #[must_use]
+    pub fn frozen_because(&self, account: &PublicKey, customer: &Customer) -> Option<String> {
+        let told = customer.frozen.as_ref().map(|why| why.to_string());
+        let accused = || {
+            Some(format!(
+                "evidence of double spending; chain {:.12} is to be settled",
+                self.accused(account)?
+            ))
+        };
+        told.or_else(accused)
     }
 
     /// When a chain may be settled: `redeem_by`, or later if the bank was away.

@@ -3,27 +3,33 @@
 //! Per claim the first of these holds:
 //!
 //! 1. refused before the books were asked: Malformed, UnknownChain, Forged, Range, BadPayment, NotYours (in `checks`);
-//! 2. Malformed: its segment is named twice in one redemption;
-//! 3. the very claim is known and final, or brings nothing new: its outcome, again;
-//! 4. Mismatch: another Close of the segment is known, unless that one still waits and this one is certified;
+//! 2. Malformed: its Open is named twice in one redemption;
+//! 3. the very claim is known and final, or brings no more acks: its outcome, again;
+//! 4. Mismatch: another Close of the same Open is known, unless that one still waits and this one is certified;
 //! 5. Expired: the chain was settled;
 //! 6. it claims no coins: paid, none, and nothing is written;
 //! 7. Busy: as many claims as a chain may have;
 //! 8. certified: paid at once, of its stretch what is free; else it waits for settlement.
 //!
+//! At settlement those that wait are served by the number of their acks, then by arrival, each with what is free. Two
+//! Opens of one segment convict the buyer, whether they come as evidence or as two claims. Then the claims that others
+//! left short are made up for out of what the buyer has, refund included: the certified ones first. The bank never
+//! adds money of its own.
+//!
 //! A frozen account is paid: what it earned is honest until proven otherwise, and it cannot be taken out meanwhile.
 
-use super::command::{Answer, CheckedClaim, ClaimResult, Decision, Event, SettledClaim, TakenClaim};
+use super::chain::ClaimKey;
+use super::command::{Answer, Charge, CheckedClaim, ClaimResult, Decision, Event, SettledClaim, TakenClaim};
 use super::intervals::{Intervals, Range};
-use super::{ChainBook, Ledger};
+use super::{ChainBook, ClaimBook, Conviction, Ledger};
 use netpay_core::amount::{Coins, Count};
 use netpay_core::codec::List;
-use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
 use netpay_core::time::Time;
 use netpay_core::wire::bank::Outcome;
 use netpay_core::wire::reject::{Reject, RejectCode};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Once a chain has so many claims, only certified ones are taken: uncertified ones cost nothing to make.
@@ -35,7 +41,7 @@ pub const MAX_CLAIMS_PER_CHAIN: usize = 2 * MAX_PENDING_PER_CHAIN;
 #[derive(Default)]
 struct Scratch {
     paid: BTreeMap<ChainId, Intervals>,
-    seen: BTreeSet<(ChainId, SegmentNo)>,
+    seen: BTreeSet<(ChainId, ClaimKey)>,
     taken: Vec<TakenClaim>,
 }
 
@@ -69,12 +75,13 @@ impl Ledger {
     ) -> Result<Outcome, Reject> {
         let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
         let chain = self.chains.get(&claim.chain).ok_or_else(unknown)?;
-        if !scratch.seen.insert((claim.chain, claim.j)) {
+        let key = (claim.j, claim.open);
+        if !scratch.seen.insert((claim.chain, key)) {
             return Err(Reject::new(RejectCode::Malformed, "the segment is named twice in one redemption"));
         }
-        if let Some(known) = chain.claims.get(&claim.j) {
+        if let Some(known) = chain.claims.get(&key) {
             let same = known.close == claim.close && known.account == *account;
-            if same && (known.is_final() || !claim.certified) {
+            if same && (known.is_final() || claim.acks <= known.acks) {
                 return Ok(known.outcome(self.settlement_of(chain)));
             }
             if !same && (known.is_final() || !claim.certified) {
@@ -91,7 +98,7 @@ impl Ledger {
             return Ok(Outcome::Paid(Coins::ZERO));
         }
         let limit = if claim.certified { MAX_CLAIMS_PER_CHAIN } else { MAX_PENDING_PER_CHAIN };
-        if !chain.claims.contains_key(&claim.j) && chain.claims.len() + scratch.taken.len() >= limit {
+        if !chain.claims.contains_key(&key) && chain.claims.len() + scratch.taken.len() >= limit {
             return Err(Reject::new(
                 RejectCode::Busy,
                 "too many claims on this chain: only certified ones are taken",
@@ -112,6 +119,7 @@ impl Ledger {
             coin: claim.coin,
             open: claim.open,
             close: claim.close,
+            acks: claim.acks,
             paid: paid.map(List::first_of),
             proof: claim.proof,
         });
@@ -128,22 +136,59 @@ impl Ledger {
             return Err(Reject::new(RejectCode::Range, "the chain's settlement is not due yet"));
         }
         let mut paid = chain.paid.clone();
-        let claims = in_order_of_arrival(chain);
-        let claims = claims
-            .into_iter()
-            .map(|(j, range)| SettledClaim { j, paid: List::first_of(pay(&mut paid, range)) });
-        let claims = List::first_of(claims.collect::<Vec<_>>());
+        let waiting = waiting(chain).into_iter();
+        let claims: Vec<_> = waiting
+            .map(|(claim, range)| SettledClaim { claim, paid: List::first_of(pay(&mut paid, range)) })
+            .collect();
         let refund = Count(chain.facts.touchstone.n.0.saturating_sub(paid.total().0));
-        Ok(Decision::happens(Event::Settled { chain: id, claims, refund }, Answer::Done))
+        let charges = List::first_of(self.charges(&id, chain, &claims, refund));
+        let claims = List::first_of(claims);
+        Ok(Decision::happens(Event::Settled { chain: id, claims, refund, charges }, Answer::Done))
+    }
+
+    /// What a convicted buyer pays for coins promised twice, as far as the balance and the refund go.
+    fn charges(
+        &self,
+        id: &ChainId,
+        chain: &ChainBook,
+        settled: &[SettledClaim],
+        refund: Count,
+    ) -> Vec<Charge> {
+        if !self.convicted.contains_key(&Conviction::Buyer(*id)) {
+            return Vec::new();
+        }
+        let balance = self.customers.get(&chain.buyer).map_or(Coins::ZERO, |buyer| buyer.balance);
+        let mut funds = balance.saturating_add(refund.into()).0;
+        let claims: Vec<&ClaimBook> = chain.claims.values().collect();
+        let mut before: Vec<_> = place(chain).filter(|(_, claim)| claim.is_final()).collect();
+        before.sort_unstable_by_key(|(place, claim)| (claim.arrived, *place));
+        let before = before.into_iter().map(|(place, claim)| (place, claim.short()));
+        let now = settled.iter().filter_map(|settled| {
+            let claimed = claims.get(usize::try_from(settled.claim).ok()?)?.range.count();
+            Some((settled.claim, Count(claimed.0 - total(&settled.paid).0)))
+        });
+        let mut charges = Vec::new();
+        for (claim, short) in before.chain(now) {
+            let coins = Count(u32::try_from(funds.min(u64::from(short.0))).unwrap_or(short.0));
+            if coins > Count::ZERO {
+                funds -= u64::from(coins.0);
+                charges.push(Charge { claim, coins });
+            }
+        }
+        charges
     }
 }
 
-/// The claims that wait, the first to arrive first. The ranking by acks goes here.
-fn in_order_of_arrival(chain: &ChainBook) -> Vec<(SegmentNo, Range)> {
-    let pending = chain.claims.iter().filter(|(_, claim)| !claim.is_final());
-    let mut pending: Vec<_> = pending.map(|(j, claim)| (claim.arrived, *j, claim.range)).collect();
-    pending.sort_unstable();
-    pending.into_iter().map(|(_, j, range)| (j, range)).collect()
+/// The claims, each with its place among them.
+fn place(chain: &ChainBook) -> impl Iterator<Item = (u32, &ClaimBook)> {
+    (0..).zip(chain.claims.values())
+}
+
+/// The claims that wait, in the order in which they are served: by acks, then by arrival.
+fn waiting(chain: &ChainBook) -> Vec<(u32, Range)> {
+    let mut waiting: Vec<_> = place(chain).filter(|(_, claim)| !claim.is_final()).collect();
+    waiting.sort_unstable_by_key(|(place, claim)| (Reverse(claim.acks), claim.arrived, *place));
+    waiting.into_iter().map(|(place, claim)| (place, claim.range)).collect()
 }
 
 /// Pays what is free of a stretch.

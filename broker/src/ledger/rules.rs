@@ -99,7 +99,7 @@ impl Ledger {
             return Err(Reject::new(RejectCode::Mismatch, "this chain key was used for another purchase"));
         }
         let customer = self.known(account)?;
-        not_frozen(customer)?;
+        self.may_move_money(account, customer)?;
         if n.0 == 0 || n.0 > MAX_CHAIN {
             return Err(Reject::new(
                 RejectCode::Range,
@@ -257,7 +257,7 @@ impl Ledger {
             Some(_) => {
                 return Err(Reject::new(RejectCode::Mismatch, "this number was used for another payout"));
             }
-            None => not_frozen(customer)?,
+            None => self.may_move_money(&id.0, customer)?,
         }
         if coins == Coins::ZERO || to.is_empty() {
             return Err(Reject::new(RejectCode::Range, "a payout is at least one coin, to somewhere"));
@@ -299,6 +299,15 @@ impl Ledger {
         Ok(Decision::happens(Event::EvidenceNoted { chain, witness, evidence }, Answer::Done))
     }
 
+    /// A frozen account can neither buy nor be paid out. Nor can one with evidence against it, until the chain is
+    /// settled: what was promised twice has to be there to be made up for.
+    fn may_move_money(&self, account: &PublicKey, customer: &Customer) -> Result<(), Reject> {
+        match self.frozen_because(account, customer) {
+            None => Ok(()),
+            Some(why) => Err(Reject::new(RejectCode::Frozen, &format!("this account is frozen: {why}"))),
+        }
+    }
+
     fn takes_in(&self, coins: Coins) -> Result<(), Reject> {
         let held = Coins(self.books.held()).saturating_add(coins);
         if held.0 > MAX_MONEY {
@@ -314,13 +323,6 @@ fn sold(account: PublicKey, request: ObjectHash, mint: Option<Box<Mint>>) -> Res
     let touchstone = mint.facts.wire().clone();
     let answer = Answer::Sold(mint.facts.id);
     Ok(Decision::happens(Event::Sold { account, request, touchstone, sealed: mint.sealed }, answer))
-}
-
-fn not_frozen(customer: &Customer) -> Result<(), Reject> {
-    match &customer.frozen {
-        None => Ok(()),
-        Some(why) => Err(Reject::new(RejectCode::Frozen, &format!("this account is frozen: {}", &**why))),
-    }
 }
 
 fn covers(customer: &Customer, coins: Coins) -> Result<(), Reject> {

@@ -137,7 +137,19 @@ fn buy(buyer: u8, number: u8, n: u32) -> Command {
     }
 }
 
-fn claim(chain: ChainId, j: u32, (start, end): (u32, u32), close: u8, certified: bool) -> ClaimResult {
+/// A claim of the segment's one honest Open.
+fn claim(chain: ChainId, j: u32, range: (u32, u32), close: u8, certified: bool) -> ClaimResult {
+    claim_of(chain, (j, 100), range, close, if certified { 20 } else { 0 })
+}
+
+/// A claim of any Open of a segment, with so many acks of 20.
+fn claim_of(
+    chain: ChainId,
+    (j, opened): (u32, u8),
+    (start, end): (u32, u32),
+    close: u8,
+    acks: u8,
+) -> ClaimResult {
     let open = Open {
         chain,
         j: SegmentNo(j),
@@ -151,7 +163,7 @@ fn claim(chain: ChainId, j: u32, (start, end): (u32, u32), close: u8, certified:
     let paper = Close {
         chain,
         j: SegmentNo(j),
-        open: ObjectHash([close; 32]),
+        open: ObjectHash([opened; 32]),
         end: Index(end),
         coin: Coin([0; 16]),
         release: Release([0; 32]),
@@ -168,9 +180,10 @@ fn claim(chain: ChainId, j: u32, (start, end): (u32, u32), close: u8, certified:
         j: SegmentNo(j),
         range: Range { start: Index(start), end: Index(end) },
         coin: Coin([0; 16]),
-        open: ObjectHash([close; 32]),
+        open: ObjectHash([opened; 32]),
         close: ObjectHash([close; 32]),
-        certified,
+        acks,
+        certified: acks >= 14,
         proof,
     }))
 }
@@ -233,6 +246,84 @@ fn a_second_close_counts_only_if_it_is_certified_and_the_first_was_not() {
     // The same claim certified later is an upgrade.
     bank.redeem(2, vec![claim(chain, 2, (8, 20), 5, UNCERTIFIED)]);
     assert_eq!(bank.redeem(2, vec![claim(chain, 2, (8, 20), 5, CERTIFIED)]), [Outcome::Paid(Coins(12))]);
+    bank.check();
+}
+
+#[test]
+fn what_waits_is_served_by_acks_and_then_by_arrival() {
+    let mut bank = Bank::open();
+    bank.run(register(4)).expect("new");
+    bank.buy(1, 1, 40).expect("funds");
+    let chain = bank.id(1);
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 10), 1, 3)]);
+    bank.redeem(3, vec![claim_of(chain, (2, 2), (0, 10), 2, 5)]);
+    bank.redeem(4, vec![claim_of(chain, (3, 3), (5, 20), 3, 3)]);
+    // The same claim with more acks keeps its place in the queue.
+    bank.redeem(4, vec![claim_of(chain, (3, 3), (5, 20), 3, 5)]);
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    assert_eq!((bank.balance(2), bank.balance(3), bank.balance(4)), (0, 10, 10));
+    bank.check();
+}
+
+#[test]
+fn who_promised_coins_twice_makes_up_for_them_and_is_banned() {
+    let mut bank = Bank::open();
+    bank.buy(1, 1, 40).expect("funds");
+    let chain = bank.id(1);
+    // Two vendors hold an Open of segment 1 each: the claims are the evidence.
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 10), 1, 20)]);
+    bank.redeem(3, vec![claim_of(chain, (1, 2), (0, 10), 2, 0)]);
+    let payout = |n| Command::AskPayout { id: (account(1), [n; 16]), coins: Coins(1), to: Text::cut("x") };
+    // From now on the money stays where it is.
+    assert_eq!(bank.code(payout(1)), Some(RejectCode::Frozen));
+    assert_eq!(bank.code(buy(1, 2, 10)), Some(RejectCode::Frozen));
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    assert_eq!((bank.balance(1), bank.balance(2), bank.balance(3)), (60 + 30 - 10, 10, 10));
+    assert_eq!(bank.code(payout(1)), Some(RejectCode::Frozen), "banned");
+    let lines: Vec<_> = bank.ledger.customer(&account(1)).expect("known").lines_after(0).cloned().collect();
+    assert_eq!(lines.last().map(|line| (line.what.clone(), line.change)), Some((What::Charged(chain), -10)));
+    assert_eq!(bank.redeem(3, vec![claim_of(chain, (1, 2), (0, 10), 2, 0)]), [Outcome::Paid(Coins(10))]);
+    bank.check();
+}
+
+#[test]
+fn what_a_convict_has_goes_to_the_best_claims_first_and_the_bank_adds_nothing() {
+    let mut bank = Bank::open();
+    bank.run(register(4)).expect("new");
+    bank.buy(1, 1, 100).expect("all of it");
+    let chain = bank.id(1);
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 90), 1, 20)]);
+    bank.redeem(3, vec![claim_of(chain, (1, 2), (0, 8), 2, 0)]);
+    bank.redeem(4, vec![claim_of(chain, (1, 3), (0, 8), 3, 2)]);
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    // Ten coins were left of the chain: the claim with acks is made good, the other for what remains.
+    assert_eq!((bank.balance(1), bank.balance(4), bank.balance(3)), (0, 8, 2));
+    let book = bank.ledger.chain(&chain).expect("sold");
+    assert_eq!(book.claims().map(|(_, claim)| claim.short().0).sum::<u32>(), 6);
+    bank.check();
+}
+
+#[test]
+fn nobody_is_charged_or_banned_without_evidence_or_without_coins_promised_twice() {
+    let mut bank = Bank::open();
+    bank.buy(1, 1, 40).expect("funds");
+    bank.buy(1, 2, 40).expect("funds");
+    let (honest, careless) = (bank.id(1), bank.id(2));
+    // A vendor claims below where its segment should begin: short, but no evidence against the buyer.
+    bank.redeem(2, vec![claim(honest, 1, (0, 10), 1, CERTIFIED), claim(honest, 2, (5, 20), 2, CERTIFIED)]);
+    // Two Opens of one segment, of which only one was ever paid in.
+    let (culprit, proof) = evidence(careless);
+    bank.run(Command::NoteEvidence { culprit, evidence: proof }).expect("it convicts");
+    bank.redeem(2, vec![claim(careless, 1, (0, 10), 1, CERTIFIED)]);
+    bank.now = Time(REDEEM_BY);
+    for chain in [honest, careless] {
+        bank.run(Command::Settle { chain }).expect("due");
+    }
+    assert_eq!((bank.balance(1), bank.balance(2)), (20 + 20 + 30, 30));
+    bank.buy(1, 3, 10).expect("the account is open again");
     bank.check();
 }
 
@@ -371,11 +462,12 @@ fn the_largest_settlement_fits_a_record() {
         at: Time(u64::MAX),
         event: Event::Settled {
             chain: ChainId([0; 32]),
-            claims: List::first_of((0..8192).map(|j| SettledClaim {
-                j: SegmentNo(j),
+            claims: List::first_of((0..8192).map(|claim| SettledClaim {
+                claim,
                 paid: List::first_of((0..2).map(|i| Range { start: Index(2 * i), end: Index(2 * i + 1) })),
             })),
             refund: Count(0),
+            charges: List::first_of((0..8192).map(|claim| Charge { claim, coins: Count(1) })),
         },
     };
     let bytes = netpay_core::codec::encode(&record);
@@ -410,7 +502,7 @@ enum Act {
     PayIn(u8, u8),
     Credit(u8, u8, u64),
     Buy(u8, u8, u32),
-    Redeem(u8, Vec<(u8, u32, u32, u32, u8, bool)>),
+    Redeem(u8, Vec<(u8, u32, u32, u32, u8, u8)>),
     Retire(u8, u8),
     Freeze(u8, bool),
     AskPayout(u8, u8, u64),
@@ -422,7 +514,7 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Act> {
-    let claim = (0..4u8, 1..6u32, 0..30u32, 0..30u32, 0..3u8, any::<bool>());
+    let claim = (0..4u8, 1..6u32, 0..30u32, 0..30u32, 0..3u8, 0..20u8);
     prop_oneof![
         1 => (1..5u8).prop_map(Act::Register),
         2 => (0..6u8, 0..60u64).prop_map(|(v, c)| Act::Issue(v, c)),
@@ -451,12 +543,13 @@ fn command(bank: &mut Bank, act: Act) -> Option<Command> {
         }
         Act::Buy(a, k, n) => buy(a, k, n),
         Act::Redeem(a, claims) => {
-            let claims = claims.into_iter().map(|(k, j, x, y, close, certified)| {
+            let claims = claims.into_iter().map(|(k, j, x, y, close, acks)| {
                 // A checked claim lies within its chain.
                 let id = bank.id(k);
                 let n = bank.ledger.chain(&id).map_or(30, |chain| chain.facts().touchstone.n.0);
                 let (start, end) = (x.min(y).min(n), x.max(y).min(n));
-                claim(id, j, (start, end), close.wrapping_add(u8::try_from(end).unwrap_or(0)), certified)
+                let close_of = close.wrapping_add(u8::try_from(end).unwrap_or(0));
+                claim_of(id, (j, close / 2), (start, end), close_of, acks)
             });
             Command::Redeem { account: account(a), claims: claims.collect() }
         }

@@ -43,7 +43,7 @@ impl Ack {
     }
 }
 
-/// Acks of at least q distinct committee members over one object.
+/// Acks of distinct committee members over one object: a proof that no other can be certified, if they are at least q.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     /// The Open or Close they keep.
@@ -60,15 +60,22 @@ impl Certificate {
     /// Whether q distinct members of the touchstone's committee signed this object of its chain.
     #[must_use]
     pub fn holds(&self, network: &NetworkId, touchstone: &Signed<Touchstone>) -> bool {
+        self.seats(network, touchstone).is_some_and(|seats| seats >= touchstone.quorum())
+    }
+
+    /// How many distinct members of the touchstone's committee signed this object of its chain, or `None` if any of
+    /// the acks does not hold.
+    #[must_use]
+    pub fn seats(&self, network: &NetworkId, touchstone: &Signed<Touchstone>) -> Option<usize> {
         let ack = Ack { chain: touchstone::chain_id(touchstone), object: self.object };
         let mut seats = BTreeSet::new();
         for (seat, signature) in &self.acks {
-            let Some(witness) = touchstone.committee.get(usize::from(*seat)) else { return false };
+            let witness = touchstone.committee.get(usize::from(*seat))?;
             if !seats.insert(*seat) || !ack.holds(network, witness, *signature) {
-                return false;
+                return None;
             }
         }
-        seats.len() >= touchstone.quorum()
+        Some(seats.len())
     }
 }
 

@@ -69,6 +69,13 @@ impl Certify {
         }
     }
 
+    /// The acks of objects that have no certificate yet. At the broker the more of them go first.
+    pub fn acks(&self) -> impl Iterator<Item = Certificate> {
+        let quorum = self.touchstone.quorum();
+        let missing = self.acks.iter().filter(move |(_, seats)| !seats.is_empty() && seats.len() < quorum);
+        missing.map(|(object, seats)| certificate(*object, seats))
+    }
+
     fn buyer(&self) -> Culprit {
         Culprit::Buyer(touchstone::chain_id(&self.touchstone))
     }
@@ -87,10 +94,13 @@ impl Certify {
             seats.insert(seat, *signature);
             if seats.len() == quorum {
                 self.missing -= 1;
-                let acks = List::first_of(seats.iter().map(|(seat, signature)| (*seat, *signature)));
-                certified.push(Certificate { object: *object, acks });
+                certified.push(certificate(*object, seats));
             }
         }
         if certified.is_empty() { Step::More } else { Step::Certified(certified) }
     }
+}
+
+fn certificate(object: ObjectHash, seats: &BTreeMap<u8, Signature>) -> Certificate {
+    Certificate { object, acks: List::first_of(seats.iter().map(|(seat, signature)| (*seat, *signature))) }
 }

@@ -194,7 +194,7 @@ pub struct Claim {
     pub close: Unverified<Close>,
     /// Opens `pay_to`.
     pub salt: [u8; 32],
-    /// Of C_j: with it the claim is final at once.
+    /// Of C_j: with it the claim is final at once. Fewer acks than a quorum give it its place at settlement.
     pub certificate: Option<Certificate>,
 }
 

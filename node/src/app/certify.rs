@@ -1,7 +1,7 @@
 //! Certifying: a vendor's segments are shown to their chain's committee, at once where a sale waits, else
 //! within a second and together with what else the chain has by then.
 
-use super::Node;
+use super::{Node, lock};
 use crate::clock;
 use crate::overlay::Protocol;
 use crate::store::Batch;
@@ -9,12 +9,13 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec::{self, List};
 use netpay_core::coin::segment::{Close, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::id::ChainId;
+use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Signed;
 use netpay_core::record::chain::{self as record, Certificate, Evidence};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
@@ -50,13 +51,15 @@ pub struct Wish {
 pub struct Certifier {
     wishes: mpsc::Sender<Wish>,
     news: broadcast::Sender<News>,
+    /// Per chain the acks, fewer than a quorum, that the last round brought.
+    acks: Mutex<BTreeMap<ChainId, Vec<Certificate>>>,
 }
 
 impl Certifier {
     /// A certifier, and the queue its task works from.
     pub fn new() -> (Self, mpsc::Receiver<Wish>) {
         let (wishes, queue) = mpsc::channel(QUEUE);
-        (Self { wishes, news: broadcast::channel(QUEUE).0 }, queue)
+        (Self { wishes, news: broadcast::channel(QUEUE).0, acks: Mutex::default() }, queue)
     }
 
     /// Certificates and conflicts as they come.
@@ -68,6 +71,12 @@ impl Certifier {
     /// finds the chain.
     pub fn want(&self, chain: ChainId, urgent: bool) {
         let _ = self.wishes.try_send(Wish { chain, urgent });
+    }
+
+    /// The acks that a Close of this chain has, where they are no certificate.
+    pub fn acks(&self, chain: &ChainId, close: &ObjectHash) -> Option<Certificate> {
+        let all = lock(&self.acks);
+        all.get(chain)?.iter().find(|acks| acks.object == *close).cloned()
     }
 }
 
@@ -146,9 +155,11 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
             Step::Stale(_) | Step::More => {}
         }
         if certify.is_done() {
+            lock(&node.certifier().acks).remove(chain);
             return Ok(true);
         }
     }
+    lock(&node.certifier().acks).insert(*chain, certify.acks().collect());
     Ok(false)
 }
 

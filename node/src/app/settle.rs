@@ -88,7 +88,11 @@ impl Node {
                 let last_call = now.plus(LAST_CALL) >= held.touchstone().redeem_by;
                 let ready = held.close().is_some() && (held.close_certificate().is_some() || last_call);
                 if ready && held.paid().0 > 0 && !claimed.contains(&key) {
-                    rows.extend(till.row(&key.0, key.1).map(|row| (row, till.salt(&held.tag()))));
+                    let acks = || self.certifier().acks(&key.0, &held.close()?.hash());
+                    rows.extend(till.row(&key.0, key.1).map(|row| {
+                        let close_certificate = row.close_certificate.or_else(acks);
+                        (SegmentRow { close_certificate, ..row }, till.salt(&held.tag()))
+                    }));
                 }
                 if rows.len() == MAX_CLAIMS {
                     break;
