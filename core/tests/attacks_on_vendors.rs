@@ -44,10 +44,18 @@ fn a_buyer_that_opens_one_stretch_at_two_vendors_is_convicted_and_neither_delive
     assert_eq!(evidence.convicts(&town.network, &town.broker.public()), Some(Culprit::Buyer(purse.id())));
     assert!(!two.till.held(&purse.id(), SegmentNo(1)).expect("held").is_certified());
     let mut out = Vec::new();
-    let heard = netpay_core::session::vendor::Input::Conflict(purse.id(), Box::new(evidence));
-    sales[1].handle(NOW, heard, &mut two.till, &mut out);
+    sales[1].handle(NOW, vendor::Input::Conflict(purse.id()), &mut two.till, &mut out);
     assert_eq!(refusal(&out), Some(RejectCode::DoubleSpend));
     assert!(two.till.uncertified() <= town.shop().policy.per_chain);
+    // What the first has certified is safe: its sale goes on in that lease, and in no other.
+    let mut out = Vec::new();
+    sales[0].handle(NOW, vendor::Input::Conflict(purse.id()), &mut one.till, &mut out);
+    assert_eq!(refusal(&out), None);
+    let next = purse.opened(&lines[0], one.holder(1), 60, 68);
+    let record = next.record().expect("few segments");
+    let open = ToVendor::Open { tag: HolderTag([1; 16]), record };
+    sales[0].handle(NOW, vendor::Input::Heard(Box::new(open)), &mut one.till, &mut out);
+    assert_eq!(refusal(&out), Some(RejectCode::DoubleSpend));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::content::units::Units;
 use crate::id::{ChainId, NetworkId};
 use crate::keys::{PublicKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
-use crate::till::{Till, TillChange, TillError};
+use crate::till::{Held, Till, TillChange, TillError};
 use crate::time::Moment;
 use crate::wire::hello::HolderTag;
 use crate::wire::reject::{Reject, RejectCode};
@@ -79,7 +79,7 @@ pub enum Input {
     /// Witnesses certified something.
     Certified(ChainId, Certificate),
     /// The buyer of this chain signed two Opens of one number.
-    Conflict(ChainId, Box<Evidence>),
+    Conflict(ChainId),
     /// Everything handed out was sent, or the till knows of more that is durable: more units may go.
     Ready,
 }
@@ -138,6 +138,8 @@ pub struct Vendor {
     chains: BTreeSet<ChainId>,
     /// The segments paid in, in this sale.
     segments: BTreeSet<(ChainId, SegmentNo)>,
+    /// Chains whose buyer signed two Opens of one number.
+    convicted: BTreeSet<ChainId>,
     /// The record of a chain that is being handed over, until its buyer opens here.
     moving: Option<Line>,
     waiting_for_certificate: bool,
@@ -154,6 +156,7 @@ impl Vendor {
             sale: None,
             chains: BTreeSet::new(),
             segments: BTreeSet::new(),
+            convicted: BTreeSet::new(),
             moving: None,
             waiting_for_certificate: false,
             settles: 0,
@@ -188,7 +191,7 @@ impl Vendor {
             Input::Heard(heard) => self.heard(now, *heard, till, out),
             Input::Previous(close) => self.previous(close, out),
             Input::Certified(chain, certificate) => self.certified(&chain, certificate, till, out),
-            Input::Conflict(chain, evidence) => self.conflict(&chain, evidence),
+            Input::Conflict(chain) => self.conflict(&chain, till),
             Input::Ready => {
                 self.send_units(now, till, out);
                 Ok(())
@@ -282,6 +285,9 @@ impl Vendor {
     ) -> Result<ChainId, Refusal> {
         let line = self.believe(record, till)?;
         let chain = line.chain();
+        if self.convicted.contains(&chain) {
+            return Err(convicted());
+        }
         self.moving = None;
         let changes = till.take(&line, tag, now.time()).map_err(|why| refuse_segment(&line, why, out))?;
         // Those taken before may be another sale's; the ones of this sale come with their payments.
@@ -427,14 +433,14 @@ impl Vendor {
         Ok(())
     }
 
-    fn conflict(&self, chain: &ChainId, _evidence: Box<Evidence>) -> Result<(), Refusal> {
-        if self.chains.contains(chain) {
-            return Err(Refusal::new(
-                RejectCode::DoubleSpend,
-                "witnesses keep another segment of this number",
-            ));
+    /// What is certified here no other segment can take away: the sale goes on in it, and in nothing new.
+    fn conflict(&mut self, chain: &ChainId, till: &Till) -> Result<(), Refusal> {
+        if !self.chains.contains(chain) {
+            return Ok(());
         }
-        Ok(())
+        self.convicted.insert(*chain);
+        let mut open = till.of_chain(chain).filter(|held| held.close().is_none());
+        if open.all(Held::is_certified) { Ok(()) } else { Err(convicted()) }
     }
 
     /// Closes the segments of this sale; with `keep` the newest stays open if it has coins left.
@@ -553,6 +559,10 @@ fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
         return Err(Refusal::new(RejectCode::NotOffered, &why));
     }
     Units::new(size, terms.unit_log).ok_or_else(|| Refusal::new(RejectCode::Range, "units are 16 to 256 KiB"))
+}
+
+fn convicted() -> Refusal {
+    Refusal::new(RejectCode::DoubleSpend, "witnesses keep another segment of this number")
 }
 
 fn refuse_record(why: &BadRecord) -> Refusal {

@@ -11,7 +11,7 @@ use netpay_core::coin::segment::{Close, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Signed;
-use netpay_core::record::chain::{self as record, Certificate, Evidence};
+use netpay_core::record::chain::{self as record, Certificate};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub enum News {
     /// Something of this chain has its certificate.
     Certified(ChainId, Certificate),
     /// The buyer of this chain signed two Opens of one number.
-    Conflict(ChainId, Box<Evidence>),
+    Conflict(ChainId),
 }
 
 /// Asks for a chain to be certified.
@@ -149,7 +149,7 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
             Step::Conflict(evidence) => {
                 if !std::mem::replace(&mut conflicts, true) {
                     node.report(&evidence);
-                    let _ = node.certifier().news.send(News::Conflict(*chain, evidence));
+                    let _ = node.certifier().news.send(News::Conflict(*chain));
                 }
             }
             Step::Stale(_) | Step::More => {}

@@ -191,7 +191,7 @@ impl Sale {
             }
             news = self.news.recv() => Ok(match news {
                 Ok(News::Certified(chain, certificate)) => vec![Input::Certified(chain, certificate)],
-                Ok(News::Conflict(chain, evidence)) => vec![Input::Conflict(chain, evidence)],
+                Ok(News::Conflict(chain)) => vec![Input::Conflict(chain)],
                 Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
                 Err(broadcast::error::RecvError::Closed) => return Err(Trouble::Stopping),
             }),
