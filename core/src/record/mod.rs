@@ -3,4 +3,5 @@
 pub mod chain;
 pub mod index;
 pub mod presence;
+pub mod rules;
 pub mod witness;

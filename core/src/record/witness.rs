@@ -1,12 +1,14 @@
-//! The witness rules W1–W3 (PROTOCOL section 6) as one function of what a witness keeps of a chain and
-//! what it is shown: what it keeps from now on, and its verdict.
+//! A witness's judgement as one function of what it keeps of a chain and what it is shown: what it keeps from now
+//! on, and its verdict. The rules W1–W3 themselves are in [`super::rules`].
 //!
 //! The caller makes the new state durable before it signs a single ack.
 
+pub use super::rules::{MAX_SEGMENTS, WhyRefused};
+
 use super::chain::{Believed, ChainRecord, Evidence, Line, Link, Segment};
-use crate::amount::{Cap, Index};
+use super::rules::{Book, CloseFact, No, OpenFact, Shown};
 use crate::codec::{List, Wire};
-use crate::coin::segment::{Close, Open, SegmentNo};
+use crate::coin::segment::{Close, SegmentNo};
 use crate::coin::touchstone::Touchstone;
 use crate::id::{NetworkId, ObjectHash};
 use crate::keys::{PublicKey, Signed, Unverified};
@@ -20,56 +22,11 @@ pub const OPEN_GRACE: u64 = 10 * MINUTE;
 pub const KEEP_AFTER: u64 = DAY;
 /// So many of the newest segments are kept whole; of older ones only what the rules ask for.
 pub const KEPT_WHOLE: usize = 16;
-/// The most segments of one chain that a witness keeps.
-pub const MAX_SEGMENTS: usize = 4096;
-
-/// Why a witness keeps nothing of what it was shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum WhyRefused {
-    /// This node is not of the chain's committee.
-    #[error("this node is not a witness of the chain")]
-    NotCommittee,
-    /// The witness's store is younger than the chain: it may have forgotten an ack.
-    #[error("this witness's memory is younger than the chain")]
-    TooYoung,
-    /// The chain can no longer be spent.
-    #[error("the chain can no longer be opened")]
-    Expired,
-    /// Segments between what it keeps and what it is shown are missing.
-    #[error("segments are missing between what the witness keeps and what it is shown")]
-    Behind,
-    /// The segment begins inside the one before it (W2).
-    #[error("the segment begins inside the one before it")]
-    Overlap,
-    /// The segment is already closed otherwise, or a later one begins below this end (W3).
-    #[error("the close contradicts one that is kept, or a later segment")]
-    CloseConflict,
-    /// There is evidence against the buyer: no new segments.
-    #[error("there is evidence against the buyer of this chain")]
-    Evidence,
-    /// Too many puts, or too many segments.
-    #[error("too much of one chain at once")]
-    RateLimited,
-    /// The record itself does not hold.
-    #[error("the record does not hold")]
-    Bad,
-}
-
-/// What a witness keeps of one segment.
+/// What a witness keeps of one segment beside its row in the book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSegment {
-    hash: ObjectHash,
+struct Objects {
     holder: PublicKey,
-    start: Index,
-    cap: Cap,
-    close: Option<(ObjectHash, Index)>,
     whole: Option<Link>,
-}
-
-impl KeptSegment {
-    fn is(&self, object: &ObjectHash) -> bool {
-        self.hash == *object || self.close.is_some_and(|(hash, _)| hash == *object)
-    }
 }
 
 /// What a witness keeps of one chain.
@@ -77,7 +34,9 @@ impl KeptSegment {
 pub struct Kept {
     touchstone: Unverified<Touchstone>,
     base: Option<super::chain::Certificate>,
-    segments: BTreeMap<SegmentNo, KeptSegment>,
+    book: Book<ObjectHash>,
+    /// For each row of the book.
+    objects: BTreeMap<SegmentNo, Objects>,
     evidence: Option<Evidence>,
     /// When the record may be forgotten.
     pub forget_at: Time,
@@ -118,7 +77,8 @@ impl Kept {
         Self {
             touchstone: touchstone.wire(),
             base: None,
-            segments: BTreeMap::new(),
+            book: Book::default(),
+            objects: BTreeMap::new(),
             evidence: None,
             forget_at: touchstone.redeem_by.plus(KEEP_AFTER),
         }
@@ -127,13 +87,13 @@ impl Kept {
     /// Whether an object is kept, so that an ack of it may be signed.
     #[must_use]
     pub fn keeps(&self, object: &ObjectHash) -> bool {
-        self.segments.values().any(|segment| segment.is(object))
+        self.book.keeps(object)
     }
 
     /// The segment that the certificate of the base is of.
     fn base_no(&self) -> Option<SegmentNo> {
         let object = self.base.as_ref()?.object;
-        self.segments.iter().find(|(_, segment)| segment.is(&object)).map(|(j, _)| *j)
+        self.book.rows.iter().find(|(_, row)| row.is(&object)).map(|(j, _)| *j)
     }
 
     /// The evidence against the buyer, if there is any.
@@ -145,13 +105,9 @@ impl Kept {
     /// The hashes of the newest Open and of its Close.
     #[must_use]
     pub fn newest(&self) -> Vec<ObjectHash> {
-        self.segments
-            .values()
-            .next_back()
-            .map(|segment| {
-                [Some(segment.hash), segment.close.map(|(hash, _)| hash)].into_iter().flatten().collect()
-            })
-            .unwrap_or_default()
+        let newest = self.book.rows.values().next_back();
+        let hashes = newest.map(|row| [Some(row.open), row.close.map(|(hash, _)| hash)]);
+        hashes.into_iter().flatten().flatten().collect()
     }
 
     /// What of the chain was believed here before.
@@ -160,7 +116,7 @@ impl Kept {
         // The record shows some of the segments that are kept whole; here are all of them.
         let mut believed = Believed::default();
         believed.add(ChainRecord { links: List::new(), ..self.record() });
-        self.segments.values().filter_map(|kept| kept.whole.clone()).for_each(|link| believed.add_link(link));
+        self.objects.values().filter_map(|kept| kept.whole.clone()).for_each(|link| believed.add_link(link));
         believed
     }
 
@@ -168,9 +124,9 @@ impl Kept {
     #[must_use]
     pub fn record(&self) -> ChainRecord {
         let whole: Vec<(&SegmentNo, &Link)> =
-            self.segments.iter().filter_map(|(j, segment)| Some((j, segment.whole.as_ref()?))).collect();
+            self.objects.iter().filter_map(|(j, kept)| Some((j, kept.whole.as_ref()?))).collect();
         let based = self.base.as_ref().and_then(|certificate| {
-            let at = whole.iter().position(|(j, _)| self.segments[j].is(&certificate.object))?;
+            let at = whole.iter().position(|(j, _)| self.book.rows[j].is(&certificate.object))?;
             Some((at, certificate))
         });
         let above = based.map_or(0, |(at, _)| at + 1);
@@ -198,15 +154,15 @@ pub fn judge(
         return refuse(WhyRefused::TooYoung);
     }
     let mut next = kept.cloned().unwrap_or_else(|| Kept::new(&line.touchstone));
-    for segment in line.all() {
-        match take(&mut next, line, segment, bench.now) {
-            Ok(()) => {}
-            Err(Verdict::Conflict(evidence)) => {
-                let mut convicted = kept.cloned().unwrap_or_else(|| Kept::new(&line.touchstone));
-                convicted.evidence = Some((*evidence).clone());
-                return (Some(convicted), Verdict::Conflict(evidence));
-            }
-            Err(verdict) => return (None, verdict),
+    match next.book.take_line(&shown(line), may_open(&next, line, bench.now)) {
+        Ok(()) => next.keep_objects(line),
+        Err(No::Stale) => return (None, Verdict::Stale),
+        Err(No::Refused(why)) => return refuse(why),
+        Err(No::Conflict(j)) => {
+            let Some(evidence) = next.contradiction(line, j) else { return (None, Verdict::Stale) };
+            let mut convicted = kept.cloned().unwrap_or_else(|| Kept::new(&line.touchstone));
+            convicted.evidence = Some(evidence.clone());
+            return (Some(convicted), Verdict::Conflict(Box::new(evidence)));
         }
     }
     for close in closes {
@@ -218,8 +174,8 @@ pub fn judge(
     {
         next.base = Some(certificate.clone());
     }
-    let shown = line.newest().map(|segment| segment.open.j);
-    let stale = shown < next.segments.keys().next_back().copied();
+    let newest = line.newest().map(|segment| segment.open.j);
+    let stale = newest < next.book.rows.keys().next_back().copied();
     trim(&mut next);
     if stale && kept == Some(&next) {
         // Nothing new in it; but late puts of older Opens on the same line may still be acked.
@@ -228,118 +184,86 @@ pub fn judge(
     (Some(next), Verdict::Accepted)
 }
 
-fn take(next: &mut Kept, line: &Line, segment: &Segment, now: Time) -> Result<(), Verdict> {
-    let j = segment.open.j;
-    match next.segments.get(&j) {
-        Some(kept) if kept.hash == segment.open.hash() => {}
-        Some(kept) => return Err(contradiction(kept, line, &segment.open)),
-        None => take_open(next, line, &segment.open, now)?,
-    }
-    match &segment.close {
-        Some(close) => take_close(next, close),
-        None => Ok(()),
-    }
+/// The line as the rules see it.
+fn shown(line: &Line) -> Vec<Shown<ObjectHash>> {
+    let base = line.base.as_ref().map(|(segment, _)| segment.open.j);
+    let shown = |segment: &Segment| {
+        let open = &segment.open;
+        let fact = OpenFact { id: open.hash(), j: open.j, prev: open.prev, start: open.start, cap: open.cap };
+        Shown { open: fact, close: segment.close.as_ref().map(fact_of), certified: base == Some(open.j) }
+    };
+    line.all().map(shown).collect()
 }
 
-fn contradiction(kept: &KeptSegment, line: &Line, open: &Signed<Open>) -> Verdict {
-    kept.whole.as_ref().map_or(Verdict::Stale, |whole| {
-        Verdict::Conflict(Box::new(Evidence::TwoOpens {
-            touchstone: line.touchstone.wire(),
-            one: whole.open.clone(),
-            other: open.wire(),
-        }))
-    })
+fn fact_of(close: &Signed<Close>) -> CloseFact<ObjectHash> {
+    CloseFact { id: close.hash(), j: close.j, open: close.open, end: close.end }
 }
 
-fn take_open(next: &mut Kept, line: &Line, open: &Signed<Open>, now: Time) -> Result<(), Verdict> {
-    let refused = |why| Err(Verdict::Refused(why));
-    if next.evidence.is_some() {
-        return refused(WhyRefused::Evidence);
+/// Whether new Opens of a chain are taken at all.
+fn may_open(kept: &Kept, line: &Line, now: Time) -> Result<(), WhyRefused> {
+    if kept.evidence.is_some() {
+        return Err(WhyRefused::Evidence);
     }
     if now > line.touchstone.spend_by.plus(OPEN_GRACE) {
-        return refused(WhyRefused::Expired);
+        return Err(WhyRefused::Expired);
     }
-    if next.segments.len() >= MAX_SEGMENTS {
-        return refused(WhyRefused::RateLimited);
-    }
-    match next.segments.iter().next_back() {
-        None => {}
-        Some((newest, _)) if open.j < *newest => return Err(Verdict::Stale),
-        // Whatever this witness missed: q members acked this Open and so its ancestors, hence no other of their
-        // numbers can be certified any more. Refusing it would lose this witness to the chain for good.
-        Some(_) if line.base.as_ref().is_some_and(|(base, _)| base.open.hash() == open.hash()) => {}
-        Some((newest, kept)) if newest.next() == open.j => {
-            if open.prev != kept.hash {
-                return refused(WhyRefused::Behind);
-            }
-            let closed_below = || shown_close(line, *newest).or(kept.close.map(|(_, end)| end));
-            let free = open.start.0 >= kept.cap.0 || closed_below().is_some_and(|end| open.start >= end);
-            if !free {
-                return refused(WhyRefused::Overlap);
+    Ok(())
+}
+
+impl Kept {
+    /// Keeps the objects of a line that the book has taken.
+    fn keep_objects(&mut self, line: &Line) {
+        for segment in line.all() {
+            let new = Objects {
+                holder: segment.open.holder,
+                whole: Some(Link { open: segment.open.wire(), close: None }),
+            };
+            self.objects.entry(segment.open.j).or_insert(new);
+            if let Some(close) = &segment.close {
+                self.keep_close(close);
             }
         }
-        Some(_) => return refused(WhyRefused::Behind),
     }
-    let whole = Some(Link { open: open.wire(), close: None });
-    next.segments.insert(
-        open.j,
-        KeptSegment {
-            hash: open.hash(),
-            holder: open.holder,
-            start: open.start,
-            cap: open.cap,
-            close: None,
-            whole,
-        },
-    );
-    Ok(())
-}
 
-fn shown_close(line: &Line, j: SegmentNo) -> Option<Index> {
-    line.segment(j).and_then(|segment| segment.close.as_ref()).map(|close| close.end)
-}
+    fn keep_close(&mut self, close: &Signed<Close>) {
+        let whole = self.objects.get_mut(&close.j).and_then(|kept| kept.whole.as_mut());
+        if let Some(whole) = whole.filter(|whole| whole.close.is_none()) {
+            whole.close = Some(close.wire());
+        }
+    }
 
-fn take_close(next: &mut Kept, close: &Signed<Close>) -> Result<(), Verdict> {
-    let conflict = Err(Verdict::Refused(WhyRefused::CloseConflict));
-    let successor = next.segments.get(&close.j.next()).map(|segment| segment.start);
-    let Some(segment) = next.segments.get_mut(&close.j) else {
-        return Err(Verdict::Refused(WhyRefused::Behind));
-    };
-    match segment.close {
-        Some((hash, _)) if hash == close.hash() => return Ok(()),
-        Some(_) => return conflict,
-        None => {}
+    /// The evidence of two Opens of one number; `None` where the one kept is no longer whole.
+    fn contradiction(&self, line: &Line, j: SegmentNo) -> Option<Evidence> {
+        let kept = self.objects.get(&j)?.whole.as_ref()?;
+        Some(Evidence::TwoOpens {
+            touchstone: line.touchstone.wire(),
+            one: kept.open.clone(),
+            other: line.segment(j)?.open.wire(),
+        })
     }
-    if successor.is_some_and(|start| close.end > start) {
-        return conflict;
-    }
-    segment.close = Some((close.hash(), close.end));
-    if let Some(whole) = &mut segment.whole {
-        whole.close = Some(close.wire());
-    }
-    Ok(())
 }
 
 /// Takes the Close of a segment that is kept but not shown any more. One that does not hold is passed over:
 /// it gets no ack, which its vendor sees.
 fn take_older_close(next: &mut Kept, close: &Unverified<Close>, network: &NetworkId) {
     let Ok(claim) = close.claim() else { return };
-    let Some(segment) = next.segments.get(&claim.j) else { return };
-    let fits = claim.open == segment.hash && claim.end >= segment.start && claim.end.0 <= segment.cap.0;
-    let holder = segment.holder;
-    if let Some(close) = fits.then(|| close.clone().verify(network, &holder).ok()).flatten() {
-        // A contradiction is refused by the rules; the segment then stays as it is kept.
-        let _ = take_close(next, &close);
+    let fact = CloseFact { id: close.hash(network), j: claim.j, open: claim.open, end: claim.end };
+    let Some(objects) = next.objects.get(&claim.j) else { return };
+    if !next.book.rows.get(&claim.j).is_some_and(|row| row.fits(&fact)) {
+        return;
+    }
+    let Ok(close) = close.clone().verify(network, &objects.holder) else { return };
+    // A contradiction is refused by the rules; the segment then stays as it is kept.
+    if next.book.take_close(&fact).is_ok() {
+        next.keep_close(&close);
     }
 }
 
 /// Keeps only the newest segments whole, and always the certified base.
 fn trim(kept: &mut Kept) {
-    let base = kept.base.as_ref().map(|certificate| certificate.object);
-    let old = kept.segments.len().saturating_sub(KEPT_WHOLE);
-    for segment in kept.segments.values_mut().take(old) {
-        if !base.is_some_and(|object| segment.is(&object)) {
-            segment.whole = None;
-        }
+    let base = kept.base_no();
+    let old = kept.objects.len().saturating_sub(KEPT_WHOLE);
+    for (_, objects) in kept.objects.iter_mut().take(old).filter(|(j, _)| Some(**j) != base) {
+        objects.whole = None;
     }
 }
