@@ -11,6 +11,7 @@ pub mod backup;
 pub mod checks;
 pub mod cli;
 pub mod errors;
+pub mod freezer;
 pub mod home;
 pub mod ledger;
 pub mod mint;

@@ -35,6 +35,7 @@ async fn record(witness: &Witness, frame: &[u8]) -> Option<Vec<u8>> {
     let reply = match codec::decode::<RecordRequest>(frame).ok()? {
         RecordRequest::PutChain { record, closes, want } => witness.put(record, &closes, &want).await,
         RecordRequest::GetChain(chain) => witness.show(&chain),
+        RecordRequest::Freeze { touchstone, freeze } => witness.freeze(touchstone, freeze).await,
         // The index is the members'; the broker only keeps chains.
         RecordRequest::Index(_) => Ok(RecordReply::Index(IndexReply::Refused(index::WhyRefused::NotHere))),
     };

@@ -3,6 +3,7 @@
 
 use crate::admin;
 use crate::errors::{self, ErrorView};
+use crate::freezer::Freezer;
 use crate::home::{self, BrokerHome, Settings};
 use crate::peer;
 use crate::roster::Roster;
@@ -93,7 +94,8 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     bank.resume().await.map_err(|reject| errors::refused(&reject))?;
     let witness =
         Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;
-    let services = peer::services(&bank, Arc::new(witness), node, opened.signing);
+    let witness = Arc::new(witness);
+    let services = peer::services(&bank, witness.clone(), node, opened.signing.clone());
     let overlay = start_overlay(&settings, listen, opened.node.seed(), services).await?;
     let (stop, stopping) = watch::channel(false);
     let invite = invite(&bank, &overlay, &settings)?;
@@ -101,8 +103,10 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let (api_addr, serving) = admin::serve(api, state, stopping.clone()).await?;
     home::write(&home.api_address(), &api_addr.to_string())?;
     let every = Duration::from_secs(settings.settle_every);
+    let freezer = Freezer { bank: bank.clone(), overlay: overlay.clone(), witness, signing: opened.signing };
     let tasks = vec![
         serving,
+        tokio::spawn(freezer.run(every, stopping.clone())),
         tokio::spawn(watch_members(bank.clone(), overlay.clone(), stopping.clone())),
         tokio::spawn(keep_house(bank.clone(), overlay.clone(), every, stopping)),
     ];

@@ -103,6 +103,8 @@ struct Inner {
     places: Semaphore,
     /// Threads that check: one per core, as they do nothing but compute.
     checkers: Pool,
+    /// Told when evidence came in.
+    convicted: tokio::sync::Notify,
 }
 
 impl Bank {
@@ -145,6 +147,7 @@ impl Bank {
             writer: Mutex::new(Some(writer)),
             places: Semaphore::new(MAX_REQUESTS),
             checkers,
+            convicted: tokio::sync::Notify::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -209,6 +212,11 @@ impl Bank {
     /// The reason against it, or Storage if the disk fails or the bank is closed.
     pub async fn run(&self, command: Command) -> Result<Reply, Reject> {
         self.ask(Ask::run(command)).await
+    }
+
+    /// Resolves when evidence came in since this was asked last.
+    pub async fn convicted(&self) {
+        self.inner.convicted.notified().await;
     }
 
     /// Lets somebody look at the books; what is seen is durable when this returns.
@@ -332,8 +340,9 @@ impl Bank {
                     .await
             }
             BankRequest::Evidence(evidence) => {
-                self.show(from, self.carry(move |inner| inner.checks.evidence(evidence).map(Ask::run)).await?)
-                    .await
+                let noted = self.carry(move |inner| inner.checks.evidence(evidence).map(Ask::run)).await?;
+                self.inner.convicted.notify_one();
+                self.show(from, noted).await
             }
         }
     }

@@ -8,6 +8,7 @@ use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::listing::Listing;
 use netpay_core::keys::{Domain, Signable};
 use netpay_core::record::chain::Ack;
+use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire};
 use netpay_core::wire::hello::Membership;
@@ -43,6 +44,7 @@ fn no_two_signed_types_share_a_domain() {
         named::<Close>(),
         named::<Handover>(),
         named::<Ack>(),
+        named::<Freeze>(),
         named::<Membership>(),
         named::<Listing>(),
         named::<Card>(),

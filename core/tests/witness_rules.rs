@@ -5,12 +5,13 @@ mod town;
 use netpay_core::codec::{List, encode};
 use netpay_core::coin::segment::{Open, SegmentNo};
 use netpay_core::coin::touchstone::quorum_of;
-use netpay_core::id::ObjectHash;
+use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{BadSignature, SecretKey, Signed};
 use netpay_core::record::chain::{
     Ack, BadRecord, Believed, Certificate, ChainRecord, Culprit, Evidence, Line, Link, close_in, verify,
     verify_again,
 };
+use netpay_core::record::freeze::Freeze;
 use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::RecordReply;
@@ -443,4 +444,26 @@ fn a_certificate_of_ones_own_takes_the_place_of_another_for_the_same_object() {
     let mut believed = Believed::default();
     believed.add_certificate(own.clone());
     assert_eq!(believe(&believed).map(|line| line.base.expect("certified").1), Ok(own));
+}
+
+#[test]
+fn of_a_frozen_chain_nothing_new_is_opened_and_everything_open_is_closed() {
+    let (town, purse, mut member) = setting();
+    let (one, two) = (line_of(&purse, &[16]), line_of(&purse, &[16, 32]));
+    assert_eq!(member.put(&town, &one), Verdict::Accepted);
+    let word = |chain, by: &SecretKey| by.sign(&town.network, Freeze { chain, at: NOW.time() }).wire();
+    // Only the broker freezes, and each chain by itself.
+    for bad in [word(purse.id(), &purse.key), word(ChainId([9; 32]), &town.broker)] {
+        assert_eq!(member.freeze(&town, &purse, bad), Err(WhyRefused::Bad));
+    }
+    assert_eq!(member.freeze(&town, &purse, word(purse.id(), &town.broker)), Ok(()));
+    assert_eq!(member.put(&town, &two), Verdict::Refused(WhyRefused::Frozen));
+    assert_eq!(member.put(&town, &closed(&purse, &one, 1, 12)), Verdict::Accepted);
+    // A vendor that asks for a certificate is told when there is none to come: not by one witness, but by two of four.
+    let object = two.newest().expect("opened").open.hash();
+    let mut session = Certify::new(town.network, purse.touchstone.clone(), [object]);
+    let mut hears =
+        |seat| session.heard(seat, RecordReply::Refused(WhyRefused::Frozen), &town.broker.public());
+    assert!(matches!(hears(0), Step::More) && matches!(hears(0), Step::More));
+    assert!(matches!(hears(1), Step::Hopeless));
 }

@@ -5,10 +5,12 @@ use crate::clock;
 use crate::store::{Batch, Db, StoreError, Table};
 use netpay_core::codec::{self, List};
 use netpay_core::coin::segment::Close;
+use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, SecretKey, Signature, Unverified};
 use netpay_core::record::chain::{self as record, Ack, ChainRecord};
-use netpay_core::record::witness::{Bench, Kept, Verdict, WhyRefused, judge};
+use netpay_core::record::freeze::Freeze;
+use netpay_core::record::witness::{self, Bench, Kept, Verdict, WhyRefused, judge};
 use netpay_core::time::Time;
 use netpay_core::wire::record::{MAX_WANTED, RecordReply, Shown};
 use tokio::sync::Mutex;
@@ -69,21 +71,15 @@ impl Witness {
         want: &[ObjectHash],
     ) -> Result<RecordReply, StoreError> {
         let chain = ChainId::of(record.touchstone.hash(&self.network));
-        let _one_at_a_time = self.shards[usize::from(chain.0[0]) % SHARDS].lock().await;
+        let _one_at_a_time = self.shard(&chain).lock().await;
         let kept = self.kept(&chain)?;
         let believed = kept.as_ref().map(Kept::believed).unwrap_or_default();
         let Ok(line) = record::verify_again(record, &self.network, &self.broker, &believed) else {
             return Ok(RecordReply::Refused(WhyRefused::Bad));
         };
-        let me = self.key.public();
-        let bench = Bench { network: &self.network, me: &me, birth: self.birth, now: clock::time() };
-        let (next, verdict) = judge(kept.as_ref(), &line, closes, bench);
-        if let Some(next) = &next
-            && kept.as_ref() != Some(next)
-        {
-            let mut batch = Batch::new();
-            batch.put(CHAINS, chain.0, codec::encode(next));
-            self.db.commit(batch).await?;
+        let (next, verdict) = judge(kept.as_ref(), &line, closes, self.bench(&self.key.public()));
+        if let Some(next) = &next {
+            self.keep(&chain, kept.as_ref(), next).await?;
         }
         let kept = next.or(kept);
         Ok(match (verdict, kept) {
@@ -95,6 +91,30 @@ impl Witness {
         })
     }
 
+    /// Takes the broker's word that a chain is frozen.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn freeze(
+        &self,
+        touchstone: Unverified<Touchstone>,
+        freeze: Unverified<Freeze>,
+    ) -> Result<RecordReply, StoreError> {
+        let Ok(touchstone) = touchstone::verify(touchstone, &self.network, &self.broker) else {
+            return Ok(RecordReply::Refused(WhyRefused::Bad));
+        };
+        let chain = touchstone::chain_id(&touchstone);
+        let _one_at_a_time = self.shard(&chain).lock().await;
+        let kept = self.kept(&chain)?;
+        match witness::freeze(kept.as_ref(), &touchstone, freeze, self.bench(&self.key.public())) {
+            Ok(next) => {
+                self.keep(&chain, kept.as_ref(), &next).await?;
+                Ok(RecordReply::Accepted { acks: List::new() })
+            }
+            Err(why) => Ok(RecordReply::Refused(why)),
+        }
+    }
+
     /// Shows what is kept of a chain.
     ///
     /// # Errors
@@ -103,6 +123,7 @@ impl Witness {
         let shown = self.kept(chain)?.map(|kept| Shown {
             acks: List::first_of(self.acks(*chain, &kept, &kept.newest()).into_vec()),
             evidence: kept.evidence().cloned(),
+            frozen: kept.is_frozen(),
             record: kept.record(),
         });
         Ok(RecordReply::Chain(shown))
@@ -129,6 +150,23 @@ impl Witness {
                 self.db.commit(batch).await?;
             }
         }
+    }
+
+    fn bench<'a>(&'a self, me: &'a PublicKey) -> Bench<'a> {
+        Bench { network: &self.network, me, birth: self.birth, now: clock::time() }
+    }
+
+    fn shard(&self, chain: &ChainId) -> &Mutex<()> {
+        &self.shards[usize::from(chain.0[0]) % SHARDS]
+    }
+
+    async fn keep(&self, chain: &ChainId, kept: Option<&Kept>, next: &Kept) -> Result<(), StoreError> {
+        if kept == Some(next) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(CHAINS, chain.0, codec::encode(next));
+        self.db.commit(batch).await
     }
 
     fn kept(&self, chain: &ChainId) -> Result<Option<Kept>, StoreError> {

@@ -32,8 +32,9 @@ pub use redeeming::{MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
 
 use netpay_core::amount::Coins;
 use netpay_core::codec::Text;
+use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, NetworkId};
-use netpay_core::keys::PublicKey;
+use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,6 +202,26 @@ impl Ledger {
             self.chains.get(id).is_some_and(|chain| chain.buyer == *account && chain.settled.is_none())
         };
         accused.copied().find(|id| of_account(&id))
+    }
+
+    /// The chains, not settled yet, of everybody who was convicted as a buyer: nothing new may be opened of them.
+    #[must_use]
+    pub fn frozen_chains(&self) -> Vec<(ChainId, Unverified<Touchstone>)> {
+        let buyers: BTreeSet<PublicKey> = self
+            .convicted
+            .keys()
+            .filter_map(|conviction| match conviction {
+                Conviction::Buyer(chain) => Some(self.chains.get(chain)?.buyer),
+                Conviction::Witness(_) => None,
+            })
+            .collect();
+        if buyers.is_empty() {
+            return Vec::new();
+        }
+        let live = self.chains.iter().filter(|(_, chain)| chain.settled.is_none());
+        live.filter(|(_, chain)| buyers.contains(&chain.buyer))
+            .map(|(id, chain)| (*id, chain.facts().wire().clone()))
+            .collect()
     }
 
     /// Why an account may neither buy nor have money paid out, if so: the operator's reason, or evidence that waits for

@@ -41,6 +41,9 @@ pub enum WhyRefused {
     /// The record itself does not hold.
     #[error("the record does not hold")]
     Bad,
+    /// The broker has frozen the chain: no new segments.
+    #[error("the broker has frozen the chain, since its buyer is convicted")]
+    Frozen,
 }
 
 /// What an Open says that the rules care about.

@@ -6,10 +6,11 @@
 pub use super::rules::{MAX_SEGMENTS, WhyRefused};
 
 use super::chain::{Believed, ChainRecord, Evidence, Line, Link, Segment};
+use super::freeze::Freeze;
 use super::rules::{Book, CloseFact, No, OpenFact, Shown};
 use crate::codec::{List, Wire};
 use crate::coin::segment::{Close, SegmentNo};
-use crate::coin::touchstone::Touchstone;
+use crate::coin::touchstone::{self, Touchstone};
 use crate::id::{NetworkId, ObjectHash};
 use crate::keys::{PublicKey, Signed, Unverified};
 use crate::time::{DAY, MINUTE, Time};
@@ -22,6 +23,7 @@ pub const OPEN_GRACE: u64 = 10 * MINUTE;
 pub const KEEP_AFTER: u64 = DAY;
 /// So many of the newest segments are kept whole; of older ones only what the rules ask for.
 pub const KEPT_WHOLE: usize = 16;
+
 /// What a witness keeps of one segment beside its row in the book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Objects {
@@ -38,6 +40,7 @@ pub struct Kept {
     /// For each row of the book.
     objects: BTreeMap<SegmentNo, Objects>,
     evidence: Option<Evidence>,
+    frozen: bool,
     /// When the record may be forgotten.
     pub forget_at: Time,
 }
@@ -80,6 +83,7 @@ impl Kept {
             book: Book::default(),
             objects: BTreeMap::new(),
             evidence: None,
+            frozen: false,
             forget_at: touchstone.redeem_by.plus(KEEP_AFTER),
         }
     }
@@ -100,6 +104,12 @@ impl Kept {
     #[must_use]
     pub const fn evidence(&self) -> Option<&Evidence> {
         self.evidence.as_ref()
+    }
+
+    /// Whether the broker has frozen the chain.
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// The hashes of the newest Open and of its Close.
@@ -184,6 +194,26 @@ pub fn judge(
     (Some(next), Verdict::Accepted)
 }
 
+/// Freezes a chain: what is kept stays, and nothing new is opened.
+///
+/// # Errors
+/// If this node is not of the committee, or the freeze is not of this chain or not the broker's.
+pub fn freeze(
+    kept: Option<&Kept>,
+    touchstone: &Signed<Touchstone>,
+    freeze: Unverified<Freeze>,
+    bench: Bench<'_>,
+) -> Result<Kept, WhyRefused> {
+    if !touchstone.committee.contains(bench.me) {
+        return Err(WhyRefused::NotCommittee);
+    }
+    let freeze = freeze.verify(bench.network, &touchstone.broker).map_err(|_| WhyRefused::Bad)?;
+    if freeze.chain != touchstone::chain_id(touchstone) {
+        return Err(WhyRefused::Bad);
+    }
+    Ok(Kept { frozen: true, ..kept.cloned().unwrap_or_else(|| Kept::new(touchstone)) })
+}
+
 /// The line as the rules see it.
 fn shown(line: &Line) -> Vec<Shown<ObjectHash>> {
     let base = line.base.as_ref().map(|(segment, _)| segment.open.j);
@@ -203,6 +233,9 @@ fn fact_of(close: &Signed<Close>) -> CloseFact<ObjectHash> {
 fn may_open(kept: &Kept, line: &Line, now: Time) -> Result<(), WhyRefused> {
     if kept.evidence.is_some() {
         return Err(WhyRefused::Evidence);
+    }
+    if kept.frozen {
+        return Err(WhyRefused::Frozen);
     }
     if now > line.touchstone.spend_by.plus(OPEN_GRACE) {
         return Err(WhyRefused::Expired);

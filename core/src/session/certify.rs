@@ -6,8 +6,9 @@ use crate::coin::touchstone::{self, Touchstone};
 use crate::id::{NetworkId, ObjectHash};
 use crate::keys::{Signature, Signed};
 use crate::record::chain::{Ack, Certificate, ChainRecord, Culprit, Evidence};
+use crate::record::witness::WhyRefused;
 use crate::wire::record::RecordReply;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one witness's answer led to.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub enum Step {
     Certified(Vec<Certificate>),
     /// The buyer signed two Opens of one segment.
     Conflict(Box<Evidence>),
+    /// So many witnesses take nothing new of the chain that there is no quorum left: its buyer is convicted.
+    Hopeless,
     /// A newer state of the chain is kept by a witness.
     Stale(Box<ChainRecord>),
     /// Not enough yet.
@@ -30,6 +33,8 @@ pub struct Certify {
     touchstone: Signed<Touchstone>,
     acks: BTreeMap<ObjectHash, BTreeMap<u8, Signature>>,
     missing: usize,
+    /// Seats that take nothing new of the chain.
+    refusing: BTreeSet<u8>,
 }
 
 impl Certify {
@@ -42,7 +47,7 @@ impl Certify {
     ) -> Self {
         let acks: BTreeMap<_, _> = want.into_iter().map(|object| (object, BTreeMap::new())).collect();
         let missing = acks.len();
-        Self { network, touchstone, acks, missing }
+        Self { network, touchstone, acks, missing, refusing: BTreeSet::new() }
     }
 
     /// Whether every object has its certificate.
@@ -62,6 +67,11 @@ impl Certify {
                 Step::Conflict(Box::new(evidence))
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
+            RecordReply::Refused(WhyRefused::Evidence | WhyRefused::Frozen) => {
+                self.refusing.insert(seat);
+                let rest = self.touchstone.committee.len().saturating_sub(self.refusing.len());
+                if rest < self.touchstone.quorum() { Step::Hopeless } else { Step::More }
+            }
             RecordReply::Conflict(_)
             | RecordReply::Refused(_)
             | RecordReply::Chain(_)

@@ -78,7 +78,7 @@ pub enum Input {
     Previous(Option<Unverified<Close>>),
     /// Witnesses certified something.
     Certified(ChainId, Certificate),
-    /// The buyer of this chain signed two Opens of one number.
+    /// The buyer of this chain is convicted: nothing new of it will be certified.
     Conflict(ChainId),
     /// Everything handed out was sent, or the till knows of more that is durable: more units may go.
     Ready,
@@ -138,7 +138,7 @@ pub struct Vendor {
     chains: BTreeSet<ChainId>,
     /// The segments paid in, in this sale.
     segments: BTreeSet<(ChainId, SegmentNo)>,
-    /// Chains whose buyer signed two Opens of one number.
+    /// Chains whose buyer is convicted.
     convicted: BTreeSet<ChainId>,
     /// The record of a chain that is being handed over, until its buyer opens here.
     moving: Option<Line>,
@@ -562,7 +562,7 @@ fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
 }
 
 fn convicted() -> Refusal {
-    Refusal::new(RejectCode::DoubleSpend, "witnesses keep another segment of this number")
+    Refusal::new(RejectCode::DoubleSpend, "the buyer of this chain is convicted of opening one segment twice")
 }
 
 fn refuse_record(why: &BadRecord) -> Refusal {

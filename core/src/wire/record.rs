@@ -4,9 +4,11 @@ use super::BULK_FRAME;
 use super::index::{IndexReply, IndexRequest};
 use crate::codec::{List, Wire};
 use crate::coin::segment::Close;
+use crate::coin::touchstone::Touchstone;
 use crate::id::{ChainId, ObjectHash};
 use crate::keys::{Signature, Unverified};
 use crate::record::chain::{ChainRecord, Evidence};
+use crate::record::freeze::Freeze;
 use crate::record::witness::WhyRefused;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,13 @@ pub enum RecordRequest {
     GetChain(ChainId),
     /// The file index and presence.
     Index(IndexRequest),
+    /// The broker's word that the chain's buyer is convicted.
+    Freeze {
+        /// T.
+        touchstone: Unverified<Touchstone>,
+        /// The word.
+        freeze: Unverified<Freeze>,
+    },
 }
 
 impl Wire for RecordRequest {
@@ -43,7 +52,7 @@ impl Wire for RecordRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
 pub enum RecordReply {
-    /// Kept, and acked in the order wanted; what is not kept has no ack.
+    /// Kept, and acked in the order wanted; what is not kept has no ack. To Freeze: it is kept.
     Accepted {
         /// Object and ack.
         acks: List<(ObjectHash, Signature), MAX_WANTED>,
@@ -73,4 +82,6 @@ pub struct Shown {
     pub acks: List<(ObjectHash, Signature), 2>,
     /// Evidence against the buyer.
     pub evidence: Option<Evidence>,
+    /// Whether the broker has frozen the chain.
+    pub frozen: bool,
 }

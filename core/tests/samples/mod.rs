@@ -13,6 +13,7 @@ use netpay_core::content::listing::Listing;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Certificate, ChainRecord, Evidence, Link, verify};
+use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::record::witness::{Bench, Kept, WhyRefused, judge};
 use netpay_core::till::{SegmentRow, Tab};
@@ -225,7 +226,9 @@ fn records() -> Vec<Sample> {
         record: record(),
         acks: List::first_of([(second().hash(), ack_of(&second()))]),
         evidence: None,
+        frozen: false,
     };
+    let freeze = key(1).sign(&NETWORK, Freeze { chain: chain(), at: NOW }).wire();
     let put = RecordRequest::PutChain {
         record: record(),
         closes: List::first_of([close().wire()]),
@@ -242,6 +245,7 @@ fn records() -> Vec<Sample> {
         sample("record_conflict", &RecordReply::Conflict(evidence())),
         sample("record_refused", &RecordReply::Refused(WhyRefused::Overlap)),
         sample("record_chain", &RecordReply::Chain(Some(shown))),
+        sample("record_freeze", &RecordRequest::Freeze { touchstone: touchstone().wire(), freeze }),
         sample("record_unknown", &RecordReply::Chain(None)),
     ]
 }

@@ -11,7 +11,8 @@ use netpay_core::content::units::{GROUP, Units};
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, PayTo};
 use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Evidence, Line};
-use netpay_core::record::witness::{Bench, Kept, Verdict, judge};
+use netpay_core::record::freeze::Freeze;
+use netpay_core::record::witness::{self, Bench, Kept, Verdict, WhyRefused, judge};
 use netpay_core::session::buyer::{self, Buyer, Purchase};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::session::vendor::{self, Offer, Policy, Shop, Vendor};
@@ -415,6 +416,19 @@ impl Member {
         verdict
     }
 
+    pub fn freeze(
+        &mut self,
+        town: &Town,
+        purse: &Purse,
+        freeze: Unverified<Freeze>,
+    ) -> Result<(), WhyRefused> {
+        let me = self.key.public();
+        let bench = Bench { network: &town.network, me: &me, birth: self.birth, now: NOW.time() };
+        let kept = witness::freeze(self.kept.get(&purse.id()), &purse.touchstone, freeze, bench)?;
+        self.kept.insert(purse.id(), kept);
+        Ok(())
+    }
+
     pub fn put(&mut self, town: &Town, line: &Line) -> Verdict {
         self.put_at(town, line, &[], NOW.time())
     }
@@ -455,7 +469,7 @@ pub fn certify_at(
                 }
             }
             Step::Conflict(evidence) => return Some(*evidence),
-            Step::Stale(_) | Step::More => {}
+            Step::Hopeless | Step::Stale(_) | Step::More => {}
         }
     }
     None

@@ -36,7 +36,7 @@ const PARALLEL: usize = 16;
 pub enum News {
     /// Something of this chain has its certificate.
     Certified(ChainId, Certificate),
-    /// The buyer of this chain signed two Opens of one number.
+    /// The buyer of this chain is convicted: nothing new of it will be certified.
     Conflict(ChainId),
 }
 
@@ -152,6 +152,7 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
                     let _ = node.certifier().news.send(News::Conflict(*chain));
                 }
             }
+            Step::Hopeless => drop(node.certifier().news.send(News::Conflict(*chain))),
             Step::Stale(_) | Step::More => {}
         }
         if certify.is_done() {

@@ -303,6 +303,7 @@ impl Node {
                 self.0.witness.put(record, &closes, &want).await
             }
             RecordRequest::GetChain(chain) => self.0.witness.show(&chain),
+            RecordRequest::Freeze { touchstone, freeze } => self.0.witness.freeze(touchstone, freeze).await,
             RecordRequest::Index(request) => Ok(RecordReply::Index(self.index_service(from, request).await)),
         };
         stored.unwrap_or_else(|error| {
