@@ -1,68 +1,14 @@
-use crate::common::purse::{Purse, shown};
-use crate::common::villain::{Villain, convictions, order, treasure};
-use crate::common::{Offer, SAVINGS, balance, settles, town_on_terms};
+use crate::common::double::{AT_RISK, PAID, holds, opens_here};
+use crate::common::purse::Purse;
+use crate::common::villain::{Villain, convictions, treasure};
+use crate::common::{SAVINGS, balance, settles, town_on_terms};
 use anyhow::{Context as _, Result, ensure};
 use netpay_core::wire::record::{RecordReply, RecordRequest, Shown};
-use netpay_core::wire::reject::RejectCode;
-use netpay_core::wire::trade::{ToBuyer, ToVendor};
 use netpay_node::overlay::Protocol;
 use netpay_tests::swarm::{Swarm, until};
 use std::time::Duration;
 
 const WITHIN: Duration = Duration::from_secs(60);
-/// Units for ten coins that no certificate protects, and as many on trust.
-const AT_RISK: usize = 20;
-/// What is paid where it is certified.
-const PAID: u32 = 30;
-
-/// What came of opening `(0, 60]` at one vendor.
-struct Visited {
-    units: usize,
-    certified: bool,
-    refused: Option<RejectCode>,
-}
-
-/// Opens `(0, 60]` at a vendor, pays ten coins, and more where that buys more.
-async fn opens_here(villain: &Villain, purse: &Purse, offer: &Offer) -> Result<Visited> {
-    let (tag, line, open) = villain.opens(purse, &purse.fresh(), offer.node.parse()?, (0, 60)).await?;
-    let mut visit = villain.visits(offer).await?;
-    visit.say(&order(offer, shown(tag, &line, purse.pay(&open, 10)?)?)?).await?;
-    let more = ToVendor::Pay { chain: purse.id(), pay: purse.pay(&open, PAID)? };
-    let mut said = false;
-    loop {
-        if visit.units == AT_RISK && !said {
-            // It is ten coins above what the vendor risks: nothing comes before the certificate does.
-            visit.say(&more).await?;
-            said = true;
-        }
-        match visit.hears().await? {
-            Some(ToBuyer::Unit { .. }) => {}
-            Some(ToBuyer::Certified(_)) => break,
-            Some(ToBuyer::Reject { reject, .. }) => {
-                return Ok(Visited { units: visit.units, certified: false, refused: Some(reject.code) });
-            }
-            other => anyhow::bail!("expected units, a certificate or a refusal, saw {other:?}"),
-        }
-    }
-    if !said {
-        visit.say(&more).await?;
-    }
-    visit.gets(PAID as usize * 2).await?;
-    visit.closes().await?;
-    Ok(Visited { units: visit.units, certified: true, refused: None })
-}
-
-/// Nobody who was not certified delivered more than it risks, and whoever was certified got everything.
-fn holds(visits: &[Visited]) -> Result<usize> {
-    for visited in visits.iter().filter(|visited| !visited.certified) {
-        ensure!(visited.refused == Some(RejectCode::DoubleSpend), "refused with {:?}", visited.refused);
-        ensure!(visited.units <= AT_RISK, "{} units against coins of another", visited.units);
-    }
-    let certified = visits.iter().filter(|visited| visited.certified).count();
-    ensure!(certified <= 1, "both were certified");
-    Ok(certified)
-}
-
 /// The stretch was paid for once, to whoever had the better claim.
 async fn paid_once(swarm: &Swarm, purse: &Purse, certified: usize) -> Result<u32> {
     let paid = swarm.broker()?.chain(&purse.id().to_string()).await?.paid;

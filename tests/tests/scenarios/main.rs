@@ -9,6 +9,7 @@ mod a_copied_home_retires_its_chains_instead_of_spending_them;
 mod a_download_resumes_after_the_buyer_was_killed_and_nothing_is_paid_twice;
 #[cfg(target_os = "linux")]
 mod a_full_disk_is_one_clear_error_and_nothing_is_lost;
+mod a_hundred_double_spends_are_all_found_out;
 mod a_paid_download_ends_with_a_receipt;
 mod a_peer_restarts_without_the_broker;
 mod a_vendor_that_claims_more_than_it_was_paid_gets_what_it_was_paid;

@@ -1,5 +1,6 @@
 //! A small town: a broker, and peers with money.
 
+pub mod double;
 pub mod purse;
 pub mod stall;
 pub mod villain;

@@ -63,19 +63,16 @@ impl Villain {
         }
         let (network, broker) = (invite.network_id(), invite.broker);
         ensure!(broker == broker_key.parse()?, "the invite names another broker");
-        let voucher = swarm.broker()?.vouchers(SAVINGS, 1).await?.remove(0);
-        let register = Register {
-            account: account.public(),
-            node: node.public(),
-            name: Text::cut("villain"),
-            voucher: Some(voucher.parse()?),
-        };
-        let register = account.sign(&network, register).wire();
-        let reply = ask(&overlay, bank, Protocol::Bank, &BankRequest::Register(register)).await?;
-        let BankReply::Account(Account { membership, .. }) = reply else {
-            bail!("not registered: {reply:?}")
-        };
+        let membership = register(swarm, &overlay, bank, (&node, &account), &network).await?;
         Ok(Self { node, account, network, broker, bank, membership, overlay })
+    }
+
+    /// The same node under another name: an account that nobody knows anything of.
+    pub async fn under_another_name(&self, swarm: &Swarm) -> Result<Self> {
+        let account = SecretKey::from_seed(&clock::random());
+        let (node, overlay, network) = (self.node.clone(), self.overlay.clone(), self.network);
+        let membership = register(swarm, &overlay, self.bank, (&node, &account), &network).await?;
+        Ok(Self { node, account, network, broker: self.broker, bank: self.bank, membership, overlay })
     }
 
     /// Asks somebody something.
@@ -269,6 +266,28 @@ pub async fn convictions(swarm: &Swarm, count: usize) -> Result<()> {
 /// The hash of nothing in particular.
 pub fn any_hash() -> ObjectHash {
     ObjectHash(clock::random())
+}
+
+/// Registers as everybody does, with some savings.
+async fn register(
+    swarm: &Swarm,
+    overlay: &Overlay,
+    bank: PublicKey,
+    (node, account): (&SecretKey, &SecretKey),
+    network: &NetworkId,
+) -> Result<Unverified<Membership>> {
+    let voucher = swarm.broker()?.vouchers(SAVINGS, 1).await?.remove(0);
+    let register = Register {
+        account: account.public(),
+        node: node.public(),
+        name: Text::cut("villain"),
+        voucher: Some(voucher.parse()?),
+    };
+    let register = account.sign(network, register).wire();
+    match ask(overlay, bank, Protocol::Bank, &BankRequest::Register(register)).await? {
+        BankReply::Account(Account { membership, .. }) => Ok(membership),
+        reply => bail!("not registered: {reply:?}"),
+    }
 }
 
 async fn ask<R: Wire>(overlay: &Overlay, to: PublicKey, what: Protocol, request: &impl Wire) -> Result<R> {
