@@ -1,7 +1,9 @@
 //! Believing requests: signatures, digests and hash walks, all before the books are asked, on as many threads as there
 //! are. What comes out are facts ([`Command`]); what does not hold is refused, and the cheapest check comes first.
 
-use crate::ledger::{ChainBook, CheckedClaim, ClaimResult, Command, Facts, Ledger, Range, VoucherId};
+use crate::ledger::{
+    ChainBook, CheckedClaim, ClaimResult, Command, Facts, Ledger, Range, Standing, VoucherId,
+};
 use netpay_core::amount::{Cap, Count, Index};
 use netpay_core::codec::CodecError;
 use netpay_core::coin::chain::Coin;
@@ -175,7 +177,7 @@ impl Checks {
         genuine.map_err(bad_signature)?;
         let close = claim.close.clone().verify(&self.network, &open.holder).map_err(bad_signature)?;
         walks(&open, &close, &facts, anchor)?;
-        let acks = self.acks(&claim, &close, &facts)?;
+        let standing = self.standing(&claim, open_hash, &close, &facts)?;
         Ok(CheckedClaim {
             chain: open.chain,
             j: open.j,
@@ -183,22 +185,29 @@ impl Checks {
             coin: close.coin,
             open: open_hash,
             close: close.hash(),
-            acks: u8::try_from(acks).unwrap_or(u8::MAX),
-            certified: acks >= facts.touchstone.quorum(),
+            standing,
             proof: claim,
         })
     }
 
-    /// How many of the chain's committee acked the Close.
-    fn acks(&self, claim: &Claim, close: &Signed<Close>, facts: &Facts) -> Result<usize, Reject> {
-        let Some(certificate) = &claim.certificate else { return Ok(0) };
-        let of_close = Some(certificate).filter(|certificate| certificate.object == close.hash());
-        let seats = of_close
-            .zip(facts.signed())
-            .and_then(|(certificate, touchstone)| certificate.seats(&self.network, touchstone));
-        seats.ok_or_else(|| {
-            no(RejectCode::Forged, "an ack does not hold: claim without it, or with a good one")
-        })
+    /// How the claim stands with the chain's committee: who acked its Close, or else its Open.
+    fn standing(
+        &self,
+        claim: &Claim,
+        open: ObjectHash,
+        close: &Signed<Close>,
+        facts: &Facts,
+    ) -> Result<Standing, Reject> {
+        let Some(certificate) = &claim.certificate else { return Ok(Standing::default()) };
+        let of_open = certificate.object == open;
+        let ours = Some(certificate).filter(|_| of_open || certificate.object == close.hash());
+        let seats =
+            ours.zip(facts.signed()).and_then(|(acks, touchstone)| acks.seats(&self.network, touchstone));
+        let forged = || no(RejectCode::Forged, "an ack does not hold: claim without it, or with a good one");
+        let seats = seats.ok_or_else(forged)?;
+        let is_quorum = seats >= facts.touchstone.quorum();
+        let acks = if of_open { 0 } else { u8::try_from(seats).unwrap_or(u8::MAX) };
+        Ok(Standing { is_final: is_quorum && !of_open, opened: is_quorum, acks })
     }
 
     fn chain(&self, chain: &ChainId) -> Option<(Arc<Facts>, (Index, Coin))> {

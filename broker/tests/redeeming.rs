@@ -6,6 +6,7 @@ use netpay_core::amount::Coins;
 use netpay_core::codec::List;
 use netpay_core::coin::chain::Coin;
 use netpay_core::coin::segment::Release;
+use netpay_core::id::ObjectHash;
 use netpay_core::keys::{SecretKey, Signature};
 use netpay_core::record::chain::Evidence;
 use netpay_core::time::Time;
@@ -206,15 +207,17 @@ async fn a_certificate_needs_a_quorum_of_different_seats_over_this_very_close() 
         with(vec![seats[0], seats[1], seats[2], (3, seats[4].1)]),
         with(vec![seats[0], seats[1], seats[2], (9, seats[3].1)]),
         with(vec![seats[0], seats[1], seats[2], seats[3], (4, Signature([0; 64]))]),
-        Claim { certificate: Some(town.certificate(&chain, claim.open.hash(&network()))), ..claim.clone() },
+        Claim { certificate: Some(town.certificate(&chain, ObjectHash([9; 32]))), ..claim.clone() },
     ];
     for bad in cases {
         let outcomes = town.outcomes(&vic, vec![bad]).await;
         assert_eq!(refused(&outcomes[0]), Some(Code::Forged));
     }
-    // Good ones, but too few: it waits, and they count at settlement.
-    for few in [Vec::new(), seats[..3].to_vec()] {
-        let outcomes = town.outcomes(&vic, vec![with(few)]).await;
+    // Good ones, but too few, or of the Open: it waits, and they count at settlement.
+    let of_open = Some(town.certificate(&chain, claim.open.hash(&network())));
+    let opened = Claim { certificate: of_open, ..claim.clone() };
+    for waits in [with(Vec::new()), with(seats[..3].to_vec()), opened] {
+        let outcomes = town.outcomes(&vic, vec![waits]).await;
         assert!(matches!(outcomes[..], [Outcome::Pending { coins: Coins(10), .. }]), "{outcomes:?}");
     }
     assert_eq!(town.outcomes(&vic, vec![with(seats[1..].to_vec())]).await, [paid(10)]);

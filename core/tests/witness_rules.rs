@@ -83,7 +83,7 @@ fn w2_a_lease_inside_the_one_before_it_is_refused() {
     let first = line_of(&purse, &[20]);
     assert_eq!(member.put(&town, &closed(&purse, &first, 1, 9)), Verdict::Accepted);
     let low = purse.opened(&closed(&purse, &first, 1, 5), holder().public(), 5, 30);
-    assert_eq!(member.put(&town, &low), Verdict::Refused(WhyRefused::CloseConflict));
+    assert_eq!(member.put(&town, &low), Verdict::Refused(WhyRefused::Overlap));
 }
 
 #[test]
@@ -444,6 +444,21 @@ fn a_certificate_of_ones_own_takes_the_place_of_another_for_the_same_object() {
     let mut believed = Believed::default();
     believed.add_certificate(own.clone());
     assert_eq!(believe(&believed).map(|line| line.base.expect("certified").1), Ok(own));
+}
+
+#[test]
+fn a_second_close_by_a_vendor_does_not_stop_the_chain() {
+    let (town, purse, mut member) = setting();
+    let one = line_of(&purse, &[16]);
+    // The vendor gave its buyer a Close at 8, and shows this witness another, at 12.
+    assert_eq!(member.put(&town, &closed(&purse, &one, 1, 12)), Verdict::Accepted);
+    let receipt = closed(&purse, &one, 1, 8);
+    assert_eq!(member.put(&town, &receipt), Verdict::Refused(WhyRefused::CloseConflict));
+    // The next Open is judged by the Close that is kept, whatever is shown along.
+    let below = purse.opened(&receipt, holder().public(), 8, 24);
+    assert_eq!(member.put(&town, &below), Verdict::Refused(WhyRefused::Overlap));
+    let above = purse.opened(&receipt, holder().public(), 12, 24);
+    assert_eq!(member.put(&town, &above), Verdict::Accepted);
 }
 
 #[test]

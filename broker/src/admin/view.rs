@@ -160,7 +160,9 @@ views! {
         paid: bool,
         /// Coins paid, or waiting.
         coins: u32,
-        /// How many of the committee acked it: what waits is served by that.
+        /// Whether its Open is certified: what waits is served by that first …
+        opened: bool,
+        /// … and then by how many of the committee acked its Close.
         acks: u8,
         /// Coins that the buyer, who had promised them twice, made up for.
         made_up: u32,
@@ -347,7 +349,8 @@ impl RedemptionView {
             end: claim.range.end.0,
             paid: claim.is_final(),
             coins,
-            acks: claim.acks,
+            acks: claim.standing.acks,
+            opened: claim.standing.opened,
             made_up: claim.charged.0,
             short: claim.short().0,
         }

@@ -1,5 +1,6 @@
 //! What the bank keeps of a chain: the promise as it was signed, what was paid of it, and the claims on it.
 
+use super::command::Standing;
 use super::intervals::{Intervals, Range};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, CodecError};
@@ -160,8 +161,8 @@ pub struct ClaimBook {
     pub close: ObjectHash,
     /// The coins claimed.
     pub range: Range,
-    /// How many of the committee acked its Close.
-    pub acks: u8,
+    /// How it stands with the chain's committee.
+    pub standing: Standing,
     /// The journal record it came in first: the order of arrival, and where its proof is kept.
     pub arrived: u64,
     /// What a convicted buyer paid for coins of it that another claim was paid.

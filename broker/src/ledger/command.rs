@@ -51,6 +51,17 @@ pub struct Mint {
     pub sealed: Bytes<SEALED_SEED>,
 }
 
+/// How a claim stands with its chain's committee. The greater is served first at settlement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Standing {
+    /// A quorum acked its Close: it is paid at once.
+    pub is_final: bool,
+    /// A quorum acked its Open, or its Close: no other Open of this number can be certified any more.
+    pub opened: bool,
+    /// How many acked its Close.
+    pub acks: u8,
+}
+
 /// A claim whose signatures, walks and `pay_to` held.
 #[derive(Clone, Debug)]
 pub struct CheckedClaim {
@@ -66,10 +77,8 @@ pub struct CheckedClaim {
     pub open: ObjectHash,
     /// Hash of the Close.
     pub close: ObjectHash,
-    /// How many of the chain's committee acked the Close.
-    pub acks: u8,
-    /// Whether they are a quorum.
-    pub certified: bool,
+    /// How it stands with the chain's committee.
+    pub standing: Standing,
     /// The claim as it came.
     pub proof: Claim,
 }
@@ -320,8 +329,8 @@ pub struct TakenClaim {
     pub open: ObjectHash,
     /// Hash of the Close.
     pub close: ObjectHash,
-    /// How many of the committee acked it.
-    pub acks: u8,
+    /// How it stands with the chain's committee.
+    pub standing: Standing,
     /// The stretches paid, if the claim is final.
     pub paid: Option<List<Range, MAX_RANGES_PER_CLAIM>>,
     /// The claim as it came.

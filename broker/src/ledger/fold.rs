@@ -204,7 +204,7 @@ impl Ledger {
                 open: taken.open,
                 close: taken.close,
                 range: taken.range,
-                acks: taken.acks,
+                standing: taken.standing,
                 arrived: known.map_or(record.seq, |known| known.arrived),
                 charged: Count::ZERO,
                 state,

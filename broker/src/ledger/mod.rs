@@ -23,7 +23,7 @@ pub use audit::{Audit, Auditor, audit};
 pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
 pub use command::{
     Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId,
-    Record, SettledClaim, TakenClaim, VoucherId,
+    Record, SettledClaim, Standing, TakenClaim, VoucherId,
 };
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;

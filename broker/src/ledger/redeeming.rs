@@ -11,7 +11,8 @@
 //! 7. Busy: as many claims as a chain may have;
 //! 8. certified: paid at once, of its stretch what is free; else it waits for settlement.
 //!
-//! At settlement those that wait are served by the number of their acks, then by arrival, each with what is free. Two
+//! At settlement those that wait are served each with what is free: first those whose Open is certified, of these the
+//! later segment first; then by the number of acks of the Close; then by arrival. Two
 //! Opens of one segment convict the buyer, whether they come as evidence or as two claims. Then the claims that others
 //! left short are made up for out of what the buyer has, refund included: the certified ones first. The bank never
 //! adds money of its own.
@@ -81,10 +82,10 @@ impl Ledger {
         }
         if let Some(known) = chain.claims.get(&key) {
             let same = known.close == claim.close && known.account == *account;
-            if same && (known.is_final() || claim.acks <= known.acks) {
+            if same && (known.is_final() || claim.standing <= known.standing) {
                 return Ok(known.outcome(self.settlement_of(chain)));
             }
-            if !same && (known.is_final() || !claim.certified) {
+            if !same && (known.is_final() || !claim.standing.is_final) {
                 return Err(Reject::new(
                     RejectCode::Mismatch,
                     "another close of this segment was brought before",
@@ -97,14 +98,14 @@ impl Ledger {
         if claim.is_empty() {
             return Ok(Outcome::Paid(Coins::ZERO));
         }
-        let limit = if claim.certified { MAX_CLAIMS_PER_CHAIN } else { MAX_PENDING_PER_CHAIN };
+        let limit = if claim.standing.is_final { MAX_CLAIMS_PER_CHAIN } else { MAX_PENDING_PER_CHAIN };
         if !chain.claims.contains_key(&key) && chain.claims.len() + scratch.taken.len() >= limit {
             return Err(Reject::new(
                 RejectCode::Busy,
                 "too many claims on this chain: only certified ones are taken",
             ));
         }
-        let paid = claim.certified.then(|| {
+        let paid = claim.standing.is_final.then(|| {
             let paid = scratch.paid.entry(claim.chain).or_insert_with(|| chain.paid.clone());
             pay(paid, claim.range)
         });
@@ -119,7 +120,7 @@ impl Ledger {
             coin: claim.coin,
             open: claim.open,
             close: claim.close,
-            acks: claim.acks,
+            standing: claim.standing,
             paid: paid.map(List::first_of),
             proof: claim.proof,
         });
@@ -184,10 +185,21 @@ fn place(chain: &ChainBook) -> impl Iterator<Item = (u32, &ClaimBook)> {
     (0..).zip(chain.claims.values())
 }
 
-/// The claims that wait, in the order in which they are served: by acks, then by arrival.
+/// The claims that wait, in the order in which they are served.
 fn waiting(chain: &ChainBook) -> Vec<(u32, Range)> {
     let mut waiting: Vec<_> = place(chain).filter(|(_, claim)| !claim.is_final()).collect();
-    waiting.sort_unstable_by_key(|(place, claim)| (Reverse(claim.acks), claim.arrived, *place));
+    // Among those whose Open is certified an earlier one cannot claim what the committee saw go on to a later one.
+    let later = |claim: &ClaimBook, (j, _): &ClaimKey| claim.standing.opened.then_some(Reverse(*j));
+    let keys: Vec<&ClaimKey> = chain.claims.keys().collect();
+    waiting.sort_by_cached_key(|(place, claim)| {
+        let key = usize::try_from(*place).ok().and_then(|place| keys.get(place));
+        (
+            Reverse(claim.standing.opened),
+            key.and_then(|key| later(claim, key)),
+            Reverse(claim.standing),
+            claim.arrived,
+        )
+    });
     waiting.into_iter().map(|(place, claim)| (place, claim.range)).collect()
 }
 

@@ -182,8 +182,7 @@ fn claim_of(
         coin: Coin([0; 16]),
         open: ObjectHash([opened; 32]),
         close: ObjectHash([close; 32]),
-        acks,
-        certified: acks >= 14,
+        standing: Standing { is_final: acks >= 14, opened: acks >= 14, acks },
         proof,
     }))
 }
@@ -263,6 +262,37 @@ fn what_waits_is_served_by_acks_and_then_by_arrival() {
     bank.now = Time(REDEEM_BY);
     bank.run(Command::Settle { chain }).expect("due");
     assert_eq!((bank.balance(2), bank.balance(3), bank.balance(4)), (0, 10, 10));
+    bank.check();
+}
+
+/// The same claim with the certificate of its Open.
+fn opened(claim: ClaimResult) -> ClaimResult {
+    let claim = claim.expect("checked");
+    Ok(Box::new(CheckedClaim { standing: Standing { opened: true, ..claim.standing }, ..*claim }))
+}
+
+#[test]
+fn a_certified_open_goes_before_every_claim_without_one_and_a_later_segment_before_an_earlier() {
+    let mut bank = Bank::open();
+    bank.run(register(4)).expect("new");
+    bank.buy(1, 1, 40).expect("funds");
+    let chain = bank.id(1);
+    // A double spender's second vendor has acks of its Close and comes first; the first has its Open certified.
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 10), 1, 5)]);
+    bank.redeem(3, vec![opened(claim_of(chain, (1, 2), (0, 10), 2, 0))]);
+    // A vendor that closed at 20, by which the next began, claims up to 30 all the same.
+    bank.redeem(4, vec![opened(claim_of(chain, (2, 3), (10, 30), 3, 0))]);
+    bank.redeem(3, vec![opened(claim_of(chain, (3, 4), (20, 30), 4, 0))]);
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    let paid = |segment: u32, opened: u8| {
+        let book = bank.ledger.chain(&chain).expect("sold");
+        let of =
+            |(j, claim): &(&SegmentNo, &ClaimBook)| j.0 == segment && claim.open == ObjectHash([opened; 32]);
+        book.claims().find(of).map(|(_, claim)| claim.state)
+    };
+    let is = |coins| Some(ClaimState::Paid(Count(coins)));
+    assert_eq!([paid(1, 1), paid(1, 2), paid(2, 3), paid(3, 4)], [is(0), is(10), is(10), is(10)]);
     bank.check();
 }
 

@@ -149,10 +149,15 @@ impl<Id: Copy + PartialEq> Book<Id> {
     /// # Errors
     /// Says what of it is not kept. The book is then to be thrown away: all of a line is kept, or nothing.
     pub fn take_line(&mut self, line: &[Shown<Id>], opens: Result<(), WhyRefused>) -> Result<(), No> {
+        let newest = line.last().map(|shown| shown.open.j);
         for shown in line {
+            let j = shown.open.j;
             self.take_open(&shown.open, shown.certified, opens)?;
-            if let Some(close) = &shown.close {
-                self.take_close(close)?;
+            // Of an older segment the Close that is kept stands, and the next Open is judged by it: that its vendor
+            // signed another does not stop the chain.
+            let stands = newest != Some(j) && self.rows.get(&j).is_some_and(|row| row.close.is_some());
+            if let Some(close) = shown.close.filter(|_| !stands) {
+                self.take_close(&close)?;
             }
         }
         Ok(())

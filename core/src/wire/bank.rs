@@ -194,7 +194,8 @@ pub struct Claim {
     pub close: Unverified<Close>,
     /// Opens `pay_to`.
     pub salt: [u8; 32],
-    /// Of C_j: with it the claim is final at once. Fewer acks than a quorum give it its place at settlement.
+    /// Acks of C_j: a quorum of them makes the claim final at once. Or, where there is no quorum of those to be had, of
+    /// O_j: a quorum gives the claim its place at settlement before all that have none.
     pub certificate: Option<Certificate>,
 }
 

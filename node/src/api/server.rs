@@ -89,6 +89,7 @@ fn router(api: Api) -> axum::Router {
         .route("/sales", get(sales))
         .route("/till", get(till))
         .route("/handoffs", get(handoffs))
+        .route("/certifications", get(certifications))
         .route("/redeem", post(redeem))
         .route("/broker", get(broker))
         .route("/broker/register", post(register))
@@ -433,6 +434,10 @@ async fn till(State(api): Shared) -> Answer<Vec<crate::app::view::TillView>> {
 
 async fn handoffs(State(api): Shared) -> Json<Vec<crate::app::view::HandoffView>> {
     Json(api.node.handoffs())
+}
+
+async fn certifications(State(api): Shared) -> Json<Vec<crate::app::view::CertificationView>> {
+    Json(api.node.certifications())
 }
 
 async fn redeem(State(api): Shared) -> Answer<crate::app::view::RedeemView> {

@@ -1,6 +1,7 @@
 //! Certifying: a vendor's segments are shown to their chain's committee, at once where a sale waits, else
 //! within a second and together with what else the chain has by then.
 
+use super::view::CertificationView;
 use super::{Node, lock};
 use crate::clock;
 use crate::overlay::Protocol;
@@ -14,7 +15,7 @@ use netpay_core::keys::Signed;
 use netpay_core::record::chain::{self as record, Certificate};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
@@ -30,6 +31,8 @@ const RETRY: Duration = Duration::from_secs(4);
 const QUEUE: usize = 1024;
 /// Chains being certified at once.
 const PARALLEL: usize = 16;
+/// Certifications remembered, the newest.
+const MAX_REMEMBERED: usize = 256;
 
 /// What sessions are told.
 #[derive(Clone, Debug)]
@@ -53,13 +56,22 @@ pub struct Certifier {
     news: broadcast::Sender<News>,
     /// Per chain the acks, fewer than a quorum, that the last round brought.
     acks: Mutex<BTreeMap<ChainId, Vec<Certificate>>>,
+    done: Mutex<VecDeque<CertificationView>>,
 }
 
 impl Certifier {
     /// A certifier, and the queue its task works from.
     pub fn new() -> (Self, mpsc::Receiver<Wish>) {
         let (wishes, queue) = mpsc::channel(QUEUE);
-        (Self { wishes, news: broadcast::channel(QUEUE).0, acks: Mutex::default() }, queue)
+        (
+            Self {
+                wishes,
+                news: broadcast::channel(QUEUE).0,
+                acks: Mutex::default(),
+                done: Mutex::default(),
+            },
+            queue,
+        )
     }
 
     /// Certificates and conflicts as they come.
@@ -71,6 +83,20 @@ impl Certifier {
     /// finds the chain.
     pub fn want(&self, chain: ChainId, urgent: bool) {
         let _ = self.wishes.try_send(Wish { chain, urgent });
+    }
+
+    fn note(&self, chain: &ChainId, certificates: usize, took: Duration) {
+        let mut done = lock(&self.done);
+        if done.len() >= MAX_REMEMBERED {
+            done.pop_front();
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        done.push_back(CertificationView {
+            at: clock::now().0,
+            chain: chain.to_string(),
+            certificates,
+            micros,
+        });
     }
 
     /// The acks that a Close of this chain has, where they are no certificate.
@@ -130,6 +156,7 @@ async fn chain_now(node: Node, chain: ChainId) {
 /// # Errors
 /// If the store fails. Witnesses that do not answer are no error: the rest may come later.
 pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::Trouble> {
+    let began = Instant::now();
     let Some(showing) = node.till(|till| till.showing(chain)) else { return Ok(true) };
     let Some(record) = showing.line.record() else { return Ok(false) };
     let request = RecordRequest::PutChain {
@@ -157,6 +184,7 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
         }
         if certify.is_done() {
             lock(&node.certifier().acks).remove(chain);
+            node.certifier().note(chain, showing.want.len(), began.elapsed());
             return Ok(true);
         }
     }
@@ -233,6 +261,12 @@ fn ask(node: &Node, touchstone: &Signed<Touchstone>, request: Vec<u8>) -> Replie
 }
 
 impl Node {
+    /// What was certified since this node started, the newest last.
+    #[must_use]
+    pub fn certifications(&self) -> Vec<CertificationView> {
+        lock(&self.certifier().done).iter().cloned().collect()
+    }
+
     /// Chains of which the till holds something that lacks its certificate.
     fn uncertified_chains(&self) -> Vec<ChainId> {
         let lacking = |till: &netpay_core::till::Till| {

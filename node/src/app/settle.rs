@@ -90,7 +90,9 @@ impl Node {
                 if ready && held.paid().0 > 0 && !claimed.contains(&key) {
                     let acks = || self.certifier().acks(&key.0, &held.close()?.hash());
                     rows.extend(till.row(&key.0, key.1).map(|row| {
-                        let close_certificate = row.close_certificate.or_else(acks);
+                        // Without a certificate of its Close it comes with its Open's, or with the acks that there are.
+                        let open_certificate = row.open_certificate.clone();
+                        let close_certificate = row.close_certificate.or(open_certificate).or_else(acks);
                         (SegmentRow { close_certificate, ..row }, till.salt(&held.tag()))
                     }));
                 }

@@ -327,6 +327,19 @@ pub struct HandoffView {
     pub micros: u64,
 }
 
+/// One time that this vendor showed a chain to its committee and got everything certified.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CertificationView {
+    /// When it ended, in milliseconds since 1970.
+    pub at: u64,
+    /// The chain.
+    pub chain: String,
+    /// Certificates that came.
+    pub certificates: usize,
+    /// How long it took until all of them were there and durable, in microseconds.
+    pub micros: u64,
+}
+
 /// One segment of the till.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TillView {

@@ -1,6 +1,7 @@
 //! How fast it is, between real processes. What is compared is measured in turns in one swarm and one run, and medians are
 //! told: machines differ, ratios less.
 
+mod certify;
 mod figures;
 mod handoff;
 mod search;
@@ -52,6 +53,15 @@ enum Bench {
         #[arg(long, default_value_t = 25)]
         rounds: usize,
     },
+    /// A vendor has what it is paid certified, by a committee of which some hang in the second half.
+    Certify {
+        /// Witnesses that hang.
+        #[arg(long, default_value_t = 5)]
+        hung: usize,
+        /// Sales, with all at work and with some hung.
+        #[arg(long, default_value_t = 30)]
+        rounds: usize,
+    },
     /// Words are looked up in a swarm full of listings.
     Search {
         /// Peers in the swarm.
@@ -76,6 +86,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         Bench::Table2 { buyers, rounds } => table2::run(program, *buyers, *rounds).await?,
         Bench::Transfer { size, rounds } => transfer::run(program, *size, *rounds).await?,
         Bench::Handoff { peers, rounds } => handoff::run(program, *peers, *rounds).await?,
+        Bench::Certify { hung, rounds } => certify::run(program, *hung, *rounds).await?,
         Bench::Search { peers, listings, searches } => {
             search::run(program, *peers, *listings, *searches).await?
         }

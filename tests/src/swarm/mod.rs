@@ -194,6 +194,24 @@ impl Swarm {
         self.ended(name, &running).await
     }
 
+    /// Has a process hang: its connections stay, and nothing comes over them.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn hang(&self, name: &str) -> Result<()> {
+        self.member(name)?.process.iter().for_each(Running::hang);
+        Ok(())
+    }
+
+    /// Lets a process go on that hung.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn wake(&self, name: &str) -> Result<()> {
+        self.member(name)?.process.iter().for_each(Running::wake);
+        Ok(())
+    }
+
     /// Stops everything, peers first.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
 use netpay_node::app::view::{
-    ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, PeerView, RedeemView, SaleView,
-    SharedFile, Status, TillView, WalletView,
+    CertificationView, ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, PeerView,
+    RedeemView, SaleView, SharedFile, Status, TillView, WalletView,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -283,6 +283,14 @@ impl Peer {
     /// If it does not answer.
     pub async fn till(&self) -> Result<Vec<TillView>> {
         items(self.api.get("/till").await?)
+    }
+
+    /// What it had certified, the newest last.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn certifications(&self) -> Result<Vec<CertificationView>> {
+        self.api.get("/certifications").await
     }
 
     /// The handoffs it has asked for, the newest last.

@@ -138,6 +138,16 @@ impl Running {
         self.signal(Signal::KILL);
     }
 
+    /// Has it do nothing any more, and not say so: whoever asks it something waits.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on where it hung.
+    pub fn wake(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Asks it to stop.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::TERM);

@@ -25,3 +25,4 @@ mod two_vendors_serve_one_download;
 mod vendor_crashes_before_redeeming_and_is_still_paid;
 mod what_somebody_else_signed_counts_for_nothing;
 mod whoever_is_killed_whenever_no_coin_is_lost_or_paid_twice;
+mod witnesses_hang_and_sales_go_on;
