@@ -93,10 +93,9 @@ impl Config {
         }
     }
 
-    /// The product's rules with the two proposals of docs/SECURITY.md.
-    pub const fn proposed(buyer_lies: bool, vendor_lies: bool, x0: u32, opens: usize) -> Self {
-        let product = Self::product(buyer_lies, vendor_lies, x0, opens);
-        Self { ranking: Ranking::CertifiedOpens, own_close_stands: true, ..product }
+    /// The same with the two proposals of docs/SECURITY.md.
+    pub const fn proposed(self) -> Self {
+        Self { ranking: Ranking::CertifiedOpens, own_close_stands: true, ..self }
     }
 
     /// The same without a rule.
