@@ -1,7 +1,7 @@
 //! The broker, thinly: `broker/src/ledger/redeeming.rs` without accounts and bytes. What is paid is counted in the
 //! product's own interval map.
 
-use super::config::{Config, QUORUM, Ranking, Rule};
+use super::config::{Config, QUORUM, Rule};
 use super::state::{State, close_id};
 use netpay_broker::ledger::{Intervals, Range};
 use std::cmp::Reverse;
@@ -54,7 +54,7 @@ impl State {
         for (close, is_final) in
             finals.into_iter().map(|c| (c, true)).chain(waiting.into_iter().map(|c| (c, false)))
         {
-            if !self.is_known(close, is_final, &settlement, config) {
+            if !self.is_known(close, &settlement) {
                 settlement.pay(close, is_final, self.range_of(close));
             }
         }
@@ -68,7 +68,7 @@ impl State {
 
     /// Waiting claims in the order in which they are paid.
     fn ranked(&self, mut waiting: Vec<usize>, config: &Config) -> Vec<usize> {
-        if config.ranking == Ranking::CertifiedOpens {
+        if config.has(Rule::CertifiedOpensFirst) {
             waiting.sort_by_key(|close| {
                 let fact = self.closes[*close];
                 let certified = self.is_certified(fact.open, config);
@@ -78,19 +78,9 @@ impl State {
         waiting
     }
 
-    /// Whether the broker has a claim already that keeps this one out: one of the same Open, or, in the product, of the
-    /// same number. (A liar's waiting claims of one number do not keep each other out here, which is worse than the
-    /// product allows.)
-    fn is_known(&self, close: usize, is_final: bool, settlement: &Settlement, config: &Config) -> bool {
-        let this = self.closes[close];
-        let by_number = config.ranking == Ranking::Arrival
-            && !is_final
-            && self.segment_of(close).vendor.is_honest(config);
-        let same = |known: &Claim| {
-            let other = self.closes[known.close];
-            other.open == this.open || (by_number && other.j == this.j)
-        };
-        settlement.claims.iter().any(same)
+    /// Whether the broker has a claim of the same Open already: that keeps this one out.
+    fn is_known(&self, close: usize, settlement: &Settlement) -> bool {
+        settlement.claims.iter().any(|known| self.closes[known.close].open == self.closes[close].open)
     }
 
     /// Whether two claims that would be final have a coin in common. Two Closes of one Open have not: the broker takes one.

@@ -41,15 +41,11 @@ pub enum Rule {
     PersistThenAct,
     /// A vendor counts at most x0 coins before its Open is certified.
     X0,
-}
-
-/// What the broker does at settlement with claims that overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ranking {
-    /// As the product does: one claim per number, and the first to arrive is paid first.
-    Arrival,
-    /// Proposed: one claim per Open; those whose Open is certified come first, of these the later segment first.
-    CertifiedOpens,
+    /// At settlement claims whose Open is certified are paid first, of these the later segment first. Without it the
+    /// first to arrive is.
+    CertifiedOpensFirst,
+    /// Of an older segment the Close that a witness keeps stands, whatever is shown. Without it it refuses the line.
+    OwnCloseStands,
 }
 
 /// One run.
@@ -63,11 +59,8 @@ pub struct Config {
     pub x0: u32,
     /// The rule that is missing.
     pub dropped: Option<Rule>,
-    /// How claims that wait are paid.
-    pub ranking: Ranking,
-    /// Proposed: a witness that keeps another Close of an older segment than the one shown judges by its own and goes on,
-    /// where the product refuses the whole line.
-    pub own_close_stands: bool,
+    /// One that would make up for it, and is missing too.
+    pub substitute: Option<Rule>,
     /// Whether the Byzantine witness answers no honest vendor that wants to finish.
     pub silent: bool,
     /// The most Opens that are signed.
@@ -79,24 +72,16 @@ pub struct Config {
 impl Config {
     /// The product's rules.
     pub const fn product(buyer_lies: bool, vendor_lies: bool, x0: u32, opens: usize) -> Self {
-        let ranking = Ranking::Arrival;
         Self {
             buyer_lies,
             vendor_lies,
             x0,
             dropped: None,
-            ranking,
-            own_close_stands: false,
+            substitute: None,
             silent: true,
             opens,
             closes: 5 - opens,
         }
-    }
-
-    /// The product's rules with the two proposals of docs/SECURITY.md.
-    pub const fn proposed(buyer_lies: bool, vendor_lies: bool, x0: u32, opens: usize) -> Self {
-        let product = Self::product(buyer_lies, vendor_lies, x0, opens);
-        Self { ranking: Ranking::CertifiedOpens, own_close_stands: true, ..product }
     }
 
     /// The same without a rule.
@@ -106,6 +91,6 @@ impl Config {
 
     /// Whether a rule holds.
     pub fn has(&self, rule: Rule) -> bool {
-        self.dropped != Some(rule)
+        self.dropped != Some(rule) && self.substitute != Some(rule)
     }
 }

@@ -35,18 +35,18 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A run that sees everything.
-    pub fn new(config: Config) -> Self {
-        Self { config, begin: State::new(), first: None }
-    }
-
-    /// A run that looks for the shortest way to a loss, after some first steps.
-    pub fn until(config: Config, begin: &[Action], property: &'static str) -> Self {
+    /// A run that sees everything that can come after some first steps.
+    pub fn new(config: Config, begin: &[Action]) -> Self {
         let step = |state: State, action: &Action| {
             state.after(action, &config).expect("a step that changes something")
         };
         let begin = begin.iter().fold(State::new(), step);
-        Self { config, begin, first: Some((property, AtomicBool::new(false))) }
+        Self { config, begin, first: None }
+    }
+
+    /// A run that looks for the shortest way to a loss.
+    pub fn until(config: Config, begin: &[Action], property: &'static str) -> Self {
+        Self { first: Some((property, AtomicBool::new(false))), ..Self::new(config, begin) }
     }
 
     fn holds(&self, state: &State, property: fn(&Verdict) -> bool) -> bool {

@@ -192,14 +192,7 @@ fn take(
     opens: Result<(), WhyRefused>,
     config: &Config,
 ) -> Result<(), No> {
-    let mut line = line.to_vec();
     let Some(newest) = line.last().copied() else { return Ok(()) };
-    if config.own_close_stands {
-        for older in line.iter_mut().rev().skip(1) {
-            let kept = book.rows.get(&older.open.j).is_some_and(|row| row.close.is_some());
-            older.close = older.close.filter(|_| !kept);
-        }
-    }
     match config.dropped {
         Some(Rule::W1) => {
             // The newest Open of a number takes the place of the one before.
@@ -208,11 +201,11 @@ fn take(
             if let Some(first) = line.iter().find(|shown| other(shown)).map(|shown| shown.open.j) {
                 book.rows.retain(|j, _| *j < first);
             }
-            book.take_line(&line, opens)
+            book.take_line(line, opens)
         }
         Some(Rule::W3) => {
             // The newest Close takes the place of the one before, and what comes after it is not looked at.
-            for shown in &line {
+            for shown in line {
                 book.take_open(&shown.open, shown.certified, opens)?;
                 if let (Some(close), Some(row)) = (shown.close, book.rows.get_mut(&shown.open.j)) {
                     row.close = Some((close.id, close.end));
@@ -232,7 +225,7 @@ fn take(
         Some(Rule::OwnCloseFrees) => {
             // The Closes shown count for the start of the next, but the witness's own stay what they are.
             let own = book.clone();
-            for shown in &line {
+            for shown in line {
                 if let (Some(close), Some(row)) = (shown.close, book.rows.get_mut(&shown.open.j))
                     && row.fits(&close)
                     && shown.open.id != newest.open.id
@@ -240,13 +233,24 @@ fn take(
                     row.close = Some((close.id, close.end));
                 }
             }
-            book.take_line(&line, opens)?;
+            book.take_line(line, opens)?;
             for (j, row) in own.rows.iter().filter(|(j, row)| **j != newest.open.j && row.close.is_some()) {
                 book.rows.insert(*j, *row);
             }
             Ok(())
         }
-        _ => book.take_line(&line, opens),
+        Some(Rule::OwnCloseStands) => {
+            // Every Close that is shown has to be the one that is kept.
+            let other = |shown: &Shown<Id>| {
+                let kept = book.rows.get(&shown.open.j).and_then(|row| row.close);
+                kept.zip(shown.close).is_some_and(|((kept, _), shown)| kept != shown.id)
+            };
+            if line.iter().any(other) {
+                return Err(No::Refused(WhyRefused::CloseConflict));
+            }
+            book.take_line(line, opens)
+        }
+        _ => book.take_line(line, opens),
     }
 }
 
