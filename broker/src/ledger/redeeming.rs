@@ -161,8 +161,8 @@ impl Ledger {
         let balance = self.customers.get(&chain.buyer).map_or(Coins::ZERO, |buyer| buyer.balance);
         let mut funds = balance.saturating_add(refund.into()).0;
         let claims: Vec<&ClaimBook> = chain.claims.values().collect();
-        let mut before: Vec<_> = place(chain).filter(|(_, claim)| claim.is_final()).collect();
-        before.sort_unstable_by_key(|(place, claim)| (claim.arrived, *place));
+        let mut before: Vec<_> = (0..).zip(&claims).filter(|(_, claim)| claim.is_final()).collect();
+        before.sort_by_key(|(_, claim)| claim.arrived);
         let before = before.into_iter().map(|(place, claim)| (place, claim.short()));
         let now = settled.iter().filter_map(|settled| {
             let claimed = claims.get(usize::try_from(settled.claim).ok()?)?.range.count();
@@ -180,27 +180,15 @@ impl Ledger {
     }
 }
 
-/// The claims, each with its place among them.
-fn place(chain: &ChainBook) -> impl Iterator<Item = (u32, &ClaimBook)> {
-    (0..).zip(chain.claims.values())
-}
-
-/// The claims that wait, in the order in which they are served.
+/// The claims that wait, each by its place among all, in the order in which they are served.
 fn waiting(chain: &ChainBook) -> Vec<(u32, Range)> {
-    let mut waiting: Vec<_> = place(chain).filter(|(_, claim)| !claim.is_final()).collect();
-    // Among those whose Open is certified an earlier one cannot claim what the committee saw go on to a later one.
-    let later = |claim: &ClaimBook, (j, _): &ClaimKey| claim.standing.opened.then_some(Reverse(*j));
-    let keys: Vec<&ClaimKey> = chain.claims.keys().collect();
-    waiting.sort_by_cached_key(|(place, claim)| {
-        let key = usize::try_from(*place).ok().and_then(|place| keys.get(place));
-        (
-            Reverse(claim.standing.opened),
-            key.and_then(|key| later(claim, key)),
-            Reverse(claim.standing),
-            claim.arrived,
-        )
+    let mut waiting: Vec<_> = (0..).zip(&chain.claims).filter(|(_, (_, claim))| !claim.is_final()).collect();
+    waiting.sort_by_key(|(_, ((j, _), claim))| {
+        // Where both Opens are certified an earlier segment cannot claim what the committee saw go on to a later one.
+        let later_first = claim.standing.opened.then_some(Reverse(*j));
+        (Reverse(claim.standing.opened), later_first, Reverse(claim.standing), claim.arrived)
     });
-    waiting.into_iter().map(|(place, claim)| (place, claim.range)).collect()
+    waiting.into_iter().map(|(place, (_, claim))| (place, claim.range)).collect()
 }
 
 /// Pays what is free of a stretch.
