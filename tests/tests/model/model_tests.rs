@@ -91,7 +91,9 @@ fn all_runs(x0: u32, opens: usize) -> impl Iterator<Item = Config> {
         (true, false) => x0 < 2,
         (_, true) => false,
     };
-    LIARS.into_iter().map(move |(buyer, vendor)| {
+    // Without optimisation the largest of the runs is made once.
+    let is_made = move |liars: &(bool, bool)| !cfg!(debug_assertions) || x0 == 1 || *liars != (false, true);
+    LIARS.into_iter().filter(is_made).map(move |(buyer, vendor)| {
         let opens = if is_small(buyer, vendor) { opens } else { OPENS };
         Config { closes: CLOSES, ..Config::product(buyer, vendor, x0, opens) }
     })
@@ -197,7 +199,8 @@ fn claims_without_certificate_wait() {
 #[test]
 fn w1_one_open_per_number_at_a_witness() {
     let open = |vendor| Action::Open { prev: None, by: None, vendor };
-    let begin = [open(Vendor::Anna), open(Vendor::Ben)];
+    let acked = Action::Put { witness: 0, upto: 0, close: None, based: false };
+    let begin = [open(Vendor::Anna), open(Vendor::Ben), acked.clone(), acked, Action::Count(0)];
     needs_after(&begin, Rule::W1, Config::product(true, true, 0, OPENS), PAID_ONCE);
 }
 
