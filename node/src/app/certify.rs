@@ -25,8 +25,10 @@ use tokio::time::Instant;
 pub(super) const DEFERRAL: Duration = Duration::from_millis(800);
 /// How long one witness is waited for.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(3);
-/// After this, chains whose certificates did not come are tried again.
+/// After this, chains whose certificates did not come are tried again; after each time in vain twice as long, up to …
 const RETRY: Duration = Duration::from_secs(4);
+/// … so many times as long. A sale that waits asks by itself.
+const PATIENCE: u32 = 256;
 /// Chains waiting to be certified at most; more are taken up by the next sweep.
 const QUEUE: usize = 1024;
 /// Chains being certified at once.
@@ -110,6 +112,7 @@ impl Certifier {
 pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     let mut due: BTreeMap<ChainId, Instant> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
+    let mut in_vain: BTreeMap<ChainId, u32> = BTreeMap::new();
     let mut sweep = tokio::time::interval(RETRY);
     loop {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(chain, at)| (*chain, *at));
@@ -133,9 +136,19 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
                     running.push(chain_now(node.clone(), chain));
                 }
             }
-            Some(()) = running.next() => {}
+            Some((chain, done)) = running.next() => {
+                if done {
+                    in_vain.remove(&chain);
+                } else {
+                    let times = in_vain.entry(chain).or_insert(1);
+                    due.entry(chain).or_insert(Instant::now() + RETRY * *times);
+                    *times = PATIENCE.min(*times * 2);
+                }
+            }
             _ = sweep.tick() => {
-                for chain in node.uncertified_chains() {
+                let lacking = node.uncertified_chains();
+                in_vain.retain(|chain, _| lacking.contains(chain));
+                for chain in lacking.into_iter().filter(|chain| !in_vain.contains_key(chain)) {
                     due.entry(chain).or_insert_with(|| Instant::now() + RETRY);
                 }
             }
@@ -144,11 +157,13 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     }
 }
 
-/// Certifies everything the till holds of one chain; failures are logged, the next sweep tries again.
-async fn chain_now(node: Node, chain: ChainId) {
-    if let Err(trouble) = certify_chain(&node, &chain).await {
+/// Certifies everything the till holds of one chain. Says whether all of it is; failures are logged, and it is tried again.
+async fn chain_now(node: Node, chain: ChainId) -> (ChainId, bool) {
+    let done = certify_chain(&node, &chain).await.unwrap_or_else(|trouble| {
         tracing::debug!(%chain, %trouble, "not certified");
-    }
+        false
+    });
+    (chain, done)
 }
 
 /// Shows a chain to its committee and takes what comes back.

@@ -110,6 +110,8 @@ struct Inner {
     handoffs: handoff::Handoffs,
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,
+    /// Whom the broker has evidence against from here.
+    reported: Mutex<BTreeSet<start::Accused>>,
     began: Instant,
     stopping: watch::Sender<bool>,
 }
