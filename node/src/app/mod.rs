@@ -4,6 +4,7 @@
 
 pub mod buy;
 pub mod certify;
+mod cheats;
 pub mod discover;
 pub mod door;
 pub mod fund;
@@ -110,8 +111,7 @@ struct Inner {
     handoffs: handoff::Handoffs,
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,
-    /// Whom the broker has evidence against from here.
-    reported: Mutex<BTreeSet<start::Accused>>,
+    cheats: cheats::Cheats,
     began: Instant,
     stopping: watch::Sender<bool>,
 }
@@ -173,7 +173,8 @@ impl Node {
     }
 
     fn shop(&self) -> Shop {
-        Shop { network: self.network(), broker: self.broker_key(), policy: self.0.settings.policy }
+        let policy = self.0.cheats.policy(self.0.settings.policy);
+        Shop { network: self.network(), broker: self.broker_key(), policy }
     }
 
     fn membership(&self) -> Option<Unverified<Membership>> {

@@ -12,11 +12,10 @@ use crate::overlay::{self, Overlay, Protocol, Services, handler};
 use crate::store::{Batch, Db, files};
 use crate::witness::Witness;
 use netpay_core::codec;
-use netpay_core::id::{ChainId, NetworkId};
+use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey};
-use netpay_core::record::chain::{ChainRecord, Evidence};
+use netpay_core::record::chain::ChainRecord;
 use netpay_core::till::{SegmentRow, Tab, Till};
-use netpay_core::wire::bank::BankRequest;
 use netpay_core::wire::handoff::HandoffRequest;
 use netpay_core::wire::hello::Hello;
 use netpay_core::wire::record::{RecordReply, RecordRequest};
@@ -28,10 +27,6 @@ use tokio::sync::{mpsc, watch};
 
 /// Trade streams waiting to be taken up.
 const STREAMS: usize = 64;
-/// Those who were reported, remembered at most; once more than these the broker hears again of some.
-const MAX_REPORTED: usize = 10_000;
-/// What was seen of evidence, kept under its hash.
-const EVIDENCE: crate::store::Table = crate::store::Table::new("evidence");
 /// How long a graceful stop may take.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Tabs not used for so long are forgotten, in seconds.
@@ -104,7 +99,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         handoffs: handoff::Handoffs::default(),
         bank: fund::Books::default(),
         owed: Arc::default(),
-        reported: Mutex::default(),
+        cheats: super::cheats::Cheats::default(),
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,
@@ -332,33 +327,6 @@ impl Node {
         Ok(self.home().adopt()?)
     }
 
-    /// Keeps a proof against somebody, and reports it to the broker: one of each is enough.
-    pub(super) fn report(&self, evidence: &Evidence) {
-        let accused = accused(evidence, &self.network());
-        if lock(&self.0.reported).contains(&accused) {
-            return;
-        }
-        let (node, evidence) = (self.clone(), evidence.clone());
-        tokio::spawn(async move {
-            let bytes = codec::encode(&evidence);
-            let mut batch = Batch::new();
-            batch.put(EVIDENCE, blake3::hash(&bytes).as_bytes(), &bytes);
-            if let Err(error) = node.db().commit(batch).await {
-                tracing::error!(%error, "evidence was not kept");
-            }
-            match node.bank(&BankRequest::Evidence(evidence)).await {
-                Err(trouble) => tracing::warn!(%trouble, "the broker does not have the evidence yet"),
-                Ok(_) => {
-                    let mut reported = lock(&node.0.reported);
-                    if reported.len() >= MAX_REPORTED {
-                        reported.clear();
-                    }
-                    reported.insert(accused);
-                }
-            }
-        });
-    }
-
     /// Opens the wallet.
     ///
     /// # Errors
@@ -405,15 +373,5 @@ impl Node {
         if let Ok(Err(error)) = closed {
             tracing::error!(%error, "the database was not closed cleanly");
         }
-    }
-}
-
-/// Whom evidence is against: the buyer of a chain, or a seat of its committee.
-pub(super) type Accused = (ChainId, Option<u8>);
-
-fn accused(evidence: &Evidence, network: &NetworkId) -> Accused {
-    match evidence {
-        Evidence::TwoOpens { touchstone, .. } => (ChainId::of(touchstone.hash(network)), None),
-        Evidence::TwoAcks { touchstone, seat, .. } => (ChainId::of(touchstone.hash(network)), Some(*seat)),
     }
 }
