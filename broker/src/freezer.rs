@@ -1,4 +1,5 @@
-//! Tells the committees of a convicted buyer's chains that nothing new is to be opened of them.
+//! What a conviction means from then on: nothing new is opened of the buyer's chains, of which their committees are told,
+//! and whoever was convicted is picked for no committee.
 
 use crate::service::Bank;
 use futures::StreamExt as _;
@@ -46,9 +47,11 @@ impl Freezer {
         }
     }
 
-    /// One round over all chains that are to be frozen and the witnesses that have not said yet that they know.
+    /// Bars whoever was convicted; then one round over all chains that are to be frozen and the witnesses that have not said yet that they know.
     async fn tell(&self, told: &mut BTreeMap<ChainId, BTreeSet<PublicKey>>) {
-        let Ok(frozen) = self.bank.look(|ledger| ledger.frozen_chains()).await else { return };
+        let look = self.bank.look(|ledger| (ledger.frozen_chains(), ledger.barred())).await;
+        let Ok((frozen, barred)) = look else { return };
+        self.bank.roster().bar(barred);
         told.retain(|chain, _| frozen.iter().any(|(known, _)| known == chain));
         let mut round = Vec::new();
         for (chain, touchstone) in frozen {

@@ -27,6 +27,8 @@ struct State {
     members: BTreeMap<NodeKey, Member>,
     /// The same by place, so that the nearest are found without looking at all.
     places: BTreeMap<Point, NodeKey>,
+    /// Nodes and accounts that witness nothing any more.
+    barred: BTreeSet<PublicKey>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +74,13 @@ impl Roster {
         self.read().members.values().filter(|member| member.is_alive(now)).count()
     }
 
-    /// The witnesses of a chain at `place` that `buyer` buys: the nearest members alive, one of each account and none of the
-    /// buyer's; the broker's node alone if they are too few.
+    /// From now on these nodes, and those of these accounts, are picked for no committee.
+    pub fn bar(&self, barred: BTreeSet<PublicKey>) {
+        self.write().barred = barred;
+    }
+
+    /// The witnesses of a chain at `place` that `buyer` buys: the nearest members alive, one of each account, none of the
+    /// buyer's and none that is barred; the broker's node alone if they are too few.
     #[must_use]
     pub fn committee(&self, place: &Place, buyer: &PublicKey, now: Time) -> Committee {
         let target = self.place(place);
@@ -81,7 +88,8 @@ impl Roster {
         let mut accounts = BTreeSet::from([*buyer]);
         let state = self.read();
         state.nearest(&target, |node, member| {
-            if *node != self.own && member.is_alive(now) && accounts.insert(member.account) {
+            let barred = state.barred.contains(node) || state.barred.contains(&member.account);
+            if *node != self.own && !barred && member.is_alive(now) && accounts.insert(member.account) {
                 // Full cannot be: the walk ends before.
                 let _ = committee.push(*node);
             }
@@ -186,6 +194,16 @@ mod tests {
             roster.connected(&node(number), true, NOW);
         }
         roster
+    }
+
+    #[test]
+    fn whoever_was_convicted_is_picked_no_more() {
+        let (roster, stranger) = (roster(6), PublicKey([255; 32]));
+        assert_eq!(roster.committee(&Place([1; 32]), &stranger, NOW).len(), 6);
+        roster.bar(BTreeSet::from([node(2), account(4)]));
+        let committee = roster.committee(&Place([1; 32]), &stranger, NOW);
+        assert_eq!(committee.len(), 4);
+        assert!(!committee.contains(&node(2)) && !committee.contains(&node(4)));
     }
 
     #[test]

@@ -224,6 +224,16 @@ impl Ledger {
             .collect()
     }
 
+    /// The accounts of convicted buyers, and the nodes of convicted witnesses: none of them witnesses any more.
+    #[must_use]
+    pub fn barred(&self) -> BTreeSet<PublicKey> {
+        let barred = self.convicted.keys().filter_map(|conviction| match conviction {
+            Conviction::Buyer(chain) => Some(self.chains.get(chain)?.buyer),
+            Conviction::Witness(node) => Some(*node),
+        });
+        barred.collect()
+    }
+
     /// Why an account may neither buy nor have money paid out, if so: the operator's reason, or evidence that waits for
     /// a settlement.
     #[must_use]
