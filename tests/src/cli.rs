@@ -4,6 +4,7 @@
 
 use crate::bench;
 use crate::demo;
+use crate::sim;
 use crate::swarm::peer::Peer;
 use crate::swarm::process::{self, Program};
 use crate::swarm::{BROKER, DIRECTORY, MAX_PEERS, Swarm};
@@ -82,6 +83,8 @@ enum Command {
     },
     /// Measure; all figures of a run belong to that run.
     Bench(bench::Args),
+    /// Play runs of many peers in virtual time, some of them malicious, and watch that nobody loses more than promised.
+    Sim(sim::Args),
 }
 
 /// Runs the program.
@@ -97,6 +100,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         _ => {}
     }
     let args = Args::parse_from(args);
+    if let Command::Sim(options) = &args.command {
+        return sim::run(options, args.json);
+    }
     // One thread: processes end with the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -116,6 +122,8 @@ async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Demo { keep, seed } => return play(args.dir.as_deref(), keep, seed, args.json).await,
         Command::Bench(options) => bench::run(&options, args.json).await?,
+        // It needs no runtime, and was run before there was one.
+        Command::Sim(_) => {}
         Command::Up { peers, seed } => up(&directory, usize::from(peers), seed, args.json).await?,
         Command::Ls => list(&open(&directory)?, args.json).await?,
         Command::Env { peer } => environment(&open(&directory)?, &peer)?,
