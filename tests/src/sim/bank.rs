@@ -1,6 +1,7 @@
 //! The bank at both ends of a run: it sells the chains before anybody trades, and pays and settles when nobody does any
 //! more. While sales go on it is not there at all.
 
+use super::dice::Dice;
 use super::oracle::Oracle;
 use super::town::{BEGIN, Peer, PeerNo, Town};
 use super::vendor::VendorPeer;
@@ -18,8 +19,6 @@ use netpay_core::wire::bank::{BankRequest, Buy, MAX_CLAIMS, Outcome};
 use netpay_core::wire::reject::Reject;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What every account begins with.
-pub const SAVINGS: u64 = 1_000;
 /// Uncertified claims are handed in so long before settlement, as the node does it.
 const LAST_CALL: u64 = 2 * DAY;
 /// The most redemptions of one vendor: each brings [`MAX_CLAIMS`] claims.
@@ -74,18 +73,20 @@ impl Bank {
         Ok(decision.answer)
     }
 
-    /// Opens a peer's account. It is money for the buyers, and makes them and all others members.
+    /// Opens a peer's account, and makes it a member.
     pub fn register(&mut self, number: PeerNo, peer: &Peer) {
         let account = Self::account(number).public();
         let name = Text::cut("peer");
         let register =
             Command::Register { account, node: peer.node, name, voucher: None, voucher_needed: false };
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&number.to_le_bytes());
-        let credit = Command::Credit { id, account, coins: Coins(SAVINGS), note: Text::cut("savings") };
-        for command in [register, credit] {
-            self.carry_out(command, BEGIN).expect("a new account");
-        }
+        self.carry_out(register, BEGIN).expect("a new account");
+    }
+
+    /// A peer brings money.
+    pub fn credit(&mut self, number: PeerNo, coins: Coins, dice: &mut Dice) {
+        let account = Self::account(number).public();
+        let credit = Command::Credit { id: dice.bytes(), account, coins, note: Text::cut("savings") };
+        self.carry_out(credit, BEGIN).expect("it is money");
     }
 
     /// Sells a chain. Seed and nonce come from the run's dice, where the broker's press would draw lots.

@@ -50,8 +50,6 @@ struct Sent {
     charged: u64,
     /// The most of them that stood unpaid at once.
     unpaid: u64,
-    /// Coins counted on it.
-    paid: u64,
 }
 
 /// What is measured.
@@ -105,6 +103,28 @@ pub struct Oracle {
 
 /// An Open, and when somebody honest was first shown it.
 type Used = (Unverified<Open>, u64);
+
+/// What one vendor was paid on one chain, and what it is short of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Earned {
+    received: u64,
+    certified: u64,
+    uncertified: u64,
+}
+
+impl Earned {
+    fn add(&mut self, stake: &Stake, ledger: &Ledger) {
+        let claims = ledger.chain(&stake.chain).into_iter().flat_map(|book| book.claims());
+        let claim = claims.map(|(_, claim)| claim).find(|claim| claim.open == stake.open);
+        let paid = claim.map_or(0, |claim| match claim.state {
+            ClaimState::Paid(count) => count.0 + claim.charged.0,
+            ClaimState::Pending => 0,
+        });
+        let short = u64::from(stake.paid.saturating_sub(paid));
+        self.received += u64::from(paid);
+        *(if stake.certified { &mut self.certified } else { &mut self.uncertified }) += short;
+    }
+}
 
 /// Which of its objects has a certificate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -261,7 +281,6 @@ impl Oracle {
             let sent = self.sent.entry((vendor, *chain)).or_default().entry(tab.0).or_default();
             sent.charged = sent.charged.max(tab.1.charged.0);
             sent.unpaid = sent.unpaid.max(tab.1.charged.saturating_sub(tab.1.paid).0);
-            sent.paid = sent.paid.max(tab.1.paid.0);
             if is_last {
                 let held = || till.of_chain(chain);
                 let certified =
@@ -338,41 +357,33 @@ impl Oracle {
     }
 
     fn count_losses(&mut self, town: &Town, ledger: &Ledger) {
-        let mut by_chain: BTreeMap<(usize, ChainId), (u64, u64)> = BTreeMap::new();
+        let mut earned: BTreeMap<(usize, ChainId), Earned> = BTreeMap::new();
         for stake in std::mem::take(&mut self.stakes) {
-            let claim = ledger.chain(&stake.chain).and_then(|book| {
-                book.claims().map(|(_, claim)| claim).find(|claim| claim.open == stake.open).copied()
-            });
-            let paid = claim.map_or(0, |claim| match claim.state {
-                ClaimState::Paid(count) => count.0 + claim.charged.0,
-                ClaimState::Pending => 0,
-            });
-            let short = u64::from(stake.paid.saturating_sub(paid));
-            let (certified, uncertified) = by_chain.entry((stake.vendor, stake.chain)).or_default();
-            *(if stake.certified { certified } else { uncertified }) += short;
+            earned.entry((stake.vendor, stake.chain)).or_default().add(&stake, ledger);
         }
-        for ((vendor, chain), (certified, uncertified)) in by_chain {
-            let sent = self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values);
-            let (ahead, unpaid) = sent.fold((0, 0), |(ahead, unpaid), sent| {
-                (ahead + sent.paid.saturating_sub(sent.charged), unpaid + sent.unpaid)
-            });
+        for ((vendor, chain), Earned { received, certified, uncertified }) in earned {
+            let tabs = || self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values);
+            let delivered: u64 = tabs().map(|sent| sent.charged).sum();
+            let trusted: u64 = tabs().map(|sent| sent.unpaid).sum();
             // Coins that nothing was delivered for are no loss.
-            let lost = (certified + uncertified).saturating_sub(ahead);
+            let lost = (certified + uncertified).min(delivered.saturating_sub(received));
+            let at_risk = uncertified.min(delivered.saturating_sub(received + certified));
             if lost > 0 {
                 self.measures.losses.push(lost);
-                self.measures.above_risk += u64::from(uncertified.saturating_sub(ahead) > self.risk);
+                self.measures.above_risk += u64::from(at_risk > self.risk);
             }
             let conflict = self.certified.iter().any(|((of, _), opens)| *of == chain && opens.len() > 1);
             let told = format!(
-                "vendor {vendor} loses {certified} certified and {uncertified} uncertified coins of {}",
+                "vendor {vendor} delivered {delivered} coins' worth, received {received}, and is short of {certified} \
+                 certified and {uncertified} uncertified coins of {}",
                 claims_on(ledger, &chain)
             );
             if town.is_honest(&chain) && certified + uncertified > 0 {
-                self.violation(format!("{told}, of an honest buyer"));
+                self.violation(format!("an honest buyer's coins: {told}"));
             } else if certified > 0 && !conflict {
-                self.violation(format!("{told}, and no other Open was certified"));
-            } else if uncertified.saturating_sub(ahead) > self.risk + unpaid {
-                self.violation(format!("{told}; it had delivered {unpaid} unpaid"));
+                self.violation(format!("certified coins, and no other Open is certified: {told}"));
+            } else if at_risk > self.risk + trusted {
+                self.violation(format!("more than it risks, and {trusted} on trust: {told}"));
             }
         }
     }

@@ -5,7 +5,7 @@ use super::Settings;
 use super::bank::Bank;
 use super::dice::Dice;
 use netpay_broker::roster::Roster;
-use netpay_core::amount::Cap;
+use netpay_core::amount::{Cap, Coins};
 use netpay_core::coin::chain::Seed;
 use netpay_core::coin::touchstone::{Committee, Touchstone, chain_id};
 use netpay_core::id::{ChainId, NetworkId, Place};
@@ -18,10 +18,11 @@ pub type PeerNo = usize;
 
 /// When a run begins, in Unix seconds.
 pub const BEGIN: Time = Time(1_800_000_000);
-/// Coins of one chain.
-const CHAIN: Cap = Cap(256);
-/// Chains of an honest buyer. One that keeps to no rule has one, or its losses could not be told apart.
-const CHAINS: usize = 2;
+/// Chains of an honest buyer, and coins of each.
+const CHAINS: (usize, Cap) = (2, Cap(256));
+/// One that keeps to no rule has all its money in one chain, and can spend all of that twice: nothing is left to make up
+/// for it.
+const DECOY: (usize, Cap) = (1, Cap(60));
 
 /// This virtual millisecond as sessions count it.
 pub const fn moment(now: u64) -> Moment {
@@ -106,10 +107,12 @@ impl Town {
         let by_node: BTreeMap<PublicKey, PeerNo> =
             town.peers.iter().enumerate().map(|(number, peer)| (peer.node, number)).collect();
         for buyer in town.buyers.clone() {
-            for _ in 0..if town.peers[buyer].honest { CHAINS } else { 1 } {
-                let account = Bank::account(buyer).public();
+            let (chains, n) = if town.peers[buyer].honest { CHAINS } else { DECOY };
+            let account = Bank::account(buyer).public();
+            for _ in 0..chains {
                 let committee = |place: &Place| roster.committee(place, &account, BEGIN);
-                town.buy(buyer, &mut bank, &mut dice, committee, &by_node);
+                bank.credit(buyer, Coins(n.0.into()), &mut dice);
+                town.buy((buyer, n), &mut bank, &mut dice, committee, &by_node);
             }
         }
         (town, bank)
@@ -117,14 +120,14 @@ impl Town {
 
     fn buy(
         &mut self,
-        buyer: PeerNo,
+        (buyer, n): (PeerNo, Cap),
         bank: &mut Bank,
         dice: &mut Dice,
         committee: impl FnOnce(&Place) -> Committee,
         by_node: &BTreeMap<PublicKey, PeerNo>,
     ) {
         let (seed, key) = (Seed(dice.bytes()), SecretKey::from_seed(&dice.bytes()));
-        let touchstone = bank.sell(buyer, &key, &seed, (CHAIN, dice.bytes()), committee);
+        let touchstone = bank.sell(buyer, &key, &seed, (n, dice.bytes()), committee);
         let seats: Vec<PeerNo> =
             touchstone.committee.iter().filter_map(|node| by_node.get(node)).copied().collect();
         let honest = seats.iter().filter(|peer| self.peers[**peer].honest).count();

@@ -10,7 +10,7 @@ use netpay_core::record::witness::{Bench, Kept, Verdict, WhyRefused, judge};
 use netpay_core::wire::record::{RecordReply, Shown};
 use std::collections::BTreeMap;
 
-/// How a witness behaves.
+/// How a witness behaves where its friends have nothing to win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Habit {
     Honest,
@@ -34,8 +34,7 @@ pub struct WitnessPeer {
 impl WitnessPeer {
     /// The witness at a peer.
     pub fn new(peer: PeerNo, town: &Town, dice: &mut Dice) -> Self {
-        // Most of those that lie help double spenders: the others cost time only.
-        let bad = [Habit::AcksAll, Habit::AcksAll, Habit::Silent, Habit::Stale];
+        let bad = [Habit::AcksAll, Habit::Silent, Habit::Stale];
         let habit = match town.peers[peer].honest {
             true => Habit::Honest,
             false => dice.one_of(&bad).unwrap_or(Habit::AcksAll),
@@ -57,9 +56,15 @@ impl WitnessPeer {
         }
     }
 
+    /// All that lie are in league: whatever a double spender among them needs is acked.
+    fn habit_for(&self, chain: &ChainId, scene: &Scene<'_>) -> Habit {
+        let helps = self.habit != Habit::Honest && !scene.town.is_honest(chain);
+        if helps { Habit::AcksAll } else { self.habit }
+    }
+
     fn put(&mut self, put: &Put, scene: &mut Scene<'_>) -> Option<RecordReply> {
         let chain = ChainId::of(put.record.touchstone.hash(&scene.town.network));
-        match self.habit {
+        match self.habit_for(&chain, scene) {
             Habit::Honest => self.put_honestly(chain, put, scene),
             Habit::AcksAll => {
                 let key = &scene.town.peers[self.peer].key;
