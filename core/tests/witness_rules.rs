@@ -345,23 +345,27 @@ fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
     let (town, purse, _) = setting();
     let opens: Vec<_> =
         [20, 30].map(|cap| line_of(&purse, &[cap]).newest().expect("opened").open.clone()).to_vec();
-    let acked = |open: &Signed<Open>, by: usize| {
-        (open.wire(), Ack { chain: purse.id(), object: open.hash() }.sign(&town.network, &town.witnesses[by]))
-    };
-    let evidence = |seat, one, other| {
-        let touchstone = purse.touchstone.wire();
-        let evidence = Evidence::TwoAcks {
-            touchstone,
-            seat,
-            one: acked(&opens[0], one),
-            other: acked(&opens[1], other),
-        };
+    let ack = |object, by: usize| Ack { chain: purse.id(), object }.sign(&town.network, &town.witnesses[by]);
+    let acked =
+        |open: &Signed<Open>, by: usize| (Link { open: open.wire(), close: None }, ack(open.hash(), by));
+    let convicts = |seat, one, other| {
+        let evidence = Evidence::TwoAcks { touchstone: purse.touchstone.wire(), seat, one, other };
         evidence.convicts(&town.network, &town.broker.public())
     };
+    let evidence = |seat, one, other| convicts(seat, acked(&opens[0], one), acked(&opens[1], other));
     assert_eq!(evidence(1, 1, 1), Some(Culprit::Witness(town.witnesses[1].public())));
     assert_eq!(evidence(1, 1, 2), None);
     assert_eq!(evidence(0, 1, 1), None);
     assert_eq!(evidence(9, 1, 1), None);
+    // An ack of a Close is one of its Open: it convicts as well, if the Close is of that Open.
+    let close = purse.close(&line_of(&purse, &[20]), 1, 12, &holder());
+    let with_close = |open: &Signed<Open>, by| {
+        (Link { open: open.wire(), close: Some(close.wire()) }, ack(close.hash(), by))
+    };
+    let guilty = Some(Culprit::Witness(town.witnesses[1].public()));
+    assert_eq!(convicts(1, with_close(&opens[0], 1), acked(&opens[1], 1)), guilty);
+    assert_eq!(convicts(1, with_close(&opens[0], 2), acked(&opens[1], 1)), None);
+    assert_eq!(convicts(1, acked(&opens[0], 1), with_close(&opens[1], 1)), None);
 }
 
 #[test]

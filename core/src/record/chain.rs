@@ -416,6 +416,7 @@ fn genuine(
 
 /// Proof that somebody signed two things of which the rules allow one. Anyone can check it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "rare, and passed on whole")]
 pub enum Evidence {
     /// Two Opens of one segment: convicts the buyer, whom the broker knows by the chain.
     TwoOpens {
@@ -426,16 +427,16 @@ pub enum Evidence {
         /// The other.
         other: Unverified<Open>,
     },
-    /// Two acks by one witness for two Opens of one segment: convicts the witness.
+    /// Two acks by one witness for two Opens of one segment, or for their Closes: convicts the witness.
     TwoAcks {
         /// Of the chain.
         touchstone: Unverified<Touchstone>,
         /// The witness's seat in the committee.
         seat: u8,
-        /// One Open and the witness's ack of it.
-        one: (Unverified<Open>, Signature),
+        /// One Open, and the witness's ack of it; or of its Close, if that is with it.
+        one: (Link, Signature),
         /// The other.
-        other: (Unverified<Open>, Signature),
+        other: (Link, Signature),
     },
 }
 
@@ -458,7 +459,7 @@ impl Evidence {
     pub fn convicts(&self, network: &NetworkId, broker: &PublicKey) -> Option<Culprit> {
         let (touchstone, one, other) = match self {
             Self::TwoOpens { touchstone, one, other } => (touchstone, one, other),
-            Self::TwoAcks { touchstone, one, other, .. } => (touchstone, &one.0, &other.0),
+            Self::TwoAcks { touchstone, one, other, .. } => (touchstone, &one.0.open, &other.0.open),
         };
         let touchstone = touchstone::verify(touchstone.clone(), network, broker).ok()?;
         let chain = touchstone::chain_id(&touchstone);
@@ -471,12 +472,22 @@ impl Evidence {
         }
         match self {
             Self::TwoOpens { .. } => Some(Culprit::Buyer(chain)),
-            Self::TwoAcks { seat, one: (_, ack_of_one), other: (_, ack_of_other), .. } => {
+            Self::TwoAcks { seat, one: acked_one, other: acked_other, .. } => {
                 let witness = *touchstone.committee.get(usize::from(*seat))?;
-                let both = Ack { chain, object: one.hash() }.holds(network, &witness, *ack_of_one)
-                    && Ack { chain, object: other.hash() }.holds(network, &witness, *ack_of_other);
-                both.then_some(Culprit::Witness(witness))
+                let acked = |(link, ack): &(Link, Signature), open: &Signed<Open>| {
+                    let object = acked_object(link, open, network)?;
+                    Ack { chain, object }.holds(network, &witness, *ack).then_some(())
+                };
+                acked(acked_one, &one).and(acked(acked_other, &other))?;
+                Some(Culprit::Witness(witness))
             }
         }
     }
+}
+
+/// What an ack of a link is of: its Close if there is one, which must be that of this Open, else its Open.
+fn acked_object(link: &Link, open: &Signed<Open>, network: &NetworkId) -> Option<ObjectHash> {
+    let Some(close) = &link.close else { return Some(open.hash()) };
+    let close = close.clone().verify(network, &open.holder).ok()?;
+    (close.open == open.hash()).then(|| close.hash())
 }

@@ -218,8 +218,8 @@ fn records() -> Vec<Sample> {
     let two_acks = Evidence::TwoAcks {
         touchstone: touchstone().wire(),
         seat: 0,
-        one: (open().wire(), ack_of(&open())),
-        other: (other.wire(), ack_of(&other)),
+        one: (Link { open: open().wire(), close: None }, ack_of(&open())),
+        other: (Link { open: other.wire(), close: None }, ack_of(&other)),
     };
     let acks = List::first_of([(open().hash(), ack_of(&open()))]);
     let shown = Shown {

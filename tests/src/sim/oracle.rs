@@ -5,12 +5,12 @@ use super::{Outcome, buyer};
 use netpay_broker::ledger::{ClaimState, Conviction, Ledger, Range};
 use netpay_core::amount::{Coins, Count};
 use netpay_core::coin::payment::Pay;
-use netpay_core::coin::segment::{Open, SegmentNo};
+use netpay_core::coin::segment::{Close, Open, SegmentNo};
 use netpay_core::id::{ChainId, ObjectHash};
-use netpay_core::keys::{Signature, Signed, Unverified};
-use netpay_core::record::chain::{ChainRecord, Culprit, Evidence};
+use netpay_core::keys::{Signature, Unverified};
+use netpay_core::record::chain::{ChainRecord, Culprit, Evidence, Link};
 use netpay_core::session::vendor::Vendor;
-use netpay_core::till::Till;
+use netpay_core::till::{Held, Till};
 use netpay_core::wire::trade::{Funding, TabId, ToVendor};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +92,8 @@ pub struct Oracle {
     opened: BTreeMap<(ChainId, SegmentNo), ObjectHash>,
     /// The Opens of double spenders that somebody honest was shown, and when first.
     used: BTreeMap<(ChainId, SegmentNo), BTreeMap<ObjectHash, Used>>,
+    /// The Closes of certified segments, by their Opens.
+    closes: BTreeMap<(ChainId, ObjectHash), Unverified<Close>>,
     acks: BTreeMap<(ChainId, ObjectHash), BTreeMap<u8, Signature>>,
     /// Opens certified, by their own certificate or by that of their Close.
     certified: BTreeMap<(ChainId, SegmentNo), BTreeMap<ObjectHash, CertifiedBy>>,
@@ -155,6 +157,7 @@ impl Oracle {
             released: BTreeMap::new(),
             opened: BTreeMap::new(),
             used: BTreeMap::new(),
+            closes: BTreeMap::new(),
             acks: BTreeMap::new(),
             certified: BTreeMap::new(),
             evidence: BTreeMap::new(),
@@ -262,7 +265,11 @@ impl Oracle {
     }
 
     /// A vendor has a certificate of this Open, or of its Close.
-    pub fn is_certified(&mut self, chain: ChainId, open: &Signed<Open>, by_open: bool) {
+    pub fn is_certified(&mut self, chain: ChainId, held: &Held, by_open: bool) {
+        let open = held.open();
+        if let Some(close) = held.close() {
+            self.closes.insert((chain, open.hash()), close.wire());
+        }
         let by = self.certified.entry((chain, open.j)).or_default().entry(open.hash()).or_default();
         by.open |= by_open;
         by.close |= !by_open;
@@ -413,14 +420,21 @@ impl Oracle {
         let (Some(opens), Some(sold)) = (self.used.get(&(*chain, j)), town.chains.get(chain)) else {
             return 0;
         };
-        let mut acked: BTreeMap<u8, Vec<(Unverified<Open>, Signature)>> = BTreeMap::new();
+        // Per seat, for each Open of the number, an ack of it or of its Close.
+        let mut acked: BTreeMap<u8, BTreeMap<ObjectHash, (Link, Signature)>> = BTreeMap::new();
         for (hash, (open, _)) in opens {
-            for (seat, signature) in self.acks.get(&(*chain, *hash)).into_iter().flatten() {
-                acked.entry(*seat).or_default().push((open.clone(), *signature));
+            let close = self.closes.get(&(*chain, *hash));
+            let of_close = close.map(|close| (close.hash(&town.network), Some(close.clone())));
+            for (object, close) in [Some((*hash, None)), of_close].into_iter().flatten() {
+                for (seat, signature) in self.acks.get(&(*chain, object)).into_iter().flatten() {
+                    let link = Link { open: open.clone(), close: close.clone() };
+                    acked.entry(*seat).or_default().insert(*hash, (link, *signature));
+                }
             }
         }
-        let convicts = |(seat, acks): (&u8, &Vec<(Unverified<Open>, Signature)>)| {
-            let [one, other, ..] = &acks[..] else { return false };
+        let convicts = |(seat, acks): (&u8, &BTreeMap<ObjectHash, (Link, Signature)>)| {
+            let mut acks = acks.values();
+            let (Some(one), Some(other)) = (acks.next(), acks.next()) else { return false };
             let touchstone = sold.touchstone.wire();
             let evidence =
                 Evidence::TwoAcks { touchstone, seat: *seat, one: one.clone(), other: other.clone() };

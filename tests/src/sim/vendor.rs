@@ -392,7 +392,7 @@ impl VendorPeer {
     fn take_certificate(&mut self, chain: ChainId, certificate: &Certificate, scene: &mut Scene<'_>) {
         let changes = self.till.certified(&chain, certificate);
         if let Some(held) = self.till.of_chain(&chain).find(|held| held.is(&certificate.object)) {
-            scene.oracle.is_certified(chain, held.open(), held.open().hash() == certificate.object);
+            scene.oracle.is_certified(chain, held, held.open().hash() == certificate.object);
         }
         if scene.crashes() {
             return;
