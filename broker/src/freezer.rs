@@ -47,23 +47,18 @@ impl Freezer {
         }
     }
 
-    /// Bars whoever was convicted; then one round over all chains that are to be frozen and the witnesses that have not said yet that they know.
+    /// Bars whoever was convicted; then one round over all chains that are to be frozen and the witnesses that have not
+    /// said yet that they know.
     async fn tell(&self, told: &mut BTreeMap<ChainId, BTreeSet<PublicKey>>) {
         let look = self.bank.look(|ledger| (ledger.frozen_chains(), ledger.barred())).await;
         let Ok((frozen, barred)) = look else { return };
         self.bank.roster().bar(barred);
-        told.retain(|chain, _| frozen.iter().any(|(known, _)| known == chain));
+        told.retain(|chain, _| frozen.contains_key(chain));
         let mut round = Vec::new();
-        for (chain, touchstone) in frozen {
-            let Ok(claim) = touchstone.claim() else { continue };
+        for (chain, facts) in frozen {
             let know = told.entry(chain).or_default();
-            round.extend(
-                claim
-                    .committee
-                    .iter()
-                    .filter(|seat| !know.contains(seat))
-                    .map(|seat| (chain, *seat, touchstone.clone())),
-            );
+            let rest = facts.touchstone.committee.iter().filter(|seat| !know.contains(seat));
+            round.extend(rest.map(|seat| (chain, *seat, facts.wire().clone())));
         }
         let mut answers = futures::stream::iter(round)
             .map(async |(chain, witness, touchstone)| {

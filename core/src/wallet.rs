@@ -458,19 +458,23 @@ impl Wallet {
         chains.filter(|(_, segments)| !segments.is_empty()).collect()
     }
 
+    /// The segments of all tabs of which no vendor has said yet what it counted.
+    fn all_unsettled(&self) -> impl Iterator<Item = (TabId, &Lease)> {
+        let leases = self.chains.values().flat_map(|chain| chain.leases.values());
+        leases.filter(|lease| !lease.closed).filter_map(|lease| Some((lease.tab?, lease)))
+    }
+
     /// The tabs that [`Wallet::unsettled`] has something of.
     #[must_use]
     pub fn unsettled_tabs(&self) -> BTreeSet<TabId> {
-        let leases = self.chains.values().flat_map(|chain| chain.leases.values());
-        leases.filter(|lease| !lease.closed).filter_map(|lease| lease.tab).collect()
+        self.all_unsettled().map(|(tab, _)| tab).collect()
     }
 
     /// Coins released of which no vendor has said yet whether it counted them.
     #[must_use]
     pub fn unconfirmed(&self) -> Coins {
-        let leases = self.chains.values().flat_map(|chain| chain.leases.values());
-        let open = leases.filter(|lease| lease.tab.is_some() && !lease.closed);
-        Coins(open.map(|lease| u64::from(lease.released.0.saturating_sub(lease.tab_from.0))).sum())
+        let coins = self.all_unsettled().map(|(_, lease)| lease.released.0.saturating_sub(lease.tab_from.0));
+        Coins(coins.map(u64::from).sum())
     }
 
     /// Takes a certificate of one of the chain's segments. `None` if it was of no use.

@@ -7,7 +7,7 @@ use super::view::{
 use super::{Failure, State, guard, stream};
 use crate::backup;
 use crate::errors;
-use crate::ledger::{Auditor, Command, Customer, Ledger, MAX_VOUCHERS, VoucherId};
+use crate::ledger::{Auditor, Command, Ledger, MAX_VOUCHERS, VoucherId};
 use crate::store::{Journal, JournalError};
 use axum::body::Body;
 use axum::extract::{Path, Query, State as Extract};
@@ -149,9 +149,7 @@ async fn accounts(Extract(state): Shared, Query(from): Query<From>) -> Answer<Pa
 
 async fn account(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let key: PublicKey = named("account", &name)?;
-    let view = state
-        .bank
-        .look(move |ledger| ledger.customer(&key).map(|customer| AccountView::whole(ledger, &key, customer)));
+    let view = state.bank.look(move |ledger| AccountView::whole(ledger, &key));
     Ok(Json(view.await?.ok_or_else(|| errors::not_found("account", &name))?))
 }
 
@@ -273,12 +271,7 @@ impl State {
     /// Carries out a command and shows the account then.
     async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
         self.bank.run(command).await?;
-        let show = move |ledger: &Ledger| {
-            ledger
-                .customer(&account)
-                .map(|customer: &Customer| AccountView::whole(ledger, &account, customer))
-        };
-        let view = self.bank.look(show).await?;
+        let view = self.bank.look(move |ledger| AccountView::whole(ledger, &account)).await?;
         Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
     }
 

@@ -283,17 +283,18 @@ impl AccountView {
 
     /// An account with its statement.
     #[must_use]
-    pub fn whole(ledger: &Ledger, account: &PublicKey, customer: &Customer) -> Self {
+    pub fn whole(ledger: &Ledger, account: &PublicKey) -> Option<Self> {
+        let customer = ledger.customer(account)?;
         let after = customer.last_line().saturating_sub(LINES);
-        let lines = ledger.account(account, after).map(|view| view.lines).unwrap_or_default();
-        let lines = lines.iter().map(|line| LineView {
+        let statement = ledger.account(account, after)?.lines;
+        let lines = statement.iter().map(|line| LineView {
             number: line.number,
             at: time(line.at),
             what: line.what.to_string(),
             change: line.change,
             balance: line.balance.0,
         });
-        Self { lines: lines.collect(), ..Self::short(ledger, account, customer) }
+        Some(Self { lines: lines.collect(), ..Self::short(ledger, account, customer) })
     }
 }
 

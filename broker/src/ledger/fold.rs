@@ -252,8 +252,7 @@ impl Ledger {
         let keys = self.claim_keys(&id)?;
         for settled in claims {
             let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
-            let key =
-                usize::try_from(settled.claim).ok().and_then(|place| keys.get(place)).ok_or(NO_CLAIM)?;
+            let key = at_place(&keys, settled.claim)?;
             let claim = chain.claims.get(key).copied().filter(|claim| !claim.is_final());
             let mut claim = claim.ok_or("a claim that does not wait is settled")?;
             let count = pay_once(chain, claim.range, &settled.paid)?;
@@ -298,8 +297,7 @@ impl Ledger {
             .is_some_and(|chain| chain.claims.values().any(|claim| claim.short() > Count::ZERO));
         for charge in charges {
             let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
-            let key = usize::try_from(charge.claim).ok().and_then(|place| keys.get(place)).ok_or(NO_CLAIM)?;
-            let claim = chain.claims.get_mut(key).ok_or(NO_CLAIM)?;
+            let claim = chain.claims.get_mut(at_place(&keys, charge.claim)?).ok_or(NO_CLAIM)?;
             if charge.coins > claim.short() {
                 return Err("a buyer is charged for more than was promised twice");
             }
@@ -357,6 +355,10 @@ impl Ledger {
 const NO_ACCOUNT: &str = "an account is unknown";
 const NO_CHAIN: &str = "the chain is unknown";
 const NO_CLAIM: &str = "a claim is unknown";
+
+fn at_place(keys: &[ClaimKey], place: u32) -> Result<&ClaimKey, &'static str> {
+    usize::try_from(place).ok().and_then(|place| keys.get(place)).ok_or(NO_CLAIM)
+}
 
 fn pay_once(chain: &mut ChainBook, within: Range, ranges: &[Range]) -> Result<Count, &'static str> {
     let n = chain.facts.touchstone.n.as_index();

@@ -32,12 +32,12 @@ pub use redeeming::{MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
 
 use netpay_core::amount::Coins;
 use netpay_core::codec::Text;
-use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, NetworkId};
-use netpay_core::keys::{PublicKey, Unverified};
+use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The bank's whole state: the fold of its journal.
 #[derive(Clone, Debug)]
@@ -191,47 +191,42 @@ impl Ledger {
         self.convicted.iter()
     }
 
+    /// The chains of which two Opens of one segment are known.
+    fn opened_twice(&self) -> impl Iterator<Item = &ChainBook> {
+        self.convicted.keys().filter_map(|conviction| match conviction {
+            Conviction::Buyer(chain) => self.chains.get(chain),
+            Conviction::Witness(_) => None,
+        })
+    }
+
     /// A chain of this account's that is not settled yet and of which two Opens of one segment are known.
     #[must_use]
     pub fn accused(&self, account: &PublicKey) -> Option<ChainId> {
-        let accused = self.convicted.keys().filter_map(|conviction| match conviction {
-            Conviction::Buyer(chain) => Some(chain),
-            Conviction::Witness(_) => None,
-        });
-        let of_account = |id: &&ChainId| {
-            self.chains.get(id).is_some_and(|chain| chain.buyer == *account && chain.settled.is_none())
-        };
-        accused.copied().find(|id| of_account(&id))
+        let of_account = |chain: &&ChainBook| chain.buyer == *account && chain.settled.is_none();
+        self.opened_twice().find(of_account).map(|chain| chain.facts.id)
     }
 
     /// The chains, not settled yet, of everybody who was convicted as a buyer: nothing new may be opened of them.
     #[must_use]
-    pub fn frozen_chains(&self) -> Vec<(ChainId, Unverified<Touchstone>)> {
-        let buyers: BTreeSet<PublicKey> = self
-            .convicted
-            .keys()
-            .filter_map(|conviction| match conviction {
-                Conviction::Buyer(chain) => Some(self.chains.get(chain)?.buyer),
-                Conviction::Witness(_) => None,
-            })
-            .collect();
+    pub fn frozen_chains(&self) -> BTreeMap<ChainId, Arc<Facts>> {
+        let buyers: BTreeSet<PublicKey> = self.opened_twice().map(|chain| chain.buyer).collect();
         if buyers.is_empty() {
-            return Vec::new();
+            return BTreeMap::new();
         }
         let live = self.chains.iter().filter(|(_, chain)| chain.settled.is_none());
         live.filter(|(_, chain)| buyers.contains(&chain.buyer))
-            .map(|(id, chain)| (*id, chain.facts().wire().clone()))
+            .map(|(id, chain)| (*id, Arc::clone(&chain.facts)))
             .collect()
     }
 
     /// The accounts of convicted buyers, and the nodes of convicted witnesses: none of them witnesses any more.
     #[must_use]
     pub fn barred(&self) -> BTreeSet<PublicKey> {
-        let barred = self.convicted.keys().filter_map(|conviction| match conviction {
-            Conviction::Buyer(chain) => Some(self.chains.get(chain)?.buyer),
+        let witnesses = self.convicted.keys().filter_map(|conviction| match conviction {
             Conviction::Witness(node) => Some(*node),
+            Conviction::Buyer(_) => None,
         });
-        barred.collect()
+        self.opened_twice().map(|chain| chain.buyer).chain(witnesses).collect()
     }
 
     /// Why an account may neither buy nor have money paid out, if so: the operator's reason, or evidence that waits for

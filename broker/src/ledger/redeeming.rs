@@ -12,10 +12,9 @@
 //! 8. certified: paid at once, of its stretch what is free; else it waits for settlement.
 //!
 //! At settlement those that wait are served each with what is free: first those whose Open is certified, of these the
-//! later segment first; then by the number of acks of the Close; then by arrival. Two
-//! Opens of one segment convict the buyer, whether they come as evidence or as two claims. Then the claims that others
-//! left short are made up for out of what the buyer has, refund included: the certified ones first. The bank never
-//! adds money of its own.
+//! later segment first; then by the number of acks of the Close; then by arrival. Two Opens of one segment convict the
+//! buyer, whether they come as evidence or as two claims. Then the claims that others left short are made up for out of
+//! what the buyer has, refund included: the certified ones first. The bank never adds money of its own.
 //!
 //! A frozen account is paid: what it earned is honest until proven otherwise, and it cannot be taken out meanwhile.
 

@@ -475,11 +475,10 @@ impl Evidence {
             Self::TwoAcks { seat, one: acked_one, other: acked_other, .. } => {
                 let witness = *touchstone.committee.get(usize::from(*seat))?;
                 let acked = |(link, ack): &(Link, Signature), open: &Signed<Open>| {
-                    let object = acked_object(link, open, network)?;
-                    Ack { chain, object }.holds(network, &witness, *ack).then_some(())
+                    acked_object(link, open, network)
+                        .is_some_and(|object| Ack { chain, object }.holds(network, &witness, *ack))
                 };
-                acked(acked_one, &one).and(acked(acked_other, &other))?;
-                Some(Culprit::Witness(witness))
+                (acked(acked_one, &one) && acked(acked_other, &other)).then_some(Culprit::Witness(witness))
             }
         }
     }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Step {
     /// These objects have their certificate now.
     Certified(Vec<Certificate>),
-    /// The buyer signed two Opens of one segment.
+    /// The buyer signed two Opens of one segment. Told once, and then nothing more about the buyer.
     Conflict(Box<Evidence>),
     /// So many witnesses take nothing new of the chain that there is no quorum left: its buyer is convicted.
     Hopeless,
@@ -35,6 +35,8 @@ pub struct Certify {
     missing: usize,
     /// Seats that take nothing new of the chain.
     refusing: BTreeSet<u8>,
+    /// Whether it was said that the buyer is convicted: once is enough.
+    told: bool,
 }
 
 impl Certify {
@@ -47,7 +49,7 @@ impl Certify {
     ) -> Self {
         let acks: BTreeMap<_, _> = want.into_iter().map(|object| (object, BTreeMap::new())).collect();
         let missing = acks.len();
-        Self { network, touchstone, acks, missing, refusing: BTreeSet::new() }
+        Self { network, touchstone, acks, missing, refusing: BTreeSet::new(), told: false }
     }
 
     /// Whether every object has its certificate.
@@ -62,15 +64,19 @@ impl Certify {
             RecordReply::Accepted { acks } => self.count(seat, &acks),
             // Genuine evidence about somebody else is no reason to refuse this chain.
             RecordReply::Conflict(evidence)
-                if evidence.convicts(&self.network, broker) == Some(self.buyer()) =>
+                if !self.told && evidence.convicts(&self.network, broker) == Some(self.buyer()) =>
             {
+                self.told = true;
                 Step::Conflict(Box::new(evidence))
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
             RecordReply::Refused(WhyRefused::Evidence | WhyRefused::Frozen) => {
                 self.refusing.insert(seat);
                 let rest = self.touchstone.committee.len().saturating_sub(self.refusing.len());
-                if rest < self.touchstone.quorum() { Step::Hopeless } else { Step::More }
+                if rest >= self.touchstone.quorum() || std::mem::replace(&mut self.told, true) {
+                    return Step::More;
+                }
+                Step::Hopeless
             }
             RecordReply::Conflict(_)
             | RecordReply::Refused(_)

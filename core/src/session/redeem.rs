@@ -4,6 +4,7 @@ use crate::codec::{self, List};
 use crate::coin::segment::SegmentNo;
 use crate::id::{ChainId, NetworkId, ObjectHash};
 use crate::keys::{PublicKey, SecretKey};
+use crate::record::chain::Certificate;
 use crate::till::SegmentRow;
 use crate::wire::bank::{BankRequest, Claim, Claims, MAX_CLAIMS, Outcome, Redeem};
 
@@ -40,6 +41,14 @@ pub fn request(
     let redeem = Redeem { account: account.public(), claims: digest(&claims) };
     let redeem = account.sign(network, redeem).wire();
     Some((BankRequest::Redeem { redeem, claims }, segments))
+}
+
+/// A segment's row as it is claimed where its Close has no certificate: with that of its Open, which counts at settlement,
+/// or else with the `acks` that its Close has.
+#[must_use]
+pub fn with_acks(row: SegmentRow, acks: impl FnOnce() -> Option<Certificate>) -> SegmentRow {
+    let own = row.close_certificate.or_else(|| row.open_certificate.clone());
+    SegmentRow { close_certificate: own.or_else(acks), ..row }
 }
 
 /// What the account signs of a list of claims.

@@ -20,8 +20,9 @@ use crate::wire::hello::HolderTag;
 use crate::wire::record::{MAX_CLOSES, MAX_WANTED};
 use crate::wire::trade::{TabId, Unsettled};
 use held::Segments;
+use std::collections::{BTreeMap, BTreeSet};
+
 pub use held::{Held, SegmentRow};
-use std::collections::BTreeMap;
 pub use tab::{MAX_TAB_SPANS, MAX_UNPAID, Tab};
 
 /// A chain is blocked here for so long after a payment that did not hold, in seconds.
@@ -30,6 +31,7 @@ pub const BLOCK_FOR: u64 = MINUTE;
 pub const MAX_HELD: usize = 16_384;
 /// Segments of a chain, at most, whose signatures need not be checked again.
 const RECENT: usize = 2 * record::MAX_UNCERTIFIED;
+
 /// A row that must become durable before what goes with it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TillChange {
@@ -492,6 +494,12 @@ impl Till {
     #[must_use]
     pub fn lacks_certificates(&self, chain: &ChainId) -> bool {
         self.of_chain(chain).any(Held::lacks_certificate)
+    }
+
+    /// The chains of which a segment lacks a certificate it should have.
+    #[must_use]
+    pub fn uncertified_chains(&self) -> BTreeSet<ChainId> {
+        self.all().filter(|held| held.lacks_certificate()).map(|held| held.open.chain).collect()
     }
 
     /// One segment.

@@ -1,6 +1,7 @@
 //! Certifying: a vendor's segments are shown to their chain's committee, at once where a sale waits, else
 //! within a second and together with what else the chain has by then.
 
+use super::recent::Recent;
 use super::view::CertificationView;
 use super::{Node, lock};
 use crate::clock;
@@ -15,7 +16,7 @@ use netpay_core::keys::Signed;
 use netpay_core::record::chain::{self as record, Certificate};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
@@ -58,7 +59,7 @@ pub struct Certifier {
     news: broadcast::Sender<News>,
     /// Per chain the acks, fewer than a quorum, that the last round brought.
     acks: Mutex<BTreeMap<ChainId, Vec<Certificate>>>,
-    done: Mutex<VecDeque<CertificationView>>,
+    done: Recent<CertificationView, MAX_REMEMBERED>,
 }
 
 impl Certifier {
@@ -70,7 +71,7 @@ impl Certifier {
                 wishes,
                 news: broadcast::channel(QUEUE).0,
                 acks: Mutex::default(),
-                done: Mutex::default(),
+                done: Recent::default(),
             },
             queue,
         )
@@ -88,12 +89,8 @@ impl Certifier {
     }
 
     fn note(&self, chain: &ChainId, certificates: usize, took: Duration) {
-        let mut done = lock(&self.done);
-        if done.len() >= MAX_REMEMBERED {
-            done.pop_front();
-        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        done.push_back(CertificationView {
+        self.done.note(CertificationView {
             at: clock::now().0,
             chain: chain.to_string(),
             certificates,
@@ -146,8 +143,9 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
                 }
             }
             _ = sweep.tick() => {
-                let lacking = node.uncertified_chains();
+                let lacking = node.till(|till| till.uncertified_chains());
                 in_vain.retain(|chain, _| lacking.contains(chain));
+                lock(&node.certifier().acks).retain(|chain, _| lacking.contains(chain));
                 for chain in lacking.into_iter().filter(|chain| !in_vain.contains_key(chain)) {
                     due.entry(chain).or_insert_with(|| Instant::now() + RETRY);
                 }
@@ -183,16 +181,13 @@ pub async fn certify_chain(node: &Node, chain: &ChainId) -> Result<bool, super::
     let mut certify = Certify::new(node.network(), touchstone.clone(), showing.want.iter().copied());
     let mut replies = ask(node, &touchstone, codec::encode(&request));
     let broker = node.broker_key();
-    let mut conflicts = false;
     while let Some((seat, reply)) = replies.next().await {
         match certify.heard(seat, reply, &broker) {
             Step::Certified(certificates) => node.take_certificates(chain, certificates).await?,
             // The buyer is convicted; a quorum may keep what was opened here all the same.
             Step::Conflict(evidence) => {
-                if !std::mem::replace(&mut conflicts, true) {
-                    node.report(&evidence);
-                    let _ = node.certifier().news.send(News::Conflict(*chain));
-                }
+                node.report(&evidence);
+                let _ = node.certifier().news.send(News::Conflict(*chain));
             }
             Step::Hopeless => drop(node.certifier().news.send(News::Conflict(*chain))),
             Step::Stale(_) | Step::More => {}
@@ -279,17 +274,7 @@ impl Node {
     /// What was certified since this node started, the newest last.
     #[must_use]
     pub fn certifications(&self) -> Vec<CertificationView> {
-        lock(&self.certifier().done).iter().cloned().collect()
-    }
-
-    /// Chains of which the till holds something that lacks its certificate.
-    fn uncertified_chains(&self) -> Vec<ChainId> {
-        let lacking = |till: &netpay_core::till::Till| {
-            till.all().filter(|held| held.lacks_certificate()).map(|held| held.open().chain).collect()
-        };
-        let mut chains: Vec<ChainId> = self.till(|till| lacking(till));
-        chains.dedup();
-        chains
+        self.certifier().done.all()
     }
 
     /// Makes certificates durable, in the till and in the chain's line, and tells the sessions.

@@ -1,9 +1,10 @@
 //! Handoff: a chain's last vendor is asked for its Close, and the chain's record is read beside it; and the other
 //! end of `/netpay/handoff/1`.
 
+use super::Node;
 use super::certify::read_close;
+use super::recent::Recent;
 use super::view::HandoffView;
-use super::{Node, lock};
 use crate::clock;
 use crate::overlay::Protocol;
 use crate::store::Batch;
@@ -14,9 +15,7 @@ use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -27,18 +26,7 @@ const HEAD_START: Duration = Duration::from_millis(20);
 const MAX_REMEMBERED: usize = 256;
 
 /// The handoffs that this vendor has asked for lately.
-#[derive(Default)]
-pub struct Handoffs(Mutex<VecDeque<HandoffView>>);
-
-impl Handoffs {
-    fn note(&self, handoff: HandoffView) {
-        let mut kept = lock(&self.0);
-        if kept.len() >= MAX_REMEMBERED {
-            kept.pop_front();
-        }
-        kept.push_back(handoff);
-    }
-}
+pub type Handoffs = Recent<HandoffView, MAX_REMEMBERED>;
 
 /// Where a Close came from.
 #[derive(Clone, Copy)]
@@ -139,6 +127,6 @@ impl Node {
     /// The handoffs that this vendor has asked for since it started, the newest last.
     #[must_use]
     pub fn handoffs(&self) -> Vec<HandoffView> {
-        lock(&self.0.handoffs.0).iter().cloned().collect()
+        self.0.handoffs.all()
     }
 }

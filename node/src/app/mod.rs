@@ -11,6 +11,7 @@ pub mod fund;
 pub mod handoff;
 mod pipe;
 pub mod publish;
+mod recent;
 pub mod sell;
 pub mod settle;
 pub mod shelf;

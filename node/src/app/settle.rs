@@ -89,12 +89,8 @@ impl Node {
                 let ready = held.close().is_some() && (held.close_certificate().is_some() || last_call);
                 if ready && held.paid().0 > 0 && !claimed.contains(&key) {
                     let acks = || self.certifier().acks(&key.0, &held.close()?.hash());
-                    rows.extend(till.row(&key.0, key.1).map(|row| {
-                        // Without a certificate of its Close it comes with its Open's, or with the acks that there are.
-                        let open_certificate = row.open_certificate.clone();
-                        let close_certificate = row.close_certificate.or(open_certificate).or_else(acks);
-                        (SegmentRow { close_certificate, ..row }, till.salt(&held.tag()))
-                    }));
+                    let row = till.row(&key.0, key.1).map(|row| redeem::with_acks(row, acks));
+                    rows.extend(row.map(|row| (row, till.salt(&held.tag()))));
                 }
                 if rows.len() == MAX_CLAIMS {
                     break;
@@ -159,10 +155,7 @@ impl Node {
     /// Has everything in the till certified that can be, chain by chain, a few at a time.
     pub(super) async fn certify_all(&self) -> Result<(), Trouble> {
         use futures::stream::{self, StreamExt as _};
-        let mut chains: Vec<ChainId> = self.till(|till| {
-            till.all().filter(|held| held.lacks_certificate()).map(|held| held.open().chain).collect()
-        });
-        chains.dedup();
+        let chains = self.till(|till| till.uncertified_chains());
         let mut done = stream::iter(chains)
             .map(|chain| {
                 let node = self.clone();

@@ -18,8 +18,6 @@ const MAX_ROUNDS: usize = 64;
 struct Round {
     chain: ChainId,
     certify: Certify,
-    /// Whether its asker was told of a conflict.
-    told: bool,
 }
 
 /// Those that one peer has under way. A crash forgets them.
@@ -36,7 +34,7 @@ impl Rounds {
         };
         let want: Vec<_> = put.want.iter().copied().collect();
         let certify = Certify::new(scene.town.network, sold.touchstone.clone(), want);
-        self.under_way.insert(number, Round { chain, certify, told: false });
+        self.under_way.insert(number, Round { chain, certify });
         let put = Arc::new(put);
         for peer in &sold.seats {
             scene.send(Actor::Witness(*peer), Message::Put(number, Arc::clone(&put)));
@@ -44,8 +42,7 @@ impl Rounds {
         scene.wake(Alarm::Round(number), WITNESS_TIMEOUT);
     }
 
-    /// Takes a witness's answer: what it leads to, of which chain, and whether the round is done with it. A conflict
-    /// is told once.
+    /// Takes a witness's answer: what it leads to, of which chain, and whether the round is done with it.
     pub fn heard(
         &mut self,
         number: u64,
@@ -60,10 +57,7 @@ impl Rounds {
         if let RecordReply::Accepted { acks } = &reply {
             scene.oracle.acks(scene.town, round.chain, seat, acks);
         }
-        let step = match round.certify.heard(seat, reply, &scene.town.broker) {
-            Step::Conflict(_) if std::mem::replace(&mut round.told, true) => Step::More,
-            step => step,
-        };
+        let step = round.certify.heard(seat, reply, &scene.town.broker);
         let (chain, done) = (round.chain, round.certify.is_done());
         if done {
             self.under_way.remove(&number);

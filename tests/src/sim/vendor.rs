@@ -195,9 +195,9 @@ impl VendorPeer {
                 }
             }
             Alarm::Sweep => {
-                let lacking = self.till.all().filter(|held| held.lacks_certificate());
-                let chains: Vec<ChainId> = lacking.map(|held| held.open().chain).collect();
-                chains.into_iter().for_each(|chain| self.want(chain, SWEEP, scene));
+                for chain in self.till.uncertified_chains() {
+                    self.want(chain, SWEEP, scene);
+                }
                 scene.wake(Alarm::Sweep, SWEEP);
             }
             Alarm::Round(number) => {
@@ -527,9 +527,7 @@ impl VendorPeer {
             let (chain, close) = (held.open().chain, held.close()?.hash());
             let row = self.till.row(&chain, held.open().j)?;
             let acks = || self.acks.get(&chain)?.iter().find(|acks| acks.object == close).cloned();
-            let open_certificate = row.open_certificate.clone();
-            let close_certificate = row.close_certificate.or(open_certificate).or_else(acks);
-            Some((SegmentRow { close_certificate, ..row }, self.till.salt(&held.tag())))
+            Some((redeem::with_acks(row, acks), self.till.salt(&held.tag())))
         };
         self.till.all().filter(ready).filter_map(claim).collect()
     }

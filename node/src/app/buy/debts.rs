@@ -10,7 +10,6 @@ use crate::clock;
 use crate::store::Batch;
 use futures::StreamExt as _;
 use netpay_core::amount::Coins;
-use netpay_core::codec::List;
 use netpay_core::session::buyer::{Input, Purchase};
 use netpay_core::time::DAY;
 use netpay_core::wire::trade::{Span, TabId, Terms};
@@ -28,16 +27,15 @@ const AT_ONCE: usize = 8;
 pub async fn run(node: Node) {
     let mut patience = PATIENCE.iter();
     while !node.is_stopping() {
-        futures::stream::iter(node.indebted())
+        let indebted = node.indebted();
+        let soon = patience.next().filter(|_| !indebted.is_empty());
+        futures::stream::iter(indebted)
             .for_each_concurrent(AT_ONCE, |id| {
                 let node = &node;
                 async move { node.pay_debts(id).await }
             })
             .await;
-        let wait = match node.indebted().is_empty() {
-            true => AGAIN,
-            false => patience.next().map_or(AGAIN, |millis| Duration::from_millis(*millis)),
-        };
+        let wait = soon.map_or(AGAIN, |millis| Duration::from_millis(*millis));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = node.0.downloads.debts.notified() => patience = PATIENCE.iter(),
@@ -70,12 +68,7 @@ impl Node {
         let Ok(turn) = self.turn(id) else { return };
         // Whoever works at it pays for it too.
         let Ok(_turn) = turn.try_lock() else { return };
-        let Ok(row) = self.row_of(id) else { return };
-        let Some(mut control) =
-            lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe())
-        else {
-            return;
-        };
+        let (Ok(row), Ok(mut control)) = (self.row_of(id), self.control_of(id)) else { return };
         for tab in debts(&row, &self.unsettled()) {
             let settled = tokio::select! {
                 settled = self.pay_debt(&row, tab) => settled,
@@ -124,11 +117,9 @@ impl Node {
     /// A vendor that refuses its money goes without.
     async fn forget_debt(&self, id: u64, tab: &TabRow) {
         let forgotten = self.change_row(id, |row| {
-            let mut tabs = std::mem::take(&mut row.tabs).into_vec();
-            if let Some(tab) = tabs.iter_mut().find(|known| known.tab == tab.tab) {
+            if let Some(tab) = row.tabs.iter_mut().find(|known| known.tab == tab.tab) {
                 tab.owed = tab.owed.min(tab.paid);
             }
-            row.tabs = List::first_of(tabs);
         });
         if let Ok(commit) = forgotten
             && let Err(error) = commit.await

@@ -321,8 +321,7 @@ impl Node {
         }
         let resumed = !have.is_empty();
         let have_bytes = have.keys().filter_map(|unit| units.len_of(*unit)).map(|len| len as u64).sum();
-        let control = lock(&self.0.downloads.all).get(&id).map(|download| download.control.subscribe());
-        let control = control.ok_or_else(|| super::no_download(id))?;
+        let control = self.control_of(id)?;
         let state = Mutex::new(State { wanted, have, have_bytes, alone: true, owing: 0 });
         let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
         Ok(Job { node, id, units, file, control, resumed, state, changed })

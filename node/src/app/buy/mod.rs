@@ -279,7 +279,6 @@ impl Node {
         for row in rows::load(self.db())? {
             let mut view = row.view();
             view.have = rows::have_bytes(self.db(), &row)?;
-            view.paid = row.tabs.iter().map(|tab| tab.paid.0).sum();
             let id = row.id;
             if is_active(row.state) {
                 open.push(id);
@@ -363,6 +362,11 @@ impl Node {
             .get(&id)
             .map(|download| download.row.clone())
             .ok_or_else(|| no_download(id))
+    }
+
+    fn control_of(&self, id: u64) -> Result<watch::Receiver<Control>, Trouble> {
+        let all = lock(&self.0.downloads.all);
+        all.get(&id).map(|download| download.control.subscribe()).ok_or_else(|| no_download(id))
     }
 
     fn turn(&self, id: u64) -> Result<Arc<tokio::sync::Mutex<()>>, Trouble> {

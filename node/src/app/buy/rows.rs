@@ -64,6 +64,11 @@ impl DownloadRow {
         batch.put(DOWNLOADS, self.id.to_be_bytes(), codec::encode(self));
     }
 
+    /// Paid on all tabs.
+    pub fn paid(&self) -> Coins {
+        Coins(self.tabs.iter().map(|tab| tab.paid.0).sum())
+    }
+
     /// How it looks before anything happened in this run.
     pub fn view(&self) -> DownloadView {
         DownloadView {
@@ -72,7 +77,7 @@ impl DownloadRow {
             name: self.name.to_string(),
             size: self.size,
             price: self.price.0,
-            paid: self.tabs.iter().map(|tab| tab.paid.0).sum(),
+            paid: self.paid().0,
             have: if self.state == DownloadState::Done { self.size } else { 0 },
             state: self.state,
             path: self.output.to_string(),

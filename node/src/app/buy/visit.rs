@@ -12,7 +12,7 @@ use crate::overlay::{Protocol, RequestError, Stream};
 use crate::store::{Batch, Commit};
 use futures::FutureExt as _;
 use netpay_core::amount::Coins;
-use netpay_core::codec::{self, List, Wire};
+use netpay_core::codec::{self, Wire};
 use netpay_core::content::tree::Proof;
 use netpay_core::content::units::MAX_UNIT;
 use netpay_core::keys::PublicKey;
@@ -155,15 +155,13 @@ impl Visit {
         // Beside units goes the row with the tab that they are of.
         let changed = !batch.is_empty() || again || paid != paid_before;
         if let Some(download) = all.get_mut(&id) {
-            let mut tabs = std::mem::take(&mut download.row.tabs).into_vec();
-            if let Some(tab) = tabs.get_mut(self.tab) {
+            if let Some(tab) = download.row.tabs.get_mut(self.tab) {
                 (tab.paid, tab.owed) = (paid, owed);
             }
-            download.row.tabs = List::first_of(tabs);
             if changed {
                 download.row.put(&mut batch);
-                let total = download.row.tabs.iter().map(|tab| tab.paid.0).sum();
-                download.view.send_modify(|view| view.paid = total);
+                let total = download.row.paid();
+                download.view.send_modify(|view| view.paid = total.0);
             }
         }
         match wallet {
