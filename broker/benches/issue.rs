@@ -53,6 +53,7 @@ impl Issuer {
                 node: buyer.node.public(),
                 name: Text::cut("Ann"),
                 voucher: None,
+                bond: Coins::ZERO,
             },
             Event::Credited {
                 id: [1; 16],

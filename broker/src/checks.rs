@@ -4,7 +4,7 @@
 use crate::ledger::{
     ChainBook, CheckedClaim, ClaimResult, Command, Facts, Ledger, Range, Standing, VoucherId,
 };
-use netpay_core::amount::{Cap, Count, Index};
+use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::CodecError;
 use netpay_core::coin::chain::Coin;
 use netpay_core::coin::segment::{Close, Open, SegmentNo, pay_to};
@@ -48,7 +48,7 @@ impl Checks {
         &self,
         request: Unverified<Register>,
         from: &PublicKey,
-        needed: bool,
+        (voucher_needed, bond): (bool, Coins),
     ) -> Result<Command, Reject> {
         let request = self.own(request)?;
         if request.node != *from {
@@ -59,7 +59,8 @@ impl Checks {
             node: request.node,
             name: request.name.clone(),
             voucher: request.voucher.as_ref().map(VoucherId::of),
-            voucher_needed: needed,
+            voucher_needed,
+            bond,
         })
     }
 

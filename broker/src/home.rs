@@ -2,7 +2,9 @@
 //! same: whoever breaks into the node's key can pretend to be a peer, not print money.
 
 use crate::errors::{self, ErrorView};
+use crate::ledger::MAX_MONEY;
 use crate::service::{SETTLE_AFTER, Terms};
+use netpay_core::amount::Coins;
 use netpay_core::coin::touchstone::{REDEEM_FOR, SPEND_FOR};
 use netpay_core::keys::SecretKey;
 use netpay_node::clock;
@@ -30,6 +32,9 @@ pub struct Settings {
     pub denomination: String,
     /// Whether registering needs a voucher.
     pub voucher_needed: bool,
+    /// Coins that a new account sets aside as its bond, for what its nodes might sign twice.
+    #[serde(default)]
+    pub bond: u64,
     /// Where the node listens: multiaddrs.
     #[serde(default = "default_listen")]
     pub listen: Vec<String>,
@@ -82,6 +87,7 @@ impl Settings {
             contact: contact.to_owned(),
             denomination: "1 coin".to_owned(),
             voucher_needed: false,
+            bond: 0,
             listen: default_listen(),
             external: Vec::new(),
             api: default_api(),
@@ -98,6 +104,7 @@ impl Settings {
         Terms {
             denomination: self.denomination.clone(),
             voucher_needed: self.voucher_needed,
+            bond: Coins(self.bond),
             spend_for: self.spend_for,
             redeem_for: self.redeem_for,
             settle_after: self.settle_after,
@@ -120,6 +127,9 @@ impl Settings {
             if value.is_empty() || value.len() > max {
                 return Err(errors::bad_value(name, format!("it takes 1 to {max} bytes")));
             }
+        }
+        if self.bond > MAX_MONEY {
+            return Err(errors::bad_value("bond", format!("it is at most {MAX_MONEY} coins")));
         }
         if self.settle_every == 0 {
             return Err(errors::bad_value("settle_every", "it is at least one second"));

@@ -5,6 +5,7 @@ use crate::service::{Bank, MEMBER_FOR};
 use netpay_core::codec::{self, List, Text};
 use netpay_core::keys::{SecretKey, Unverified};
 use netpay_core::record::index;
+use netpay_core::record::witness::WhyRefused;
 use netpay_core::wire::hello::{Hello, Membership, Welcome};
 use netpay_core::wire::index::IndexReply;
 use netpay_core::wire::record::{RecordReply, RecordRequest};
@@ -36,6 +37,7 @@ async fn record(witness: &Witness, frame: &[u8]) -> Option<Vec<u8>> {
         RecordRequest::PutChain { record, closes, want } => witness.put(record, &closes, &want).await,
         RecordRequest::GetChain(chain) => witness.show(&chain),
         RecordRequest::Freeze { touchstone, freeze } => witness.freeze(touchstone, freeze).await,
+        RecordRequest::Revoked(_) => Ok(RecordReply::Refused(WhyRefused::Bad)),
         // The index is the members'; the broker only keeps chains.
         RecordRequest::Index(_) => Ok(RecordReply::Index(IndexReply::Refused(index::WhyRefused::NotHere))),
     };
@@ -55,8 +57,15 @@ fn welcome(bank: &Bank, node: NodeKey, signing: &SecretKey, from: &NodeKey, fram
         tracing::debug!(%from, "a peer of another network says hello");
     }
     let name = Text::cut(&bank.terms().name);
+    // Who connects is shown the list by the freezer.
+    let revoked = bank.revocations().map_or(0, |list| list.number);
     // The broker sells nothing, so it has no holder keys.
-    let welcome =
-        Welcome { network: bank.network(), name, membership: Some(membership), holders: List::new() };
+    let welcome = Welcome {
+        network: bank.network(),
+        name,
+        membership: Some(membership),
+        holders: List::new(),
+        revoked,
+    };
     Some(codec::encode(&welcome))
 }

@@ -8,16 +8,19 @@ use crate::pool::Pool;
 use crate::roster::Roster;
 use crate::store::{Journal, JournalError};
 use crate::writer::{Ask, Job, QUEUE, Reply, Writer};
+use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Text};
 use netpay_core::coin::touchstone::{REDEEM_FOR, SPEND_FOR};
 use netpay_core::id::NetworkId;
-use netpay_core::keys::{PublicKey, SecretKey};
+use netpay_core::keys::{PublicKey, SecretKey, Signed};
+use netpay_core::record::revoke::Revocations;
 use netpay_core::time::{DAY, HOUR, Time};
 use netpay_core::wire::bank::{Account, BankReply, BankRequest, Info};
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_node::overlay::NodeKey;
 use netpay_node::store::{Db, StoreError};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -58,6 +61,8 @@ pub struct Terms {
     pub denomination: String,
     /// Whether registering needs a voucher.
     pub voucher_needed: bool,
+    /// What a new account sets aside as its bond.
+    pub bond: Coins,
     /// How long chains can be spent, in seconds.
     pub spend_for: u64,
     /// How long they can be redeemed after that, in seconds.
@@ -76,6 +81,7 @@ impl Terms {
             contact: contact.to_owned(),
             denomination: "1 coin".to_owned(),
             voucher_needed: false,
+            bond: Coins::ZERO,
             spend_for: SPEND_FOR,
             redeem_for: REDEEM_FOR,
             settle_after: SETTLE_AFTER,
@@ -103,8 +109,10 @@ struct Inner {
     places: Semaphore,
     /// Threads that check: one per core, as they do nothing but compute.
     checkers: Pool,
-    /// Told when evidence came in.
-    convicted: tokio::sync::Notify,
+    /// Told when evidence came in, or the operator changed who is a member.
+    members_changed: tokio::sync::Notify,
+    /// The newest list of revocations, signed.
+    revocations: RwLock<Option<Signed<Revocations>>>,
 }
 
 impl Bank {
@@ -147,7 +155,8 @@ impl Bank {
             writer: Mutex::new(Some(writer)),
             places: Semaphore::new(MAX_REQUESTS),
             checkers,
-            convicted: tokio::sync::Notify::new(),
+            members_changed: tokio::sync::Notify::new(),
+            revocations: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -211,12 +220,47 @@ impl Bank {
     /// # Errors
     /// The reason against it, or Storage if the disk fails or the bank is closed.
     pub async fn run(&self, command: Command) -> Result<Reply, Reject> {
-        self.ask(Ask::run(command)).await
+        let expels =
+            matches!(command, Command::Freeze { .. } | Command::Unfreeze { .. } | Command::Close { .. });
+        let reply = self.ask(Ask::run(command)).await?;
+        if expels {
+            self.inner.members_changed.notify_one();
+        }
+        Ok(reply)
     }
 
-    /// Resolves when evidence came in since this was asked last.
-    pub async fn convicted(&self) {
-        self.inner.convicted.notified().await;
+    /// Resolves when evidence came in, or the operator changed who is a member, since this was asked last.
+    pub async fn members_changed(&self) {
+        self.inner.members_changed.notified().await;
+    }
+
+    /// The newest list of revocations; `None` while nobody was ever expelled.
+    #[must_use]
+    pub fn revocations(&self) -> Option<Signed<Revocations>> {
+        self.inner.revocations.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes the list of revocations anew if the books say otherwise than the last one, and bars whoever is on it, and
+    /// convicted buyers, from committees.
+    ///
+    /// # Errors
+    /// If the disk fails or the bank is closed.
+    pub async fn renew_revocations(&self) -> Result<(), Reject> {
+        let look = |ledger: &Ledger| (ledger.members_changed(), ledger.barred(), ledger.revoked());
+        let (number, barred, revoked) = self.look(look).await?;
+        self.inner.roster.bar(barred);
+        let known = self.revocations().map_or(0, |list| list.number);
+        if number > known {
+            let now = self.now();
+            // A membership from before has run out by itself.
+            let live = revoked.into_iter().filter(|(_, at)| now.since(*at) <= MEMBER_FOR);
+            let mut live: Vec<_> = live.map(|(node, at)| (Reverse(at), node)).collect();
+            live.sort_unstable();
+            let nodes = List::first_of(live.into_iter().map(|(_, node)| node));
+            let list = self.inner.press.secret.sign(&self.network(), Revocations { number, nodes });
+            *self.inner.revocations.write().unwrap_or_else(PoisonError::into_inner) = Some(list);
+        }
+        Ok(())
     }
 
     /// Lets somebody look at the books; what is seen is durable when this returns.
@@ -258,7 +302,7 @@ impl Bank {
         self.inner.journal.note_alive(self.now()).await.map_err(|error| storage(&error))
     }
 
-    /// Settles every chain that is due, and returns how many were.
+    /// Settles every chain that is due, and returns how many were. Bonds that vouch for nothing any more come back.
     ///
     /// # Errors
     /// If the disk fails.
@@ -268,6 +312,7 @@ impl Bank {
             let now = self.now();
             let due = self.look(move |ledger| ledger.due(now, SETTLE_PAGE)).await?;
             if due.is_empty() {
+                self.run(Command::ReturnBonds).await?;
                 return Ok(settled);
             }
             for chain in due {
@@ -299,8 +344,8 @@ impl Bank {
         match request {
             BankRequest::Info => Ok(BankReply::Info(self.info())),
             BankRequest::Register(register) => {
-                let needed = self.inner.terms.voucher_needed;
-                let command = self.check(move |inner| inner.checks.register(register, &from, needed)).await?;
+                let terms = (self.inner.terms.voucher_needed, self.inner.terms.bond);
+                let command = self.check(move |inner| inner.checks.register(register, &from, terms)).await?;
                 let account = match &command {
                     Command::Register { account, .. } => *account,
                     _ => return Err(closed()),
@@ -341,7 +386,7 @@ impl Bank {
             }
             BankRequest::Evidence(evidence) => {
                 let noted = self.carry(move |inner| inner.checks.evidence(evidence).map(Ask::run)).await?;
-                self.inner.convicted.notify_one();
+                self.inner.members_changed.notify_one();
                 self.show(from, noted).await
             }
         }
@@ -417,6 +462,7 @@ impl Bank {
             contact: Text::cut(&terms.contact),
             denomination: Text::cut(&terms.denomination),
             voucher_needed: terms.voucher_needed,
+            bond: terms.bond,
         }
     }
 }
@@ -446,15 +492,18 @@ impl Inner {
 
     /// An account as it travels, with the membership of the node that asks, or of the account's newest.
     fn account(&self, from: &NodeKey, view: AccountView, now: Time) -> Account {
-        let node =
-            if view.nodes.contains(from) { *from } else { view.nodes.last().copied().unwrap_or(*from) };
-        let membership =
-            Membership { broker: self.checks.broker, node, witness: true, expires: now.plus(MEMBER_FOR) };
+        let of_asker = view.members.iter().find(|node| *node == from);
+        let membership = of_asker.or(view.members.last()).map(|node| {
+            let (broker, expires) = (self.checks.broker, now.plus(MEMBER_FOR));
+            let membership = Membership { broker, node: *node, witness: true, expires };
+            self.press.secret.sign(&self.press.network, membership).wire()
+        });
         Account {
             balance: view.balance,
             pending: view.pending,
+            bond: view.bond,
             frozen: view.frozen,
-            membership: self.press.secret.sign(&self.press.network, membership).wire(),
+            membership,
             lines: view.lines,
         }
     }

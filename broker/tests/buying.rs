@@ -209,7 +209,8 @@ async fn a_voucher_opens_an_account_and_works_once() {
             panic!("refused")
         };
         assert_eq!(account.balance, Coins(30));
-        let membership = account.membership.verify_own(&network()).expect("signed by the broker");
+        let membership =
+            account.membership.expect("a member").verify_own(&network()).expect("signed by the broker");
         assert_eq!((membership.broker, membership.node), (broker_key().public(), ann.node.public()));
     }
     assert_eq!(town.refusal(&bob, register(&bob, codes[0])).await, Some(Code::BadVoucher));

@@ -95,7 +95,7 @@ async fn a_peer_joins_by_the_invite_buys_coins_and_has_its_chain_witnessed() {
         codec::decode::<RecordReply>(&reply)
     );
 
-    let hello = Hello { network, name: Text::cut("Ann"), membership: None, tags: List::new() };
+    let hello = Hello { network, name: Text::cut("Ann"), membership: None, tags: List::new(), revoked: 0 };
     let reply =
         peer.request(node, Protocol::Hello, codec::encode(&hello), PATIENCE).await.expect("an answer");
     let welcome: Welcome = codec::decode(&reply).expect("a welcome");

@@ -10,6 +10,7 @@ use netpay_core::keys::{Domain, Signable};
 use netpay_core::record::chain::Ack;
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
+use netpay_core::record::revoke::Revocations;
 use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire};
 use netpay_core::wire::hello::Membership;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,7 @@ fn no_two_signed_types_share_a_domain() {
         named::<Handover>(),
         named::<Ack>(),
         named::<Freeze>(),
+        named::<Revocations>(),
         named::<Membership>(),
         named::<Listing>(),
         named::<Card>(),

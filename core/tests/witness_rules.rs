@@ -353,7 +353,7 @@ fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
         evidence.convicts(&town.network, &town.broker.public())
     };
     let evidence = |seat, one, other| convicts(seat, acked(&opens[0], one), acked(&opens[1], other));
-    assert_eq!(evidence(1, 1, 1), Some(Culprit::Witness(town.witnesses[1].public())));
+    assert_eq!(evidence(1, 1, 1), Some(Culprit::Witness(town.witnesses[1].public(), purse.id())));
     assert_eq!(evidence(1, 1, 2), None);
     assert_eq!(evidence(0, 1, 1), None);
     assert_eq!(evidence(9, 1, 1), None);
@@ -362,7 +362,7 @@ fn two_acks_convict_the_witness_that_signed_both_and_no_other() {
     let with_close = |open: &Signed<Open>, by| {
         (Link { open: open.wire(), close: Some(close.wire()) }, ack(close.hash(), by))
     };
-    let guilty = Some(Culprit::Witness(town.witnesses[1].public()));
+    let guilty = Some(Culprit::Witness(town.witnesses[1].public(), purse.id()));
     assert_eq!(convicts(1, with_close(&opens[0], 1), acked(&opens[1], 1)), guilty);
     assert_eq!(convicts(1, with_close(&opens[0], 2), acked(&opens[1], 1)), None);
     assert_eq!(convicts(1, acked(&opens[0], 1), with_close(&opens[1], 1)), None);

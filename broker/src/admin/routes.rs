@@ -42,6 +42,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/accounts/{account}/credit", post(credit))
         .route("/accounts/{account}/freeze", post(freeze))
         .route("/accounts/{account}/unfreeze", post(unfreeze))
+        .route("/accounts/{account}/close", post(close))
         .route("/chains", get(chains))
         .route("/chains/{chain}", get(chain))
         .route("/redemptions", get(redemptions))
@@ -177,6 +178,11 @@ async fn freeze(
 async fn unfreeze(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let account = named("account", &name)?;
     state.change(account, Command::Unfreeze { account }).await
+}
+
+async fn close(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
+    let account = named("account", &name)?;
+    state.change(account, Command::Close { account }).await
 }
 
 async fn chains(Extract(state): Shared, Query(from): Query<From>) -> Answer<PageView<ChainView>> {

@@ -7,6 +7,7 @@ use crate::ledger::{
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
+use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,8 +92,12 @@ views! {
         balance: u64,
         /// Claims that wait for settlement.
         pending: u64,
+        /// Its bond, set aside for what its nodes might sign twice.
+        bond: u64,
         /// Why it is frozen, if it is.
         frozen: Option<String>,
+        /// When it was closed, if it was.
+        closed: Option<String>,
         /// Its nodes.
         nodes: Vec<String>,
         /// The newest lines of its statement; only where one account is shown.
@@ -164,7 +169,7 @@ views! {
         opened: bool,
         /// … and then by how many of the committee acked its Close.
         acks: u8,
-        /// Coins that the buyer, who had promised them twice, made up for.
+        /// Coins that others were paid, and whoever is convicted made up for.
         made_up: u32,
         /// Coins that others were paid and nobody made up for.
         short: u32,
@@ -275,7 +280,9 @@ impl AccountView {
             since: time(customer.since),
             balance: customer.balance.0,
             pending: customer.pending.0,
+            bond: customer.bond.0,
             frozen: ledger.frozen_because(account, customer),
+            closed: customer.closed.map(time),
             nodes: customer.nodes.iter().map(ToString::to_string).collect(),
             lines: Vec::new(),
         }
@@ -409,13 +416,20 @@ fn words(event: &Event) -> String {
         Event::Retired { account, chains } => format!("{} chains given up by {account}", chains.len()),
         Event::Frozen { account, why } => format!("account {account} frozen: {}", &**why),
         Event::Unfrozen { account } => format!("account {account} unfrozen"),
+        Event::Closed { account } => format!("account {account} closed"),
+        Event::BondsReturned(accounts) => format!("bonds of {} closed accounts returned", accounts.len()),
         Event::PayoutAsked { id, to, .. } => format!("payout asked by {} to {}", id.0, &**to),
         Event::PaidOut { id, reference } => format!("payout of {} made as {}", id.0, &**reference),
-        Event::EvidenceNoted { .. } => "evidence noted".to_owned(),
+        Event::EvidenceNoted { culprit: Culprit::Buyer(chain), .. } => {
+            format!("evidence noted against the buyer of chain {chain}")
+        }
+        Event::EvidenceNoted { culprit: Culprit::Witness(node, chain), .. } => {
+            format!("evidence noted against {node}, a witness of chain {chain}")
+        }
         Event::Resumed { settle_from } => format!("settlements wait until {}", time(*settle_from)),
         Event::Settled { chain, charges, .. } if charges.is_empty() => format!("chain {chain} settled"),
         Event::Settled { chain, charges, .. } => {
-            format!("chain {chain} settled, {} claims made up for by its buyer", charges.len())
+            format!("chain {chain} settled, {} charges to the convicted", charges.len())
         }
     }
 }

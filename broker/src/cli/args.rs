@@ -117,6 +117,9 @@ pub struct Init {
     /// Whether registering takes a voucher.
     #[arg(long, env = "NETPAY_VOUCHER_NEEDED")]
     pub voucher_needed: bool,
+    /// What a new account sets aside as its bond, which pays for what its nodes sign twice.
+    #[arg(long, value_name = "COINS", default_value_t = 0, env = "NETPAY_BOND")]
+    pub bond: u64,
 }
 
 /// Vouchers.
@@ -158,7 +161,7 @@ pub enum Accounts {
         #[arg(long, value_name = "TEXT")]
         request: Option<String>,
     },
-    /// Keep it from buying and being paid out.
+    /// Keep it from buying and being paid out. Its nodes are members no more meanwhile.
     Freeze {
         /// Its key, or the beginning of it.
         account: String,
@@ -168,6 +171,12 @@ pub enum Accounts {
         /// Let it again.
         #[arg(long)]
         undo: bool,
+    },
+    /// Let it leave: its nodes are members no more, and its bond comes back once they witness no chain that is
+    /// outstanding. What it has and earned stays its own; registering again opens it again.
+    Close {
+        /// Its key, or the beginning of it.
+        account: String,
     },
 }
 

@@ -86,6 +86,10 @@ async fn customers(client: &Client, accounts: Accounts, out: &Out) -> Result<(),
             let path = format!("/accounts/{}/unfreeze", find(&account).await?);
             client.post(&path, &request_text(None), &json!({})).await?
         }
+        Accounts::Close { account } => {
+            let path = format!("/accounts/{}/close", find(&account).await?);
+            client.post(&path, &request_text(None), &json!({})).await?
+        }
     };
     out.print(&view, show::account)
 }
@@ -182,6 +186,7 @@ fn make(home: &BrokerHome, init: &Init, out: &Out) -> Result<(), ErrorView> {
     let mut settings = Settings::new(&init.network, &init.name, &init.contact);
     settings.denomination.clone_from(&init.denomination);
     settings.voucher_needed = init.voucher_needed;
+    settings.bond = init.bond;
     let made = home.init(&settings)?;
     let broker = made.signing.public().to_string();
     let view = json!({ "home": home.path(), "broker": broker, "network": settings.network });

@@ -83,14 +83,19 @@ pub fn audit(view: &AuditView) -> String {
 /// Accounts.
 #[must_use]
 pub fn accounts(views: &[AccountView]) -> String {
-    let mut table = list(["account", "name", "balance", "pending", "nodes", "state", "since"]);
+    let mut table = list(["account", "name", "balance", "pending", "bond", "nodes", "state", "since"]);
     for view in views {
-        let state = if view.frozen.is_some() { "frozen" } else { "open" };
+        let state = match (&view.frozen, &view.closed) {
+            (Some(_), _) => "frozen",
+            (None, Some(_)) => "closed",
+            (None, None) => "open",
+        };
         table.add_row([
             short(&view.account),
             &text(&view.name),
             &view.balance.to_string(),
             &view.pending.to_string(),
+            &view.bond.to_string(),
             &view.nodes.len().to_string(),
             state,
             &view.since,
@@ -98,6 +103,7 @@ pub fn accounts(views: &[AccountView]) -> String {
     }
     align(&mut table, 2);
     align(&mut table, 3);
+    align(&mut table, 4);
     table.to_string()
 }
 
@@ -110,8 +116,12 @@ pub fn account(view: &AccountView) -> String {
     table.add_row(["since", &view.since]);
     table.add_row(["balance", &view.balance.to_string()]);
     table.add_row(["pending", &view.pending.to_string()]);
+    table.add_row(["bond", &view.bond.to_string()]);
     if let Some(why) = &view.frozen {
         table.add_row(["frozen", &text(why)]);
+    }
+    if let Some(at) = &view.closed {
+        table.add_row(["closed", at]);
     }
     for node in &view.nodes {
         table.add_row(["node", node]);

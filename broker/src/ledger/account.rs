@@ -26,8 +26,12 @@ pub struct Customer {
     pub balance: Coins,
     /// Claims that wait for settlement.
     pub pending: Coins,
-    /// Why it may neither buy nor have money paid out, if so.
-    pub frozen: Option<Text<80>>,
+    /// Set aside for what its nodes might sign twice; part of no balance.
+    pub bond: Coins,
+    /// Since when and why it may neither buy nor have money paid out, if so. Its nodes are members no more meanwhile.
+    pub frozen: Option<(Time, Text<80>)>,
+    /// When it was closed: its nodes are members no more, and its bond comes back once it vouches for nothing.
+    pub closed: Option<Time>,
     lines: VecDeque<Line>,
     last_line: u64,
 }
@@ -64,10 +68,16 @@ pub enum What {
     Refunded(ChainId),
     /// Coins of this chain were promised twice, and are made up for.
     Charged(ChainId),
-    /// Coins of this chain that another was paid were made up for by the buyer.
+    /// Coins of this chain that another was paid were made up for by whoever is convicted.
     MadeUp(ChainId),
     /// Money was asked to be paid out.
     PayoutAsked(Text<80>),
+    /// A bond was set aside.
+    BondSet,
+    /// So much of the bond made up for coins of this chain that were promised twice.
+    BondCharged(ChainId, Count),
+    /// The bond came back.
+    BondReturned,
 }
 
 impl What {
@@ -81,8 +91,13 @@ impl What {
             Self::Settled(chain) => format!("settlement of claims on chain {chain:.12}"),
             Self::Refunded(chain) => format!("unspent coins of chain {chain:.12}"),
             Self::Charged(chain) => format!("coins of chain {chain:.12} promised twice"),
-            Self::MadeUp(chain) => format!("made up by the buyer of chain {chain:.12}"),
+            Self::MadeUp(chain) => format!("made up: coins of chain {chain:.12} promised twice"),
             Self::PayoutAsked(to) => format!("payout to {}", &**to),
+            Self::BondSet => "set aside as bond".to_owned(),
+            Self::BondCharged(chain, coins) => {
+                format!("{} of the bond: coins of chain {chain:.12} promised twice", Coins::from(*coins))
+            }
+            Self::BondReturned => "the bond came back".to_owned(),
         })
     }
 }
@@ -94,10 +109,12 @@ pub struct AccountView {
     pub balance: Coins,
     /// See [`Customer::pending`].
     pub pending: Coins,
+    /// See [`Customer::bond`].
+    pub bond: Coins,
     /// Whether it is frozen.
     pub frozen: bool,
-    /// Its nodes, the newest last.
-    pub nodes: Vec<PublicKey>,
+    /// Its nodes that are members, the newest last.
+    pub members: Vec<PublicKey>,
     /// Lines after the one asked.
     pub lines: List<StatementLine, MAX_LINES>,
 }
@@ -108,8 +125,9 @@ impl Customer {
         AccountView {
             balance: self.balance,
             pending: self.pending,
+            bond: self.bond,
             frozen: self.frozen.is_some(),
-            nodes: self.nodes.clone(),
+            members: self.nodes.clone(),
             lines: List::first_of(self.lines_after(after).map(|line| StatementLine {
                 number: line.number,
                 at: line.at,
@@ -118,6 +136,12 @@ impl Customer {
                 balance: line.balance,
             })),
         }
+    }
+
+    /// Since when its nodes are members no more, if so.
+    #[must_use]
+    pub fn expelled(&self) -> Option<Time> {
+        self.frozen.as_ref().map(|(at, _)| *at).into_iter().chain(self.closed).min()
     }
 
     /// The number of the newest line.

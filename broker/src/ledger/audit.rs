@@ -89,6 +89,10 @@ impl Auditor {
             if u64::try_from(sum).ok() != Some(customer.balance.0) {
                 return Err(broken("a balance is not the sum of its entries"));
             }
+            let sum = self.sums.get(&Book::Bond(*account)).copied().unwrap_or(0);
+            if u64::try_from(sum).ok() != Some(customer.bond.0) {
+                return Err(broken("a bond is not the sum of its entries"));
+            }
         }
         let balances =
             ledger.customers.values().fold(Coins::ZERO, |sum, customer| sum.saturating_add(customer.balance));
@@ -148,6 +152,8 @@ fn paid_by(event: &Event) -> Vec<(ChainId, Range)> {
         | Event::Retired { .. }
         | Event::Frozen { .. }
         | Event::Unfrozen { .. }
+        | Event::Closed { .. }
+        | Event::BondsReturned(_)
         | Event::PayoutAsked { .. }
         | Event::PaidOut { .. }
         | Event::EvidenceNoted { .. }

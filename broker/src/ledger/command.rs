@@ -6,7 +6,7 @@ use netpay_core::amount::{Cap, Coins, Count, Index, MAX_CHAIN};
 use netpay_core::codec::{Bytes, List, Text, Wire};
 use netpay_core::coin::chain::Coin;
 use netpay_core::coin::segment::SegmentNo;
-use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::coin::touchstone::{MAX_COMMITTEE, Touchstone};
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::record::chain::{Culprit, Evidence};
@@ -19,6 +19,11 @@ use std::sync::Arc;
 use super::chain::Facts;
 use super::redeeming::MAX_CLAIMS_PER_CHAIN;
 
+/// Accounts whose bonds come back in one step.
+pub const MAX_RETURNED: usize = 64;
+/// The most charges of one settlement: each empties a purse or makes up for a claim. The purses are the buyer's balance
+/// and bond, and the bonds of the committee.
+const MAX_CHARGES: usize = MAX_CLAIMS_PER_CHAIN + 2 + MAX_COMMITTEE;
 /// The most vouchers printed in one step.
 pub const MAX_VOUCHERS: usize = 1000;
 /// The most stretches a settlement can pay: each has at least one coin.
@@ -106,6 +111,8 @@ pub enum Command {
         voucher: Option<VoucherId>,
         /// Whether a new account must bring one.
         voucher_needed: bool,
+        /// What a new account sets aside as its bond.
+        bond: Coins,
     },
     /// Pays a voucher in.
     PayIn {
@@ -164,6 +171,13 @@ pub enum Command {
         /// The account.
         account: PublicKey,
     },
+    /// Makes the account's nodes members no more. Its bond comes back later.
+    Close {
+        /// The account.
+        account: PublicKey,
+    },
+    /// Gives closed accounts their bonds back that vouch for nothing any more.
+    ReturnBonds,
     /// Sets money aside to be paid out.
     AskPayout {
         /// The account, and its number for this payout.
@@ -215,6 +229,8 @@ pub enum Event {
         name: Text<64>,
         /// A voucher not paid in before.
         voucher: Option<VoucherId>,
+        /// What it sets aside as its bond now.
+        bond: Coins,
     },
     /// See [`Command::PayIn`].
     PaidIn {
@@ -271,6 +287,13 @@ pub enum Event {
         /// The account.
         account: PublicKey,
     },
+    /// See [`Command::Close`].
+    Closed {
+        /// The account.
+        account: PublicKey,
+    },
+    /// See [`Command::ReturnBonds`].
+    BondsReturned(List<PublicKey, MAX_RETURNED>),
     /// See [`Command::AskPayout`].
     PayoutAsked {
         /// Which.
@@ -289,10 +312,8 @@ pub enum Event {
     },
     /// See [`Command::NoteEvidence`].
     EvidenceNoted {
-        /// The chain, if it convicts its buyer.
-        chain: Option<ChainId>,
-        /// The node, if it convicts a witness.
-        witness: Option<PublicKey>,
+        /// Whom it convicts.
+        culprit: Culprit,
         /// The evidence.
         evidence: Evidence,
     },
@@ -309,8 +330,8 @@ pub enum Event {
         claims: List<SettledClaim, MAX_CLAIMS_PER_CHAIN>,
         /// What went back to the buyer.
         refund: Count,
-        /// What the buyer, who signed two Opens of one segment, owes claims for coins that others were paid.
-        charges: List<Charge, MAX_CLAIMS_PER_CHAIN>,
+        /// What those convicted of something about this chain pay claims for coins that others were paid.
+        charges: List<Charge, MAX_CHARGES>,
     },
 }
 
@@ -346,13 +367,26 @@ pub struct SettledClaim {
     pub paid: List<Range, MAX_RANGES>,
 }
 
-/// What a convicted buyer pays a claim for coins that were promised twice.
+/// What a convict pays a claim for coins that were promised twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// Its place among the chain's claims.
+    /// The claim's place among the chain's claims.
     pub claim: u32,
+    /// Out of which money.
+    pub purse: Purse,
     /// How much.
     pub coins: Count,
+}
+
+/// Money out of which those convicted of something about a chain make up for coins of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Purse {
+    /// The buyer's balance, with what comes back of the chain.
+    Balance,
+    /// The buyer's bond.
+    Bond,
+    /// The bond of the witness in this seat of the committee.
+    Seat(u8),
 }
 
 /// A line of the journal.

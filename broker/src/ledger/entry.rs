@@ -21,8 +21,8 @@ pub enum Book {
     Coins,
     /// Payouts asked for and not yet made.
     Payouts,
-    /// Bonds. Nothing is posted here before convictions are charged.
-    Bonds,
+    /// A customer's bond.
+    Bond(PublicKey),
 }
 
 impl fmt::Display for Book {
@@ -33,7 +33,7 @@ impl fmt::Display for Book {
             Self::Balance(account) => write!(f, "balance:{account}"),
             Self::Coins => f.write_str("coins"),
             Self::Payouts => f.write_str("payouts"),
-            Self::Bonds => f.write_str("bonds"),
+            Self::Bond(account) => write!(f, "bond:{account}"),
         }
     }
 }
@@ -69,7 +69,7 @@ pub struct Books {
     pub coins: i64,
     /// [`Book::Payouts`].
     pub payouts: i64,
-    /// [`Book::Bonds`].
+    /// All customers' bonds.
     pub bonds: i64,
     /// Coins ever issued.
     pub issued: u64,
@@ -111,7 +111,7 @@ impl Books {
             Book::Balance(_) => &mut self.balances,
             Book::Coins => &mut self.coins,
             Book::Payouts => &mut self.payouts,
-            Book::Bonds => &mut self.bonds,
+            Book::Bond(_) => &mut self.bonds,
         };
         *total = total.saturating_add(entry.change);
     }

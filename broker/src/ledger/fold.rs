@@ -2,16 +2,17 @@
 //! so it trusts nothing: a step whose entries do not sum to zero, or that pays an index twice, is not folded in.
 
 use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
-use super::command::{Charge, Event, PayoutId, Record, SettledClaim, TakenClaim, VoucherId};
+use super::command::{Charge, Event, PayoutId, Purse, Record, SettledClaim, TakenClaim, VoucherId};
 use super::entry::{Book, Entry};
 use super::intervals::Range;
 use super::redeeming::total;
-use super::{Conviction, Customer, Ledger, Payout, Voucher, What};
+use super::{Customer, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
+use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use netpay_core::wire::bank::SEALED_SEED;
 use std::sync::Arc;
@@ -56,8 +57,10 @@ impl Ledger {
         let at = record.at;
         match &record.event {
             Event::VouchersIssued(vouchers) => self.fold_vouchers(vouchers),
-            Event::Registered { account, node, name, voucher } => {
-                self.fold_register(at, *account, *node, name, *voucher)
+            Event::Registered { account, node, name, voucher, bond } => {
+                let mut entries = self.fold_register(at, *account, *node, name, *voucher)?;
+                entries.extend(self.fold_bond(at, account, *bond)?);
+                Ok(entries)
             }
             Event::PaidIn { account, voucher } => self.fold_pay_in(at, account, *voucher),
             Event::Credited { id, account, coins, note } => {
@@ -78,19 +81,26 @@ impl Ledger {
                 Ok(Vec::new())
             }
             Event::Frozen { account, why } => {
-                self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.frozen = Some(why.clone());
+                self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.frozen = Some((at, why.clone()));
+                self.members_changed = record.seq;
                 Ok(Vec::new())
             }
             Event::Unfrozen { account } => {
                 self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.frozen = None;
+                self.members_changed = record.seq;
                 Ok(Vec::new())
             }
+            Event::Closed { account } => {
+                self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.closed = Some(at);
+                self.members_changed = record.seq;
+                Ok(Vec::new())
+            }
+            Event::BondsReturned(accounts) => self.fold_bonds_returned(at, accounts),
             Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
             Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
-            Event::EvidenceNoted { chain, witness, .. } => {
-                let convictions =
-                    chain.map(Conviction::Buyer).into_iter().chain(witness.map(Conviction::Witness));
-                self.convicted.extend(convictions.map(|conviction| (conviction, at)));
+            Event::EvidenceNoted { culprit, .. } => {
+                self.convicted.insert(*culprit, at);
+                self.members_changed = record.seq;
                 Ok(Vec::new())
             }
             Event::Resumed { settle_from } => {
@@ -99,7 +109,7 @@ impl Ledger {
             }
             Event::Settled { chain, claims, refund, charges } => {
                 let mut entries = self.fold_settled(at, *chain, claims, *refund)?;
-                entries.extend(self.fold_charges(at, *chain, charges)?);
+                entries.extend(self.fold_charges(record, *chain, charges)?);
                 Ok(entries)
             }
         }
@@ -134,7 +144,36 @@ impl Ledger {
         if !customer.nodes.contains(&node) {
             customer.nodes.push(node);
         }
+        if customer.closed.take().is_some() || customer.frozen.is_some() {
+            self.members_changed = self.seq + 1;
+        }
         voucher.map_or_else(|| Ok(Vec::new()), |voucher| self.fold_pay_in(at, &account, voucher))
+    }
+
+    /// Sets aside what a bond lacks.
+    fn fold_bond(&mut self, at: Time, account: &PublicKey, bond: Coins) -> Folded {
+        let had = self.customers.get(account).ok_or(NO_ACCOUNT)?.bond;
+        let more = Coins(bond.0.saturating_sub(had.0));
+        if more == Coins::ZERO {
+            return Ok(Vec::new());
+        }
+        self.take_off(at, account, more, What::BondSet)?;
+        self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.bond = bond;
+        Ok(Entry::moved(more, Book::Balance(*account), Book::Bond(*account)).to_vec())
+    }
+
+    fn fold_bonds_returned(&mut self, at: Time, accounts: &[PublicKey]) -> Folded {
+        let mut entries = Vec::new();
+        for account in accounts {
+            let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+            if customer.closed.is_none() {
+                return Err("the bond of an account that is not closed comes back");
+            }
+            let bond = std::mem::take(&mut customer.bond);
+            self.add(at, account, bond, What::BondReturned)?;
+            entries.extend(Entry::moved(bond, Book::Bond(*account), Book::Balance(*account)));
+        }
+        Ok(entries)
     }
 
     fn fold_pay_in(&mut self, at: Time, account: &PublicKey, voucher: VoucherId) -> Folded {
@@ -211,7 +250,7 @@ impl Ledger {
             };
             let before = chain.claims.insert(key, claim);
             if chain.is_opened_twice(taken.j) {
-                self.convicted.entry(Conviction::Buyer(taken.chain)).or_insert(record.at);
+                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(record.at);
             }
             if before.is_some_and(|before| before.is_final()) {
                 return Err("a claim replaces one that is final");
@@ -282,14 +321,11 @@ impl Ledger {
         Ok(entries)
     }
 
-    /// A convicted buyer makes up for coins promised twice, and is banned if there were any.
-    fn fold_charges(&mut self, at: Time, id: ChainId, charges: &[Charge]) -> Folded {
-        let mut entries = Vec::new();
+    /// The convicted make up for coins promised twice; a buyer that did is banned.
+    fn fold_charges(&mut self, record: &Record, id: ChainId, charges: &[Charge]) -> Folded {
+        let (at, mut entries) = (record.at, Vec::new());
         let keys = self.claim_keys(&id)?;
-        let is_convicted = self.convicted.contains_key(&Conviction::Buyer(id));
-        if !is_convicted && !charges.is_empty() {
-            return Err("a buyer is charged without evidence");
-        }
+        let is_convicted = self.convicted.contains_key(&Culprit::Buyer(id));
         let buyer = self.chains.get(&id).ok_or(NO_CHAIN)?.buyer;
         let promised_twice = self
             .chains
@@ -298,19 +334,32 @@ impl Ledger {
         for charge in charges {
             let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
             let claim = chain.claims.get_mut(at_place(&keys, charge.claim)?).ok_or(NO_CLAIM)?;
-            if charge.coins > claim.short() {
-                return Err("a buyer is charged for more than was promised twice");
+            let Charge { purse, coins, .. } = *charge;
+            if coins > claim.short() {
+                return Err("more is charged than was promised twice");
             }
-            claim.charged = Count(claim.charged.0 + charge.coins.0);
+            claim.charged = Count(claim.charged.0 + coins.0);
             let vendor = claim.account;
-            self.take_off(at, &buyer, charge.coins.into(), What::Charged(id))?;
-            self.add(at, &vendor, charge.coins.into(), What::MadeUp(id))?;
-            entries.extend(Entry::moved(charge.coins.into(), Book::Balance(buyer), Book::Balance(vendor)));
+            let payer = self.chains.get(&id).and_then(|chain| self.owner(chain, purse));
+            let payer = payer.ok_or("somebody is charged without evidence")?;
+            let from = match purse {
+                Purse::Balance => {
+                    self.take_off(at, &payer, coins.into(), What::Charged(id))?;
+                    Book::Balance(payer)
+                }
+                Purse::Bond | Purse::Seat(_) => {
+                    self.take_off_bond(at, &payer, coins, id)?;
+                    Book::Bond(payer)
+                }
+            };
+            self.add(at, &vendor, coins.into(), What::MadeUp(id))?;
+            entries.extend(Entry::moved(coins.into(), from, Book::Balance(vendor)));
         }
         if is_convicted && promised_twice {
             let why = format!("coins of chain {id:.12} were promised twice");
             let customer = self.customers.get_mut(&buyer).ok_or(NO_ACCOUNT)?;
-            customer.frozen.get_or_insert_with(|| Text::cut(&why));
+            customer.frozen.get_or_insert_with(|| (at, Text::cut(&why)));
+            self.members_changed = record.seq;
         }
         Ok(entries)
     }
@@ -336,6 +385,19 @@ impl Ledger {
         let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
         customer.balance = customer.balance.checked_sub(coins).ok_or("a balance is negative")?;
         customer.write(at, what, -super::entry::signed(coins));
+        Ok(())
+    }
+
+    fn take_off_bond(
+        &mut self,
+        at: Time,
+        account: &PublicKey,
+        count: Count,
+        chain: ChainId,
+    ) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+        customer.bond = customer.bond.checked_sub(count.into()).ok_or("a bond is negative")?;
+        customer.write(at, What::BondCharged(chain, count), 0);
         Ok(())
     }
 

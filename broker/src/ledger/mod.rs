@@ -22,8 +22,8 @@ pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
 pub use audit::{Audit, Auditor, audit};
 pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
 pub use command::{
-    Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId,
-    Record, SettledClaim, Standing, TakenClaim, VoucherId,
+    Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_RETURNED, MAX_VOUCHERS, Mint,
+    PayoutId, Purse, Record, SettledClaim, Standing, TakenClaim, VoucherId,
 };
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;
@@ -55,7 +55,9 @@ pub struct Ledger {
     /// Chains that wait for settlement, by `redeem_by`.
     unsettled: BTreeSet<(Time, ChainId)>,
     payouts: BTreeMap<PayoutId, Payout>,
-    convicted: BTreeMap<Conviction, Time>,
+    convicted: BTreeMap<Culprit, Time>,
+    /// The record by which last somebody became, or ceased to be, a member no more.
+    members_changed: u64,
     /// No settlement before this: the bank was away, and claims could not be brought.
     settle_from: Time,
 }
@@ -84,24 +86,6 @@ pub struct Payout {
     pub paid: Option<(Time, Text<80>)>,
 }
 
-/// Whom evidence was noted against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Conviction {
-    /// The buyer of this chain.
-    Buyer(ChainId),
-    /// This witness.
-    Witness(PublicKey),
-}
-
-impl From<Culprit> for Conviction {
-    fn from(culprit: Culprit) -> Self {
-        match culprit {
-            Culprit::Buyer(chain) => Self::Buyer(chain),
-            Culprit::Witness(node) => Self::Witness(node),
-        }
-    }
-}
-
 impl Ledger {
     /// Empty books.
     #[must_use]
@@ -119,6 +103,7 @@ impl Ledger {
             unsettled: BTreeSet::new(),
             payouts: BTreeMap::new(),
             convicted: BTreeMap::new(),
+            members_changed: 0,
             settle_from: Time(0),
         }
     }
@@ -145,7 +130,10 @@ impl Ledger {
     #[must_use]
     pub fn account(&self, account: &PublicKey, after: u64) -> Option<AccountView> {
         let customer = self.customers.get(account)?;
-        Some(AccountView { frozen: self.frozen_because(account, customer).is_some(), ..customer.view(after) })
+        let mut view = customer.view(after);
+        view.frozen = self.frozen_because(account, customer).is_some();
+        view.members.retain(|node| !self.is_revoked(node));
+        Some(view)
     }
 
     /// Every account, in the order of their keys.
@@ -187,15 +175,15 @@ impl Ledger {
     }
 
     /// Whom evidence was noted against, and when.
-    pub fn convicted(&self) -> impl Iterator<Item = (&Conviction, &Time)> {
+    pub fn convicted(&self) -> impl Iterator<Item = (&Culprit, &Time)> {
         self.convicted.iter()
     }
 
     /// The chains of which two Opens of one segment are known.
     fn opened_twice(&self) -> impl Iterator<Item = &ChainBook> {
-        self.convicted.keys().filter_map(|conviction| match conviction {
-            Conviction::Buyer(chain) => self.chains.get(chain),
-            Conviction::Witness(_) => None,
+        self.convicted.keys().filter_map(|culprit| match culprit {
+            Culprit::Buyer(chain) => self.chains.get(chain),
+            Culprit::Witness(..) => None,
         })
     }
 
@@ -219,21 +207,46 @@ impl Ledger {
             .collect()
     }
 
-    /// The accounts of convicted buyers, and the nodes of convicted witnesses: none of them witnesses any more.
+    /// Who is picked for no committee: the accounts of convicted buyers, and the nodes that are members no more.
     #[must_use]
     pub fn barred(&self) -> BTreeSet<PublicKey> {
-        let witnesses = self.convicted.keys().filter_map(|conviction| match conviction {
-            Conviction::Witness(node) => Some(*node),
-            Conviction::Buyer(_) => None,
+        let revoked = self.revoked().into_keys();
+        self.opened_twice().map(|chain| chain.buyer).chain(revoked).collect()
+    }
+
+    /// The nodes that are members no more, and since when: those of accounts that were frozen or closed, and convicted
+    /// witnesses.
+    #[must_use]
+    pub fn revoked(&self) -> BTreeMap<PublicKey, Time> {
+        let witnesses = self.convicted.iter().filter_map(|(culprit, at)| match culprit {
+            Culprit::Witness(node, _) => Some((*node, *at)),
+            Culprit::Buyer(_) => None,
         });
-        self.opened_twice().map(|chain| chain.buyer).chain(witnesses).collect()
+        let expelled = self.customers.values().filter_map(|customer| Some((customer, customer.expelled()?)));
+        let expelled = expelled.flat_map(|(customer, at)| customer.nodes.iter().map(move |node| (*node, at)));
+        expelled.chain(witnesses).collect()
+    }
+
+    /// Whether a node is a member no more.
+    #[must_use]
+    pub fn is_revoked(&self, node: &PublicKey) -> bool {
+        let account = self.nodes.get(node).and_then(|account| self.customers.get(account));
+        let convicted = [[0; 32], [0xff; 32]].map(|chain| Culprit::Witness(*node, ChainId(chain)));
+        account.is_some_and(|customer| customer.expelled().is_some())
+            || self.convicted.range(convicted[0]..=convicted[1]).next().is_some()
+    }
+
+    /// The record by which last somebody became, or ceased to be, a member no more; 0 if there was none.
+    #[must_use]
+    pub const fn members_changed(&self) -> u64 {
+        self.members_changed
     }
 
     /// Why an account may neither buy nor have money paid out, if so: the operator's reason, or evidence that waits for
     /// a settlement.
     #[must_use]
     pub fn frozen_because(&self, account: &PublicKey, customer: &Customer) -> Option<String> {
-        let told = customer.frozen.as_ref().map(|why| why.to_string());
+        let told = customer.frozen.as_ref().map(|(_, why)| why.to_string());
         let accused = || {
             Some(format!(
                 "evidence of double spending; chain {:.12} is to be settled",

@@ -13,19 +13,23 @@
 //!
 //! At settlement those that wait are served each with what is free: first those whose Open is certified, of these the
 //! later segment first; then by the number of acks of the Close; then by arrival. Two Opens of one segment convict the
-//! buyer, whether they come as evidence or as two claims. Then the claims that others left short are made up for out of
-//! what the buyer has, refund included: the certified ones first. The bank never adds money of its own.
+//! buyer, whether they come as evidence or as two claims. Then the claims that others left short are made up for, the
+//! certified ones first: out of what a convicted buyer has, refund included, then of its bond, then of the bonds of the
+//! witnesses that were convicted of what they signed of this chain. The bank never adds money of its own.
 //!
 //! A frozen account is paid: what it earned is honest until proven otherwise, and it cannot be taken out meanwhile.
 
 use super::chain::ClaimKey;
-use super::command::{Answer, Charge, CheckedClaim, ClaimResult, Decision, Event, SettledClaim, TakenClaim};
+use super::command::{
+    Answer, Charge, CheckedClaim, ClaimResult, Decision, Event, Purse, SettledClaim, TakenClaim,
+};
 use super::intervals::{Intervals, Range};
-use super::{ChainBook, ClaimBook, Conviction, Ledger};
+use super::{ChainBook, ClaimBook, Ledger};
 use netpay_core::amount::{Coins, Count};
 use netpay_core::codec::List;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
+use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use netpay_core::wire::bank::Outcome;
 use netpay_core::wire::reject::{Reject, RejectCode};
@@ -141,24 +145,43 @@ impl Ledger {
             .map(|(claim, range)| SettledClaim { claim, paid: List::first_of(pay(&mut paid, range)) })
             .collect();
         let refund = Count(chain.facts.touchstone.n.0.saturating_sub(paid.total().0));
-        let charges = List::first_of(self.charges(&id, chain, &claims, refund));
+        let charges = List::first_of(self.charges(chain, &claims, refund));
         let claims = List::first_of(claims);
         Ok(Decision::happens(Event::Settled { chain: id, claims, refund, charges }, Answer::Done))
     }
 
-    /// What a convicted buyer pays for coins promised twice, as far as the balance and the refund go.
-    fn charges(
-        &self,
-        id: &ChainId,
-        chain: &ChainBook,
-        settled: &[SettledClaim],
-        refund: Count,
-    ) -> Vec<Charge> {
-        if !self.convicted.contains_key(&Conviction::Buyer(*id)) {
-            return Vec::new();
+    /// Whose purse it is, if its owner was convicted of something about that chain.
+    pub(super) fn owner(&self, chain: &ChainBook, purse: Purse) -> Option<PublicKey> {
+        let id = chain.facts.id;
+        match purse {
+            Purse::Balance | Purse::Bond => {
+                self.convicted.contains_key(&Culprit::Buyer(id)).then_some(chain.buyer)
+            }
+            Purse::Seat(seat) => {
+                let node = chain.facts.touchstone.committee.get(usize::from(seat))?;
+                self.convicted.get(&Culprit::Witness(*node, id)).and_then(|_| self.nodes.get(node)).copied()
+            }
         }
-        let balance = self.customers.get(&chain.buyer).map_or(Coins::ZERO, |buyer| buyer.balance);
-        let mut funds = balance.saturating_add(refund.into()).0;
+    }
+
+    /// The purses of those convicted of something about a chain, and what is in them once the refund is.
+    fn purses(&self, chain: &ChainBook, refund: Count) -> Vec<(Purse, u64)> {
+        let seats = (0..).zip(&chain.facts.touchstone.committee).map(|(seat, _)| Purse::Seat(seat));
+        let purses = [Purse::Balance, Purse::Bond].into_iter().chain(seats);
+        let filled = purses.filter_map(|purse| {
+            let owner = self.customers.get(&self.owner(chain, purse)?)?;
+            let coins = match purse {
+                Purse::Balance => owner.balance.saturating_add(refund.into()),
+                Purse::Bond | Purse::Seat(_) => owner.bond,
+            };
+            Some((purse, coins.0))
+        });
+        filled.collect()
+    }
+
+    /// What the convicted pay for coins promised twice, as far as what they have goes.
+    fn charges(&self, chain: &ChainBook, settled: &[SettledClaim], refund: Count) -> Vec<Charge> {
+        let mut purses = self.purses(chain, refund);
         let claims: Vec<&ClaimBook> = chain.claims.values().collect();
         let mut before: Vec<_> = (0..).zip(&claims).filter(|(_, claim)| claim.is_final()).collect();
         before.sort_by_key(|(_, claim)| claim.arrived);
@@ -168,11 +191,14 @@ impl Ledger {
             Some((settled.claim, Count(claimed.0 - total(&settled.paid).0)))
         });
         let mut charges = Vec::new();
-        for (claim, short) in before.chain(now) {
-            let coins = Count(u32::try_from(funds.min(u64::from(short.0))).unwrap_or(short.0));
-            if coins > Count::ZERO {
-                funds -= u64::from(coins.0);
-                charges.push(Charge { claim, coins });
+        for (claim, Count(mut short)) in before.chain(now) {
+            for (purse, funds) in &mut purses {
+                let coins = u32::try_from(*funds).map_or(short, |funds| funds.min(short));
+                if coins > 0 {
+                    *funds -= u64::from(coins);
+                    short -= coins;
+                    charges.push(Charge { claim, purse: *purse, coins: Count(coins) });
+                }
             }
         }
         charges

@@ -6,13 +6,15 @@
 //! | command | order |
 //! |---|---|
 //! | IssueVouchers | Range (none, too many, worth nothing, too much money), Mismatch (a code exists with another value) |
-//! | Register | BadVoucher (unknown, used by another, or none where one is needed), Range (too many nodes) |
+//! | Register | Frozen (the node is of another account that is frozen or closed), BadVoucher (unknown, used by another, or none where one is needed), Range (too many nodes), Funds (less than the bond) |
 //! | PayIn | UnknownAccount, BadVoucher |
 //! | Credit | Mismatch (the number was used otherwise), UnknownAccount, Range |
 //! | Buy | Mismatch (the chain key was used otherwise), UnknownAccount, Frozen, Range, Funds, Busy (it became possible just now) |
 //! | Redeem | UnknownAccount; then per claim, see [`super::redeeming`] |
 //! | Retire | UnknownAccount, UnknownChain, NotYours |
 //! | Freeze, Unfreeze | UnknownAccount |
+//! | Close | UnknownAccount |
+//! | ReturnBonds | |
 //! | AskPayout | UnknownAccount, Mismatch (the number was used otherwise), Frozen, Range, Funds |
 //! | Payout | UnknownChain (no such payout), Mismatch (paid under another reference) |
 //! | NoteEvidence | UnknownChain (or no such member) |
@@ -23,7 +25,7 @@
 
 use super::command::{Answer, Command, Decision, Event, MAX_VOUCHERS, Mint, PayoutId, VoucherId};
 use super::entry::MAX_MONEY;
-use super::{Conviction, Customer, Ledger, Voucher, account};
+use super::{Customer, Ledger, MAX_RETURNED, Voucher, account};
 use netpay_core::amount::{Cap, Coins, Count, MAX_CHAIN};
 use netpay_core::codec::{List, Text};
 use netpay_core::id::{ChainId, ObjectHash};
@@ -32,6 +34,7 @@ use netpay_core::record::chain::{Culprit, Evidence};
 use netpay_core::time::Time;
 use netpay_core::wire::bank::MAX_CHAINS;
 use netpay_core::wire::reject::{Reject, RejectCode};
+use std::collections::BTreeSet;
 
 impl Decision {
     /// It happens, and then this is answered.
@@ -53,8 +56,8 @@ impl Ledger {
     pub fn decide(&self, command: Command, now: Time) -> Result<Decision, Reject> {
         match command {
             Command::IssueVouchers { vouchers } => self.issue_vouchers(vouchers),
-            Command::Register { account, node, name, voucher, voucher_needed } => {
-                self.register(account, node, name, voucher, voucher_needed)
+            Command::Register { account, node, name, voucher, voucher_needed, bond } => {
+                self.register(account, node, name, voucher, (voucher_needed, bond))
             }
             Command::PayIn { account, voucher } => self.pay_in(account, voucher),
             Command::Credit { id, account, coins, note } => self.credit(id, account, coins, note),
@@ -68,6 +71,8 @@ impl Ledger {
             Command::Retire { account, chains } => self.retire(account, chains),
             Command::Freeze { account, why } => self.freeze(account, why),
             Command::Unfreeze { account } => self.unfreeze(account),
+            Command::Close { account } => self.close(account),
+            Command::ReturnBonds => Ok(self.return_bonds()),
             Command::AskPayout { id, coins, to } => self.ask_payout(id, coins, to),
             Command::Payout { id, reference } => self.payout(id, reference),
             Command::NoteEvidence { culprit, evidence } => self.note_evidence(culprit, *evidence),
@@ -146,9 +151,14 @@ impl Ledger {
         node: PublicKey,
         name: Text<64>,
         voucher: Option<VoucherId>,
-        voucher_needed: bool,
+        (voucher_needed, bond): (bool, Coins),
     ) -> Result<Decision, Reject> {
         let customer = self.customers.get(&account);
+        let before = self.nodes.get(&node).filter(|before| **before != account);
+        if before.and_then(|before| self.customers.get(before)).is_some_and(|c| c.expelled().is_some()) {
+            let why = "this node is of another account, which is frozen or closed";
+            return Err(Reject::new(RejectCode::Frozen, why));
+        }
         let unused = match voucher {
             Some(id) => !self.is_paid_in(&id, &account)?,
             None if voucher_needed && customer.is_none() => {
@@ -161,12 +171,32 @@ impl Ledger {
             let why = format!("an account has at most {} nodes", account::MAX_NODES);
             return Err(Reject::new(RejectCode::Range, &why));
         }
+        let voucher = voucher.filter(|_| unused);
+        let joins = customer.is_none_or(|customer| customer.closed.is_some());
+        let bond = if joins { bond } else { Coins::ZERO };
+        self.covers_bond(customer, voucher.as_ref(), bond)?;
         let answer = Answer::Account(account);
-        if is_member && !unused && customer.is_some_and(|customer| customer.name == name) {
+        if is_member && !joins && !unused && customer.is_some_and(|customer| customer.name == name) {
             return Ok(Decision::known(answer));
         }
-        let voucher = voucher.filter(|_| unused);
-        Ok(Decision::happens(Event::Registered { account, node, name, voucher }, answer))
+        Ok(Decision::happens(Event::Registered { account, node, name, voucher, bond }, answer))
+    }
+
+    /// Whether there is enough for a bond: what a closed account still has as one, its balance, and the voucher.
+    fn covers_bond(
+        &self,
+        customer: Option<&Customer>,
+        voucher: Option<&VoucherId>,
+        bond: Coins,
+    ) -> Result<(), Reject> {
+        let paid_in = voucher.and_then(|id| self.vouchers.get(id)).map_or(Coins::ZERO, |v| v.value);
+        let there = customer.map_or(Coins::ZERO, |customer| customer.balance.saturating_add(customer.bond));
+        if there.saturating_add(paid_in) < bond {
+            let why =
+                format!("registering here sets {bond} aside as a bond: bring a voucher of at least that");
+            return Err(Reject::new(RejectCode::Funds, &why));
+        }
+        Ok(())
     }
 
     fn pay_in(&self, account: PublicKey, voucher: VoucherId) -> Result<Decision, Reject> {
@@ -235,7 +265,7 @@ impl Ledger {
 
     fn freeze(&self, account: PublicKey, why: Text<80>) -> Result<Decision, Reject> {
         let answer = Answer::Account(account);
-        if self.known(&account)?.frozen.as_ref() == Some(&why) {
+        if self.known(&account)?.frozen.as_ref().is_some_and(|(_, known)| *known == why) {
             return Ok(Decision::known(answer));
         }
         Ok(Decision::happens(Event::Frozen { account, why }, answer))
@@ -247,6 +277,34 @@ impl Ledger {
             return Ok(Decision::known(answer));
         }
         Ok(Decision::happens(Event::Unfrozen { account }, answer))
+    }
+
+    fn close(&self, account: PublicKey) -> Result<Decision, Reject> {
+        let answer = Answer::Account(account);
+        if self.known(&account)?.closed.is_some() {
+            return Ok(Decision::known(answer));
+        }
+        Ok(Decision::happens(Event::Closed { account }, answer))
+    }
+
+    /// Bonds of closed accounts whose nodes witness no chain that is not settled, and against which nothing is pending.
+    fn return_bonds(&self) -> Decision {
+        let closed = |customer: &Customer| customer.closed.is_some() && customer.bond > Coins::ZERO;
+        let mut due: Vec<_> = self.customers.iter().filter(|(_, customer)| closed(customer)).collect();
+        if !due.is_empty() {
+            let live = self.unsettled.iter().filter_map(|(_, chain)| self.chains.get(chain));
+            let vouching: BTreeSet<&PublicKey> =
+                live.flat_map(|chain| chain.facts.touchstone.committee.iter()).collect();
+            due.retain(|(account, customer)| {
+                !customer.nodes.iter().any(|node| vouching.contains(node))
+                    && self.frozen_because(account, customer).is_none()
+            });
+        }
+        if due.is_empty() {
+            return Decision::known(Answer::Done);
+        }
+        let accounts = List::first_of(due.into_iter().take(MAX_RETURNED).map(|(account, _)| *account));
+        Decision::happens(Event::BondsReturned(accounts), Answer::Done)
     }
 
     fn ask_payout(&self, id: PayoutId, coins: Coins, to: Text<80>) -> Result<Decision, Reject> {
@@ -283,20 +341,16 @@ impl Ledger {
     fn note_evidence(&self, culprit: Culprit, evidence: Evidence) -> Result<Decision, Reject> {
         let known = match &culprit {
             Culprit::Buyer(chain) => self.chains.contains_key(chain),
-            Culprit::Witness(node) => self.nodes.contains_key(node),
+            Culprit::Witness(node, chain) => self.nodes.contains_key(node) && self.chains.contains_key(chain),
         };
         if !known {
             return Err(Reject::new(RejectCode::UnknownChain, "the evidence is about nothing of this bank"));
         }
         // One piece convicts; more of it would only fill the journal.
-        if self.convicted.contains_key(&Conviction::from(culprit)) {
+        if self.convicted.contains_key(&culprit) {
             return Ok(Decision::known(Answer::Done));
         }
-        let (chain, witness) = match culprit {
-            Culprit::Buyer(chain) => (Some(chain), None),
-            Culprit::Witness(node) => (None, Some(node)),
-        };
-        Ok(Decision::happens(Event::EvidenceNoted { chain, witness, evidence }, Answer::Done))
+        Ok(Decision::happens(Event::EvidenceNoted { culprit, evidence }, Answer::Done))
     }
 
     /// A frozen account can neither buy nor be paid out. Nor can one with evidence against it, until the chain is

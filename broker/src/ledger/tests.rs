@@ -104,14 +104,23 @@ impl Bank {
 }
 
 fn register(number: u8) -> Command {
+    register_with(number, None, 0)
+}
+
+/// The registration of account `number` with its node, `number + 50`.
+fn register_with(number: u8, with: Option<u8>, bond: u64) -> Command {
     Command::Register {
         account: account(number),
         node: account(number + 50),
         name: Text::cut("someone"),
-        voucher: None,
+        voucher: with.map(voucher),
         voucher_needed: false,
+        bond: Coins(bond),
     }
 }
+
+/// The account whose node is the one witness of every chain here.
+const WITNESS: u8 = 150;
 
 fn buy(buyer: u8, number: u8, n: u32) -> Command {
     let touchstone = Touchstone {
@@ -195,6 +204,12 @@ fn evidence(chain: ChainId) -> (netpay_core::record::chain::Culprit, Box<Evidenc
     let open = claim(chain, 1, (0, 8), 1, false).expect("checked").proof.open;
     let evidence = Evidence::TwoOpens { touchstone, one: open.clone(), other: open };
     (netpay_core::record::chain::Culprit::Buyer(chain), Box::new(evidence))
+}
+
+/// Evidence against the one witness of a chain.
+fn evidence_against_witness(chain: ChainId) -> Command {
+    let (_, evidence) = evidence(chain);
+    Command::NoteEvidence { culprit: Culprit::Witness(account(WITNESS + 50), chain), evidence }
 }
 
 const CERTIFIED: bool = true;
@@ -337,6 +352,113 @@ fn what_a_convict_has_goes_to_the_best_claims_first_and_the_bank_adds_nothing() 
 }
 
 #[test]
+fn a_bond_is_set_aside_at_registration_and_comes_back_when_the_witness_vouches_for_nothing_more() {
+    let mut bank = Bank::open();
+    let vouchers = vec![(voucher(1), Coins(15)), (voucher(2), Coins(30))];
+    bank.run(Command::IssueVouchers { vouchers }).expect("new");
+    assert_eq!(bank.code(register_with(WITNESS, None, 20)), Some(RejectCode::Funds));
+    assert_eq!(bank.code(register_with(WITNESS, Some(1), 20)), Some(RejectCode::Funds));
+    bank.run(register_with(WITNESS, Some(2), 20)).expect("enough");
+    let has = |bank: &Bank| bank.ledger.customer(&account(WITNESS)).map(|c| (c.balance.0, c.bond.0));
+    assert_eq!((has(&bank), bank.ledger.books().bonds), (Some((10, 20)), 20));
+    bank.run(register_with(WITNESS, Some(2), 20)).expect("the same again");
+    assert_eq!(has(&bank), Some((10, 20)));
+    // While a chain that it witnesses is outstanding the bond stays, closed or not.
+    bank.buy(1, 1, 40).expect("funds");
+    bank.run(Command::ReturnBonds).expect("nothing to do");
+    bank.run(Command::Close { account: account(WITNESS) }).expect("known");
+    bank.run(Command::ReturnBonds).expect("nothing to do");
+    assert_eq!(has(&bank), Some((10, 20)));
+    assert_eq!(bank.ledger.revoked(), BTreeMap::from([(account(WITNESS + 50), bank.now)]));
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain: bank.id(1) }).expect("due");
+    bank.run(Command::ReturnBonds).expect("due");
+    assert_eq!((has(&bank), bank.ledger.books().bonds), (Some((30, 0)), 0));
+    // Registering again opens the account again, with a new bond out of the balance.
+    assert_eq!(bank.code(register_with(WITNESS, None, 40)), Some(RejectCode::Funds));
+    bank.run(register_with(WITNESS, None, 25)).expect("enough");
+    assert_eq!((has(&bank), bank.ledger.revoked().len()), (Some((5, 25)), 0));
+    bank.check();
+}
+
+#[test]
+fn a_witness_convicted_of_a_chain_makes_up_with_its_bond_for_what_the_buyer_cannot() {
+    let mut bank = Bank::open();
+    bank.run(Command::IssueVouchers { vouchers: vec![(voucher(1), Coins(20))] }).expect("new");
+    bank.run(register_with(WITNESS, Some(1), 20)).expect("enough");
+    bank.buy(1, 1, 100).expect("all of it");
+    let chain = bank.id(1);
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 96), 1, 20)]);
+    bank.redeem(3, vec![claim_of(chain, (1, 2), (0, 12), 2, 20)]);
+    bank.run(evidence_against_witness(chain)).expect("a member");
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    // The buyer has the refund of 4 left, the witness pays 8 of its 20.
+    assert_eq!((bank.balance(1), bank.balance(2), bank.balance(3)), (0, 96, 12));
+    let witness = bank.ledger.customer(&account(WITNESS)).expect("known");
+    assert_eq!((witness.balance, witness.bond), (Coins::ZERO, Coins(12)));
+    assert_eq!(
+        witness.lines_after(0).last().map(|line| line.what.clone()),
+        Some(What::BondCharged(chain, Count(8)))
+    );
+    bank.check();
+}
+
+#[test]
+fn the_bond_of_a_witness_pays_for_no_other_chain_than_the_one_it_signed_twice_of() {
+    let mut bank = Bank::open();
+    bank.run(Command::IssueVouchers { vouchers: vec![(voucher(1), Coins(20))] }).expect("new");
+    bank.run(register_with(WITNESS, Some(1), 20)).expect("enough");
+    bank.buy(1, 1, 50).expect("funds");
+    bank.buy(1, 2, 50).expect("funds");
+    let (chain, other) = (bank.id(1), bank.id(2));
+    bank.redeem(2, vec![claim_of(chain, (1, 1), (0, 50), 1, 20)]);
+    bank.redeem(3, vec![claim_of(chain, (1, 2), (0, 10), 2, 20)]);
+    bank.redeem(2, vec![claim_of(other, (1, 1), (0, 50), 1, 20)]);
+    bank.run(evidence_against_witness(other)).expect("a member");
+    bank.now = Time(REDEEM_BY);
+    bank.run(Command::Settle { chain }).expect("due");
+    bank.run(Command::Settle { chain: other }).expect("due");
+    assert_eq!((bank.balance(3), bank.ledger.books().bonds), (0, 20));
+    bank.check();
+}
+
+#[test]
+fn whoever_is_frozen_closed_or_a_convicted_witness_is_a_member_no_more() {
+    let mut bank = Bank::open();
+    bank.run(register(WITNESS)).expect("new");
+    bank.buy(1, 1, 40).expect("funds");
+    let chain = bank.id(1);
+    assert_eq!((bank.ledger.revoked(), bank.ledger.members_changed()), (BTreeMap::new(), 0));
+    let nodes = |bank: &Bank| bank.ledger.revoked().into_keys().collect::<Vec<_>>();
+    let changed = |bank: &Bank| bank.ledger.members_changed() == bank.ledger.seq();
+    bank.run(Command::Freeze { account: account(2), why: Text::cut("why") }).expect("known");
+    assert_eq!((nodes(&bank), changed(&bank)), (vec![account(52)], true));
+    // Its node cannot become a member of somebody else's.
+    let moved = Command::Register {
+        account: account(3),
+        node: account(52),
+        name: Text::cut(""),
+        voucher: None,
+        voucher_needed: false,
+        bond: Coins::ZERO,
+    };
+    assert_eq!(bank.code(moved), Some(RejectCode::Frozen));
+    bank.run(Command::Unfreeze { account: account(2) }).expect("known");
+    assert_eq!((nodes(&bank), changed(&bank)), (vec![], true));
+    bank.run(Command::Close { account: account(3) }).expect("known");
+    assert_eq!((nodes(&bank), changed(&bank)), (vec![account(53)], true));
+    bank.run(evidence_against_witness(chain)).expect("a member");
+    assert_eq!((nodes(&bank), changed(&bank)), (vec![account(53), account(200)], true));
+    let is_member = |number: u8| {
+        bank.ledger.account(&account(number), 0).map(|view| !view.members.is_empty()).unwrap_or_default()
+    };
+    assert_eq!([1, 2, 3, WITNESS].map(is_member), [true, true, false, false]);
+    assert!(bank.ledger.barred().contains(&account(200)));
+    bank.check();
+}
+
+#[test]
 fn nobody_is_charged_or_banned_without_evidence_or_without_coins_promised_twice() {
     let mut bank = Bank::open();
     bank.buy(1, 1, 40).expect("funds");
@@ -461,6 +583,7 @@ fn the_first_reason_of_the_documented_order_is_the_one_told() {
         name: Text::cut(""),
         voucher: None,
         voucher_needed: true,
+        bond: Coins::ZERO,
     };
     assert_eq!(bank.code(needed), Some(Code::BadVoucher));
     assert_eq!(bank.code(Command::Settle { chain: ChainId([0; 32]) }), Some(Code::UnknownChain));
@@ -497,7 +620,11 @@ fn the_largest_settlement_fits_a_record() {
                 paid: List::first_of((0..2).map(|i| Range { start: Index(2 * i), end: Index(2 * i + 1) })),
             })),
             refund: Count(0),
-            charges: List::first_of((0..8192).map(|claim| Charge { claim, coins: Count(1) })),
+            charges: List::first_of((0..8214).map(|claim| Charge {
+                claim,
+                purse: Purse::Seat(19),
+                coins: Count(1),
+            })),
         },
     };
     let bytes = netpay_core::codec::encode(&record);
@@ -527,7 +654,9 @@ fn a_forged_journal_is_found_out() {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Register(u8),
+    Register(u8, Option<u8>, u64),
+    Close(u8),
+    ReturnBonds,
     Issue(u8, u64),
     PayIn(u8, u8),
     Credit(u8, u8, u64),
@@ -537,7 +666,7 @@ enum Act {
     Freeze(u8, bool),
     AskPayout(u8, u8, u64),
     Payout(u8, u8),
-    Evidence(u8),
+    Evidence(u8, bool),
     Resume(u64),
     Settle(u8),
     Wait(u64),
@@ -546,7 +675,9 @@ enum Act {
 fn acts() -> impl Strategy<Value = Act> {
     let claim = (0..4u8, 1..6u32, 0..30u32, 0..30u32, 0..3u8, 0..20u8);
     prop_oneof![
-        1 => (1..5u8).prop_map(Act::Register),
+        2 => (0..5u8, prop::option::of(0..6u8), 0..9u64).prop_map(|(a, v, b)| Act::Register(a, v, b)),
+        1 => (0..5u8).prop_map(Act::Close),
+        1 => Just(Act::ReturnBonds),
         2 => (0..6u8, 0..60u64).prop_map(|(v, c)| Act::Issue(v, c)),
         3 => (1..5u8, 0..6u8).prop_map(|(a, v)| Act::PayIn(a, v)),
         3 => (0..9u8, 1..5u8, 0..90u64).prop_map(|(i, a, c)| Act::Credit(i, a, c)),
@@ -556,7 +687,7 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => (1..5u8, any::<bool>()).prop_map(|(a, f)| Act::Freeze(a, f)),
         2 => (1..5u8, 0..4u8, 0..20u64).prop_map(|(a, i, c)| Act::AskPayout(a, i, c)),
         2 => (1..5u8, 0..4u8).prop_map(|(a, i)| Act::Payout(a, i)),
-        1 => (0..4u8).prop_map(Act::Evidence),
+        2 => (0..4u8, any::<bool>()).prop_map(|(k, w)| Act::Evidence(k, w)),
         1 => (0..1200u64).prop_map(Act::Resume),
         2 => (0..4u8).prop_map(Act::Settle),
         1 => (0..500u64).prop_map(Act::Wait),
@@ -565,7 +696,12 @@ fn acts() -> impl Strategy<Value = Act> {
 
 fn command(bank: &mut Bank, act: Act) -> Option<Command> {
     Some(match act {
-        Act::Register(number) => register(number),
+        // The first account is the one with the witness.
+        Act::Register(0, with, bond) => register_with(WITNESS, with, bond),
+        Act::Register(number, with, bond) => register_with(number, with, bond),
+        Act::Close(0) => Command::Close { account: account(WITNESS) },
+        Act::Close(number) => Command::Close { account: account(number) },
+        Act::ReturnBonds => Command::ReturnBonds,
         Act::Issue(v, value) => Command::IssueVouchers { vouchers: vec![(voucher(v), Coins(value))] },
         Act::PayIn(a, v) => Command::PayIn { account: account(a), voucher: voucher(v) },
         Act::Credit(id, a, coins) => {
@@ -590,7 +726,8 @@ fn command(bank: &mut Bank, act: Act) -> Option<Command> {
             Command::AskPayout { id: (account(a), [id; 16]), coins: Coins(coins), to: Text::cut("x") }
         }
         Act::Payout(a, id) => Command::Payout { id: (account(a), [id; 16]), reference: Text::cut("r") },
-        Act::Evidence(k) => {
+        Act::Evidence(k, true) => evidence_against_witness(bank.id(k)),
+        Act::Evidence(k, false) => {
             let (culprit, evidence) = evidence(bank.id(k));
             Command::NoteEvidence { culprit, evidence }
         }

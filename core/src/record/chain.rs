@@ -445,12 +445,12 @@ impl Wire for Evidence {
 }
 
 /// Whom a piece of evidence convicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Culprit {
     /// The account behind this chain.
     Buyer(ChainId),
-    /// This member.
-    Witness(PublicKey),
+    /// This member, of what it signed as a witness of this chain.
+    Witness(PublicKey, ChainId),
 }
 
 impl Evidence {
@@ -478,7 +478,8 @@ impl Evidence {
                     acked_object(link, open, network)
                         .is_some_and(|object| Ack { chain, object }.holds(network, &witness, *ack))
                 };
-                (acked(acked_one, &one) && acked(acked_other, &other)).then_some(Culprit::Witness(witness))
+                (acked(acked_one, &one) && acked(acked_other, &other))
+                    .then_some(Culprit::Witness(witness, chain))
             }
         }
     }

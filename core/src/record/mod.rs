@@ -4,5 +4,6 @@ pub mod chain;
 pub mod freeze;
 pub mod index;
 pub mod presence;
+pub mod revoke;
 pub mod rules;
 pub mod witness;

@@ -261,6 +261,8 @@ pub struct Info {
     pub denomination: Text<64>,
     /// Whether registering needs a voucher.
     pub voucher_needed: bool,
+    /// What a new account sets aside as its bond: it takes a voucher of at least so much. Zero for none.
+    pub bond: Coins,
 }
 
 /// What became of one claim.
@@ -301,10 +303,12 @@ pub struct Account {
     pub balance: Coins,
     /// Claims that wait for settlement.
     pub pending: Coins,
+    /// Its bond: set aside for what its nodes might sign twice, and part of no balance.
+    pub bond: Coins,
     /// Whether the account is frozen.
     pub frozen: bool,
-    /// The node's membership, renewed.
-    pub membership: Unverified<Membership>,
+    /// The node's membership, renewed; `None` if it is a member no more.
+    pub membership: Option<Unverified<Membership>>,
     /// Lines after the one asked.
     pub lines: List<StatementLine, MAX_LINES>,
 }

@@ -62,6 +62,8 @@ pub struct Hello {
     pub membership: Option<Unverified<Membership>>,
     /// Tags it may use in orders here.
     pub tags: List<HolderTag, MAX_TAGS>,
+    /// The number of the newest list of revocations it knows, 0 for none. Whoever knows a newer one shows it.
+    pub revoked: u64,
 }
 
 impl Wire for Hello {
@@ -79,6 +81,8 @@ pub struct Welcome {
     pub membership: Option<Unverified<Membership>>,
     /// Its holder keys for the tags, in their order.
     pub holders: List<PublicKey, MAX_TAGS>,
+    /// As [`Hello::revoked`].
+    pub revoked: u64,
 }
 
 impl Wire for Welcome {

@@ -9,6 +9,7 @@ use crate::id::{ChainId, ObjectHash};
 use crate::keys::{Signature, Unverified};
 use crate::record::chain::{ChainRecord, Evidence};
 use crate::record::freeze::Freeze;
+use crate::record::revoke::Revocations;
 use crate::record::witness::WhyRefused;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,8 @@ pub enum RecordRequest {
         /// The word.
         freeze: Unverified<Freeze>,
     },
+    /// The broker's list of those that are members no more.
+    Revoked(Unverified<Revocations>),
 }
 
 impl Wire for RecordRequest {
@@ -52,7 +55,7 @@ impl Wire for RecordRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "decoded once, handled at once")]
 pub enum RecordReply {
-    /// Kept, and acked in the order wanted; what is not kept has no ack. To Freeze: it is kept.
+    /// Kept, and acked in the order wanted; what is not kept has no ack. To Freeze and Revoked: it is kept.
     Accepted {
         /// Object and ack.
         acks: List<(ObjectHash, Signature), MAX_WANTED>,

@@ -15,6 +15,7 @@ use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Certificate, ChainRecord, Evidence, Link, verify};
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
+use netpay_core::record::revoke::Revocations;
 use netpay_core::record::witness::{Bench, Kept, WhyRefused, judge};
 use netpay_core::till::{SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
@@ -229,6 +230,8 @@ fn records() -> Vec<Sample> {
         frozen: false,
     };
     let freeze = key(1).sign(&NETWORK, Freeze { chain: chain(), at: NOW }).wire();
+    let nodes = List::first_of([key(2).public(), key(3).public()]);
+    let revoked = key(1).sign(&NETWORK, Revocations { number: 7, nodes }).wire();
     let put = RecordRequest::PutChain {
         record: record(),
         closes: List::first_of([close().wire()]),
@@ -246,6 +249,7 @@ fn records() -> Vec<Sample> {
         sample("record_refused", &RecordReply::Refused(WhyRefused::Overlap)),
         sample("record_chain", &RecordReply::Chain(Some(shown))),
         sample("record_freeze", &RecordRequest::Freeze { touchstone: touchstone().wire(), freeze }),
+        sample("record_revoked", &RecordRequest::Revoked(revoked)),
         sample("record_unknown", &RecordReply::Chain(None)),
     ]
 }
@@ -292,12 +296,13 @@ fn rows() -> Vec<Sample> {
 fn greetings() -> Vec<Sample> {
     let name = Text::cut("anna");
     let tags = List::first_of([tag(), HolderTag([14; 16])]);
-    let hello = Hello { network: NETWORK, name: name.clone(), membership: Some(membership()), tags };
+    let membership = Some(membership());
+    let hello = Hello { network: NETWORK, name: name.clone(), membership, tags, revoked: 6 };
     let holders = List::first_of([holder().public()]);
     let reject = Reject::new(RejectCode::NotMember, "who are you?");
     vec![
         sample("hello", &hello),
-        sample("welcome", &Welcome { network: NETWORK, name, membership: None, holders }),
+        sample("welcome", &Welcome { network: NETWORK, name, membership: None, holders, revoked: 0 }),
         sample("handoff_request", &HandoffRequest { handover: handover().wire() }),
         sample("handoff_closed", &HandoffReply::Closed(close().wire())),
         sample("handoff_reject", &HandoffReply::Reject(reject)),
@@ -413,6 +418,7 @@ fn info() -> Info {
         contact: Text::cut("bank@example.org"),
         denomination: Text::cut("1 cent"),
         voucher_needed: true,
+        bond: Coins(20),
     }
 }
 
@@ -427,8 +433,9 @@ fn statement() -> Account {
     Account {
         balance: Coins(900),
         pending: Coins(5),
+        bond: Coins(20),
         frozen: false,
-        membership: membership(),
+        membership: Some(membership()),
         lines: List::first_of([line]),
     }
 }

@@ -67,6 +67,7 @@ fn router(api: Api) -> axum::Router {
         .route("/stop", post(stop))
         .route("/peers", get(peers).post(connect))
         .route("/peers/{peer}/files", get(browse))
+        .route("/peers/{peer}/block", post(block).delete(unblock))
         .route("/shares", get(shares).post(share_add))
         .route("/shares/{id}", axum::routing::patch(share_set).delete(share_remove))
         .route("/search", get(search))
@@ -216,6 +217,14 @@ async fn connect(State(api): Shared, Body(asked): Body<Connect>) -> Answer<crate
 
 async fn browse(State(api): Shared, Path(peer): Path<String>) -> Answer<Vec<crate::app::view::Found>> {
     Ok(Json(api.node.browse(peer).await?))
+}
+
+async fn block(State(api): Shared, Path(peer): Path<String>) -> Answer<crate::app::view::PeerView> {
+    Ok(Json(api.node.block(peer).await?))
+}
+
+async fn unblock(State(api): Shared, Path(peer): Path<String>) -> Answer<crate::app::view::PeerView> {
+    Ok(Json(api.node.unblock(peer).await?))
 }
 
 async fn shares(State(api): Shared) -> Answer<Vec<crate::app::view::SharedFile>> {

@@ -133,7 +133,8 @@ impl Node {
             locked,
             earned,
             at_broker: account.as_ref().map(|account| account.balance.0),
-            pending: account.map_or(0, |account| account.pending.0),
+            pending: account.as_ref().map_or(0, |account| account.pending.0),
+            bond: account.map_or(0, |account| account.bond.0),
         })
     }
 
@@ -151,12 +152,14 @@ impl Node {
         let Invite { broker, address, .. } = &self.settings().invite;
         let node = self.broker_node();
         let info = lock(&self.0.bank.info).clone();
+        let account = lock(&self.0.bank.account).clone();
         BrokerView {
             key: broker.to_string(),
             node: node.to_string(),
             addresses: vec![address.to_string()],
             connected: self.overlay().is_connected(&node),
-            registered: self.membership().is_some(),
+            registered: self.membership().is_some() || account.is_some(),
+            frozen: account.is_some_and(|account| account.frozen),
             name: info.as_ref().map(|info| info.name.to_string()),
             contact: info.as_ref().map(|info| info.contact.to_string()),
             denomination: info.map(|info| info.denomination.to_string()),

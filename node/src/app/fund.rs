@@ -130,16 +130,33 @@ impl Node {
         let BankReply::Account(account) = reply else {
             return Err(Trouble::BrokerNonsense("an account was asked for"));
         };
-        let membership = account.membership.clone().verify(&self.network(), &self.broker_key());
-        if membership.is_ok_and(|membership| membership.node == self.me()) {
-            let mut batch = Batch::new();
-            batch.put(FACTS, MEMBERSHIP, codec::encode(&account.membership));
-            batch.put(FACTS, ACCOUNT, self.purse(|purse| purse.account.public())?.0);
-            self.db().commit(batch).await?;
-            *lock(&self.0.membership) = Some(account.membership.clone());
-        }
+        self.take_membership(account.membership.as_ref()).await?;
         *lock(&self.0.bank.account) = Some(account.clone());
         Ok(account)
+    }
+
+    /// Keeps what the broker says of this node's membership: one for another node of the account changes nothing.
+    async fn take_membership(&self, shown: Option<&Unverified<Membership>>) -> Result<(), Trouble> {
+        let mut batch = Batch::new();
+        match shown {
+            Some(shown) => {
+                let membership = shown.clone().verify(&self.network(), &self.broker_key());
+                if !membership.is_ok_and(|membership| membership.node == self.me()) {
+                    return Ok(());
+                }
+                batch.put(FACTS, MEMBERSHIP, codec::encode(shown));
+                batch.put(FACTS, ACCOUNT, self.purse(|purse| purse.account.public())?.0);
+            }
+            None => {
+                batch.delete(FACTS, MEMBERSHIP);
+            }
+        }
+        self.db().commit(batch).await?;
+        let before = std::mem::replace(&mut *lock(&self.0.membership), shown.cloned());
+        if before.is_none() && shown.is_some() {
+            self.greet_everyone();
+        }
+        Ok(())
     }
 
     /// Buys `coins` coins, as one chain or, beyond the longest, as several.
@@ -291,6 +308,8 @@ pub async fn run(node: Node) {
     loop {
         tokio::select! {
             _ = refresh.tick() => {}
+            // Whoever is let in again gets its membership back.
+            () = node.0.expelled.own_changed() => {}
             event = events.recv() => match event {
                 Ok(crate::overlay::Event::Connected(peer)) if peer == node.broker_node() => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
@@ -301,11 +320,9 @@ pub async fn run(node: Node) {
         if let Ok(BankReply::Info(info)) = node.bank(&BankRequest::Info).await {
             *lock(&node.0.bank.info) = Some(info);
         }
-        if node.membership().is_some() {
-            if let Err(trouble) = node.account(u64::MAX).await {
-                tracing::debug!(%trouble, "the account was not asked for");
-            }
-            node.finish_purchases().await;
+        if let Err(trouble) = node.account(u64::MAX).await {
+            tracing::debug!(%trouble, "the account was not asked for");
         }
+        node.finish_purchases().await;
     }
 }

@@ -9,6 +9,7 @@ pub mod discover;
 pub mod door;
 pub mod fund;
 pub mod handoff;
+mod members;
 mod pipe;
 pub mod publish;
 mod recent;
@@ -113,6 +114,8 @@ struct Inner {
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,
     cheats: cheats::Cheats,
+    expelled: members::Expelled,
+    blocked: discover::Blocked,
     began: Instant,
     stopping: watch::Sender<bool>,
 }

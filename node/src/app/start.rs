@@ -3,8 +3,8 @@
 use super::certify::{self, Certifier};
 use super::vault::{self, Purse};
 use super::{
-    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, handoff, lock, publish, sell,
-    settle, shelf,
+    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, handoff, lock, members,
+    publish, sell, settle, shelf,
 };
 use crate::clock::{self, random};
 use crate::home::Home;
@@ -75,8 +75,10 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let till = load_till(&db, network, broker, &identity, account)?;
     let (streams, queue) = mpsc::channel(STREAMS);
     let door: Arc<OnceLock<Weak<Inner>>> = Arc::default();
-    let overlay =
-        Overlay::start(overlay_config(&settings, &identity, &db)?, services(&door, streams)).await?;
+    let blocked = discover::Blocked::open(&db)?;
+    let mut config = overlay_config(&settings, &identity, &db)?;
+    config.blocked = blocked.all();
+    let overlay = Overlay::start(config, services(&door, streams)).await?;
     let (certifier, wishes) = Certifier::new();
     if copied {
         // What the original acked since is not known here: the copy begins as a witness anew.
@@ -100,6 +102,8 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         bank: fund::Books::default(),
         owed: Arc::default(),
         cheats: super::cheats::Cheats::default(),
+        expelled: members::Expelled::open(&db, &network, &broker)?,
+        blocked,
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,
@@ -302,6 +306,7 @@ impl Node {
             }
             RecordRequest::GetChain(chain) => self.0.witness.show(&chain),
             RecordRequest::Freeze { touchstone, freeze } => self.0.witness.freeze(touchstone, freeze).await,
+            RecordRequest::Revoked(list) => self.take_revocations(list).await,
             RecordRequest::Index(request) => Ok(RecordReply::Index(self.index_service(from, request).await)),
         };
         stored.unwrap_or_else(|error| {

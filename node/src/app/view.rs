@@ -46,6 +46,9 @@ pub struct BrokerView {
     pub connected: bool,
     /// Whether this peer has an account there.
     pub registered: bool,
+    /// Whether the account was frozen when it was asked for last: it neither buys nor is paid out, and this peer is a
+    /// member no more.
+    pub frozen: bool,
     /// The operator's name for it, once it answered.
     pub name: Option<String>,
     /// How to reach the operator.
@@ -71,6 +74,8 @@ pub struct WalletView {
     pub at_broker: Option<u64>,
     /// Claims waiting for settlement, as last heard.
     pub pending: u64,
+    /// The account's bond, as last heard: set aside for what its nodes might sign twice.
+    pub bond: u64,
 }
 
 /// One chain of the wallet.
@@ -176,6 +181,9 @@ pub struct PeerView {
     pub round_trip: Option<u64>,
     /// Whether it is a member, by its hello.
     pub member: bool,
+    /// Whether a person blocked it here.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 /// What to buy.

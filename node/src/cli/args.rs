@@ -124,6 +124,16 @@ pub enum Command {
         /// Such as /ip4/192.0.2.1/tcp/4780/p2p/12D3Koo….
         address: String,
     },
+    /// Have nothing to do with a peer any more: no connection, no search result, no sale.
+    Block {
+        /// Its node key, peer id or name.
+        peer: String,
+    },
+    /// Take a block back.
+    Unblock {
+        /// Its node key or peer id.
+        peer: String,
+    },
     /// Buy a file.
     Get {
         /// An id, a row of the last search, or a netpay: link.

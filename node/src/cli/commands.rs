@@ -77,6 +77,17 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
             said(global, &peer, &format!("connected to {}", peer.node));
             Ok(())
         }
+        Command::Block { peer } => {
+            let path = format!("/peers/{}/block", escaped(&peer));
+            let peer: PeerView = client.post(&path, &json!({})).await?;
+            said(global, &peer, &format!("blocked {}", peer.node));
+            Ok(())
+        }
+        Command::Unblock { peer } => {
+            let peer: PeerView = client.delete(&format!("/peers/{}/block", escaped(&peer))).await?;
+            said(global, &peer, &format!("unblocked {}", peer.node));
+            Ok(())
+        }
         Command::Get { .. } => money::get(global, home, &client, command).await,
         Command::Downloads { act } => downloads(global, &client, act.unwrap_or(Downloads::Ls)).await,
         Command::Wallet { act } => money::wallet(global, &client, act).await,
@@ -111,6 +122,7 @@ async fn status(global: &Global, client: &Client) -> Result<(), ErrorView> {
     }
     let broker = status.broker.unwrap_or_default();
     let state = match (broker.connected, broker.registered) {
+        (true, true) if broker.frozen => "connected; the account is frozen",
         (true, true) => "connected",
         (true, false) => "connected; not registered: netpay broker register",
         (false, _) => "not connected",
@@ -254,7 +266,11 @@ async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
     }
     let rows = peers.iter().map(|peer| {
         let files = peer.files.map_or_else(String::new, |files| files.to_string());
-        let state = if peer.connected { "connected" } else { "" };
+        let state = match (peer.blocked, peer.connected) {
+            (true, _) => "blocked",
+            (false, true) => "connected",
+            (false, false) => "",
+        };
         vec![
             foreign(peer.name.as_deref().unwrap_or("")),
             short(&peer.node).to_owned(),
@@ -382,7 +398,11 @@ async fn broker(global: &Global, client: &Client, act: Broker) -> Result<(), Err
     match act {
         Broker::Show => {
             let view: BrokerView = client.get("/broker").await?;
-            let state = if view.registered { "registered" } else { "not registered: netpay broker register" };
+            let state = match (view.registered, view.frozen) {
+                (true, true) => "frozen: ask the operator",
+                (true, false) => "registered",
+                (false, _) => "not registered: netpay broker register",
+            };
             let name = foreign(view.name.as_deref().unwrap_or("unknown"));
             said(global, &view, &format!("{name}\n  key      {}\n  account  {state}", view.key));
             Ok(())
@@ -447,11 +467,11 @@ fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), Error
             );
             Ok(())
         }
-        Some(Culprit::Witness(node)) => {
+        Some(Culprit::Witness(node, chain)) => {
             said(
                 global,
-                &json!({ "convicts": "witness", "node": node.to_string() }),
-                &format!("convicts the witness {node}"),
+                &json!({ "convicts": "witness", "node": node.to_string(), "chain": chain.to_string() }),
+                &format!("convicts the witness {node}, of what it signed of chain {chain}"),
             );
             Ok(())
         }

@@ -212,6 +212,9 @@ fn balance(global: &Global, view: &WalletView) {
     show::line(&format!("locked     {}", coins(view.locked)));
     show::line(&format!("earned     {}, not yet redeemed", coins(view.earned)));
     show::line(&format!("at broker  {at_broker}"));
+    if view.bond > 0 {
+        show::line(&format!("bond       {}, set aside at the broker", coins(view.bond)));
+    }
 }
 
 fn chains(global: &Global, list: &[ChainView]) {

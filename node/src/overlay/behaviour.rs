@@ -1,8 +1,10 @@
 //! What the swarm is made of: our streams, Kademlia for routing only, identify, ping, mDNS where wanted, and limits.
 
+use super::routing::peer_id;
 use super::serve::Server;
 use super::streams::{self, Links};
 use super::{Config, StartError, transport};
+use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
@@ -47,6 +49,7 @@ const MAX_NETWORK: usize = 64;
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
+    pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) streams: streams::Behaviour,
     pub(super) kad: kad::Behaviour<MemoryStore>,
     identify: identify::Behaviour,
@@ -86,7 +89,12 @@ pub(super) fn swarm(
 ) -> Result<Swarm<Behaviour>, StartError> {
     let transport = transport::build(config, keys)?;
     let me = keys.public().to_peer_id();
+    let mut blocked = allow_block_list::Behaviour::default();
+    config.blocked.iter().for_each(|node| {
+        blocked.block_peer(peer_id(node));
+    });
     let behaviour = Behaviour {
+        blocked,
         limits: connection_limits::Behaviour::new(limits()),
         memory: memory_connection_limits::Behaviour::with_max_percentage(MAX_MEMORY),
         streams: streams::Behaviour::new(links, server),

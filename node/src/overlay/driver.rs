@@ -9,7 +9,7 @@ use super::address::Book;
 use super::behaviour::{self, Behaviour, Names};
 use super::join::Join;
 use super::listen::{listen, refused};
-use super::routing::{NodeKey, node_key};
+use super::routing::{NodeKey, node_key, peer_id};
 use super::serve::Server;
 use super::shared::{Event, Shared, lock};
 use super::streams::Links;
@@ -45,6 +45,8 @@ pub(super) enum Command {
     Table { reply: oneshot::Sender<Vec<NodeKey>> },
     /// Look a key up in the network; the reply says that the route is there.
     Lookup { key: [u8; 32], reply: Option<oneshot::Sender<()>> },
+    /// Have nothing to do with a node any more, or again; the reply says that it is so from now on.
+    Block { node: NodeKey, blocked: bool, reply: oneshot::Sender<()> },
     /// Stop; the reply says that the ports are free.
     Shutdown { reply: oneshot::Sender<()> },
 }
@@ -171,6 +173,20 @@ impl Driver {
         }
     }
 
+    /// Connections with a blocked node are closed, and none is made or taken.
+    fn block(&mut self, node: NodeKey, blocked: bool) {
+        let peer = peer_id(&node);
+        let behaviour = self.swarm.behaviour_mut();
+        if blocked {
+            behaviour.blocked.block_peer(peer);
+            behaviour.kad.remove_peer(&peer);
+        } else {
+            behaviour.blocked.unblock_peer(peer);
+            // As if it were met for the first time.
+            self.connect(node, &[], None);
+        }
+    }
+
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Connect { node, addresses, reply } => self.connect(node, &addresses, Some(reply)),
@@ -181,6 +197,10 @@ impl Driver {
                 let _ = reply.send(self.table());
             }
             Command::Lookup { key, reply } => self.look_up(Target::Key(key), reply),
+            Command::Block { node, blocked, reply } => {
+                self.block(node, blocked);
+                let _ = reply.send(());
+            }
             // Handled by `run`.
             Command::Shutdown { .. } => {}
         }

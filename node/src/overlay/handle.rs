@@ -175,6 +175,24 @@ impl Overlay {
         stream.unwrap_or(Err(RequestError::TimedOut))
     }
 
+    /// Has nothing to do with a node from now on: its connections are closed, and none is made or taken.
+    pub async fn block(&self, node: NodeKey) {
+        self.set_blocked(node, true).await;
+    }
+
+    /// Takes a block back, and connects to the node if it is known where it is.
+    pub async fn unblock(&self, node: NodeKey) {
+        self.set_blocked(node, false).await;
+    }
+
+    async fn set_blocked(&self, node: NodeKey, blocked: bool) {
+        let (reply, done) = oneshot::channel();
+        if self.inner.commands.send(Command::Block { node, blocked, reply }).await.is_ok() {
+            // A driver that is gone has no connections.
+            let _ = done.await;
+        }
+    }
+
     /// Dials a peer, at these addresses and those known; does nothing if it is connected.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ pub struct Config {
     pub mdns: bool,
     /// Peers to join through: from the configuration, and those learned before.
     pub known: Vec<(NodeKey, Vec<Multiaddr>)>,
+    /// Peers with whom no connection is made or taken.
+    pub blocked: Vec<NodeKey>,
     /// What the node calls itself to others.
     pub agent: String,
     /// Times that tests shorten.
@@ -75,6 +77,7 @@ impl Config {
             local: false,
             mdns: false,
             known: Vec::new(),
+            blocked: Vec::new(),
             agent: concat!("netpay/", env!("CARGO_PKG_VERSION")).to_owned(),
             tuning: Tuning::default(),
         }

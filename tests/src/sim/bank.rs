@@ -77,8 +77,14 @@ impl Bank {
     pub fn register(&mut self, number: PeerNo, peer: &Peer) {
         let account = Self::account(number).public();
         let name = Text::cut("peer");
-        let register =
-            Command::Register { account, node: peer.node, name, voucher: None, voucher_needed: false };
+        let register = Command::Register {
+            account,
+            node: peer.node,
+            name,
+            voucher: None,
+            voucher_needed: false,
+            bond: Coins::ZERO,
+        };
         self.carry_out(register, BEGIN).expect("a new account");
     }
 

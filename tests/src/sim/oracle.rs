@@ -2,7 +2,7 @@
 
 use super::town::Town;
 use super::{Outcome, buyer};
-use netpay_broker::ledger::{ClaimState, Conviction, Ledger, Range};
+use netpay_broker::ledger::{ClaimState, Ledger, Range};
 use netpay_core::amount::{Coins, Count};
 use netpay_core::coin::payment::Pay;
 use netpay_core::coin::segment::{Close, Open, SegmentNo};
@@ -335,10 +335,10 @@ impl Oracle {
     pub fn settled(&mut self, town: &Town, ledger: &Ledger) {
         for (conviction, _) in ledger.convicted() {
             match conviction {
-                Conviction::Buyer(chain) if town.is_honest(chain) => {
+                Culprit::Buyer(chain) if town.is_honest(chain) => {
                     self.violation(format!("the honest buyer of {chain:.8} is convicted"));
                 }
-                Conviction::Buyer(_) | Conviction::Witness(_) => {}
+                Culprit::Buyer(_) | Culprit::Witness(..) => {}
             }
         }
         for (id, sold) in town.chains.iter().filter(|(id, _)| town.is_honest(id)) {
@@ -439,7 +439,7 @@ impl Oracle {
             let evidence =
                 Evidence::TwoAcks { touchstone, seat: *seat, one: one.clone(), other: other.clone() };
             let culprit = evidence.convicts(&town.network, &town.broker);
-            culprit.is_some_and(|culprit| matches!(culprit, Culprit::Witness(_)))
+            culprit.is_some_and(|culprit| matches!(culprit, Culprit::Witness(..)))
         };
         acked.iter().filter(|one| convicts(*one)).count()
     }

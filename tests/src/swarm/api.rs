@@ -87,6 +87,14 @@ impl Api {
         self.send(reqwest::Method::POST, path, Some(body)).await
     }
 
+    /// Has something taken back.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(reqwest::Method::DELETE, path, None::<&()>).await
+    }
+
     /// Where it listens.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::process::{self, Program};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use netpay_broker::admin::view::{
     AccountView, AuditView, BooksView, ChainView, PageView, RedemptionView, StatusView, VouchersView,
 };
@@ -90,6 +90,16 @@ impl Broker {
     /// If it does not answer.
     pub async fn accounts(&self) -> Result<Vec<AccountView>> {
         self.pages("/accounts").await
+    }
+
+    /// Freezes the account of the peer with that node key, or lets it again: `act` is `freeze`, `unfreeze` or `close`.
+    ///
+    /// # Errors
+    /// If there is no such account, or it does not answer.
+    pub async fn account_of(&self, node: &str, act: &str) -> Result<AccountView> {
+        let of_node = |account: &AccountView| account.nodes.iter().any(|known| known == node);
+        let account = self.accounts().await?.into_iter().find(of_node).context("no account of that node")?;
+        self.api.post(&format!("/accounts/{}/{act}", account.account), &json!({ "why": "a test" })).await
     }
 
     /// All chains.

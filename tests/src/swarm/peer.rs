@@ -106,6 +106,15 @@ impl Peer {
         until(&what, super::MEET_WITHIN, connected).await
     }
 
+    /// Has nothing to do with the peer of that node key any more; or has again.
+    ///
+    /// # Errors
+    /// If it does not answer, or refuses.
+    pub async fn block(&self, node: &str, blocked: bool) -> Result<PeerView> {
+        let path = format!("/peers/{node}/block");
+        if blocked { self.api.post(&path, &json!({})).await } else { self.api.delete(&path).await }
+    }
+
     /// The other peers.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod a_download_resumes_after_the_buyer_was_killed_and_nothing_is_paid_twice;
 #[cfg(target_os = "linux")]
 mod a_full_disk_is_one_clear_error_and_nothing_is_lost;
 mod a_hundred_double_spends_are_all_found_out;
+mod a_network_in_two_halves_goes_on_and_nothing_is_paid_twice;
 mod a_paid_download_ends_with_a_receipt;
 mod a_peer_restarts_without_the_broker;
 mod a_vendor_that_claims_more_than_it_was_paid_gets_what_it_was_paid;
@@ -24,5 +25,6 @@ mod the_broker_is_dead_and_sales_go_on;
 mod two_vendors_serve_one_download;
 mod vendor_crashes_before_redeeming_and_is_still_paid;
 mod what_somebody_else_signed_counts_for_nothing;
+mod whoever_is_expelled_sells_nothing_until_it_is_let_in_again;
 mod whoever_is_killed_whenever_no_coin_is_lost_or_paid_twice;
 mod witnesses_hang_and_sales_go_on;

@@ -102,6 +102,7 @@ impl Node {
         let same = hello.network == self.network();
         if same {
             self.introduced(from, &hello.name, hello.membership.as_ref());
+            self.show_revocations(from, hello.revoked);
         }
         let tags = hello.tags.iter().filter(|_| same);
         let holders = self.till(|till| tags.map(|tag| till.holder(tag)).collect::<Vec<_>>());
@@ -110,6 +111,7 @@ impl Node {
             name: self.own_name(),
             membership: self.membership(),
             holders: List::first_of(holders),
+            revoked: self.newest_revocations(),
         }
     }
 
@@ -124,17 +126,33 @@ impl Node {
             name: self.own_name(),
             membership: self.membership(),
             tags: List::first_of(tags.iter().copied()),
+            revoked: self.newest_revocations(),
         };
         let reply = self.overlay().request(to, Protocol::Hello, codec::encode(&hello), HELLO_TIMEOUT).await;
         let welcome = codec::decode::<Welcome>(&reply.map_err(Trouble::PeerUnreachable)?).ok();
         let welcome = welcome.filter(|welcome| welcome.network == self.network());
         let welcome = welcome.ok_or(Trouble::PeerUnreachable(RequestError::Unsupported))?;
         self.introduced(to, &welcome.name, welcome.membership.as_ref());
+        self.show_revocations(to, welcome.revoked);
         let holders = welcome.holders.into_vec();
         // A key under which anybody could sign is nobody's.
         let pairs = tags.into_iter().zip(holders).filter(|(_, holder)| holder.is_usable());
         self.0.contacts.stocked(to, pairs, clock::time());
         Ok(())
+    }
+
+    /// Says hello to all that are connected, in the background: there is something new to show.
+    pub(in crate::app) fn greet_everyone(&self) {
+        let node = self.clone();
+        let connected: Vec<_> = self.overlay().connected().into_iter().map(|peer| peer.node).collect();
+        tokio::spawn(async move {
+            let greet = async |peer| {
+                if let Err(trouble) = node.say_hello(peer).await {
+                    tracing::debug!(%peer, %trouble, "no welcome");
+                }
+            };
+            futures::stream::iter(connected).for_each_concurrent(GREETED_AT_ONCE, greet).await;
+        });
     }
 
     /// Says hello, and once more if there is no answer: whoever has just started may not be listening yet.

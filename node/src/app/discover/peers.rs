@@ -21,7 +21,7 @@ const MAX_CARD_PAGES: usize = MAX_CARDS / 32;
 const MAX_CATALOGUE: usize = 20_000;
 
 impl Node {
-    /// The other peers: those connected, and those whose cards are in the network.
+    /// The other peers: those connected, those whose cards are in the network, and those that are blocked.
     ///
     /// # Errors
     /// None at present; who does not answer is left out.
@@ -31,6 +31,7 @@ impl Node {
         let cards = self.cards().await;
         let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
         peers.extend(cards);
+        peers.extend(self.0.blocked.all());
         peers.remove(&self.me());
         let mut views: Vec<_> =
             peers.into_iter().map(|peer| self.peer_view(peer, connected.get(&peer))).collect();
@@ -80,6 +81,9 @@ impl Node {
         });
         let peer = peer.ok_or_else(|| bad("it does not end in /p2p/ and a peer id"))?;
         let peer = node_key(&peer).ok_or_else(|| bad("the peer id is not of an Ed25519 key"))?;
+        if self.is_blocked(&peer) {
+            return Err(bad("this peer is blocked here; unblock it first"));
+        }
         let connected =
             tokio::time::timeout(CONNECT_TIMEOUT, self.overlay().connect(peer, vec![parsed])).await;
         let connected = connected
@@ -92,7 +96,7 @@ impl Node {
         Ok(self.peer_view(peer, at.as_ref()))
     }
 
-    fn peer_view(&self, peer: PublicKey, connected: Option<&Peer>) -> PeerView {
+    pub(super) fn peer_view(&self, peer: PublicKey, connected: Option<&Peer>) -> PeerView {
         let known = self.0.contacts.known(&peer, clock::time());
         let at = connected.map(|peer| &peer.addresses).filter(|at| !at.is_empty());
         let round_trip = connected.and_then(|peer| peer.round_trip);
@@ -103,7 +107,8 @@ impl Node {
             addresses: at.map_or(known.addresses, |at| at.iter().map(ToString::to_string).collect()),
             connected: connected.is_some(),
             round_trip: round_trip.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
-            member: known.member,
+            member: known.member && !self.is_expelled(&peer),
+            blocked: self.is_blocked(&peer),
         }
     }
 

@@ -262,7 +262,8 @@ impl Node {
 
     fn answers(&self, query: &Query, listing: &Listing) -> bool {
         let payable = listing.price == Coins::ZERO || listing.brokers.contains(&self.broker_key());
-        listing.vendor != self.me() && !listing.withdrawn && payable && query.is_answered_by(listing)
+        let welcome = listing.vendor != self.me() && !self.is_shunned(&listing.vendor);
+        welcome && !listing.withdrawn && payable && query.is_answered_by(listing)
     }
 }
 

@@ -72,18 +72,6 @@ impl Node {
         })
     }
 
-    /// What the broker says of a node, if it does and that still holds.
-    pub(in crate::app) fn believe_member(
-        &self,
-        membership: &Unverified<Membership>,
-        now: Time,
-    ) -> Option<Membership> {
-        let broker = self.broker_key();
-        let membership = membership.clone().verify(&self.network(), &broker).ok()?;
-        let holds = membership.broker == broker && membership.expires > now;
-        holds.then(|| membership.value().clone())
-    }
-
     async fn keep_listings(
         &self,
         membership: Option<&Unverified<Membership>>,

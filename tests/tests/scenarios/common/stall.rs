@@ -78,7 +78,13 @@ impl Stall {
                 let hello: Hello = codec::decode(&frame).ok()?;
                 let holders = hello.tags.iter().map(|tag| tag.holder(&here.secret).public());
                 let (name, holders) = (Text::cut("villain"), List::first_of(holders));
-                Some(codec::encode(&Welcome { network, name, membership: Some(membership), holders }))
+                Some(codec::encode(&Welcome {
+                    network,
+                    name,
+                    membership: Some(membership),
+                    holders,
+                    revoked: 0,
+                }))
             }
         });
         villain.overlay.serve(Protocol::Hello, hello);

@@ -129,6 +129,7 @@ impl Villain {
             name: Text::cut("villain"),
             membership: Some(self.membership.clone()),
             tags: List::first_of([tag]),
+            revoked: 0,
         };
         let welcome: Welcome = self.ask(vendor, Protocol::Hello, &hello).await?;
         welcome.holders.first().copied().context("a holder key")
@@ -285,7 +286,7 @@ async fn register(
     };
     let register = account.sign(network, register).wire();
     match ask(overlay, bank, Protocol::Bank, &BankRequest::Register(register)).await? {
-        BankReply::Account(Account { membership, .. }) => Ok(membership),
+        BankReply::Account(Account { membership, .. }) => membership.context("a membership"),
         reply => bail!("not registered: {reply:?}"),
     }
 }
