@@ -117,7 +117,11 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     }));
     let _ = door.set(Arc::downgrade(&node.0));
     if copied {
-        node.retire_all_of_a_copy().await?;
+        // A wallet that is locked is looked at when it is opened: until then the home is known as a copy.
+        let purse = lock(&node.0.purse).take();
+        if let Some(purse) = purse {
+            *lock(&node.0.purse) = Some(node.retire_all_of_a_copy(purse).await?);
+        }
     } else {
         node.0.home.adopt()?;
     }
@@ -315,21 +319,18 @@ impl Node {
         })
     }
 
-    /// A copy of a home must not spend what the original may have spent: its chains are retired.
-    async fn retire_all_of_a_copy(&self) -> Result<(), Trouble> {
-        let chains: Vec<ChainId> =
-            self.wallet(|wallet| wallet.chains().map(|(id, _)| *id).collect()).unwrap_or_default();
-        if self.wallet(|_| ()).is_err() {
-            // Locked: the home is still known as a copy, and this is done when the wallet is opened.
-            return Ok(());
-        }
+    /// A copy of a home must not spend what the original may have spent: its chains are retired before anybody gets at
+    /// its wallet.
+    async fn retire_all_of_a_copy(&self, mut purse: Purse) -> Result<Purse, Trouble> {
+        let chains: Vec<ChainId> = purse.wallet.chains().map(|(id, _)| *id).collect();
         tracing::warn!(
             chains = chains.len(),
             "this home is a copy: its chains are retired and will be refunded"
         );
-        self.change_wallet(|wallet| ((), chains.iter().filter_map(|chain| wallet.retire(chain)).collect()))
-            .await?;
-        Ok(self.home().adopt()?)
+        let changes = chains.iter().filter_map(|chain| purse.wallet.retire(chain)).collect();
+        self.commit_wallet(&purse, changes, Batch::new(), None).await?;
+        self.home().adopt()?;
+        Ok(purse)
     }
 
     /// Opens the wallet.
@@ -338,10 +339,11 @@ impl Node {
     /// If the passphrase is wrong or the wallet does not hold.
     pub async fn unlock(&self, passphrase: Option<String>) -> Result<(), Trouble> {
         let purse = open_purse(self.home(), self.db(), self.settings(), passphrase.as_deref()).await?;
-        *lock(&self.0.purse) = Some(purse.ok_or(Trouble::Locked)?);
+        let mut purse = purse.ok_or(Trouble::Locked)?;
         if self.home().is_copy() {
-            self.retire_all_of_a_copy().await?;
+            purse = self.retire_all_of_a_copy(purse).await?;
         }
+        *lock(&self.0.purse) = Some(purse);
         self.0.downloads.debts.notify_one();
         Ok(())
     }

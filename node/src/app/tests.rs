@@ -225,6 +225,49 @@ impl Node {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copied_home_whose_wallet_is_locked_gives_its_chains_up_when_it_is_opened() {
+    let mut town = Town::of(2).await;
+    let (home, copy) = (town.dir.path().join("locked"), town.dir.path().join("copy"));
+    let invite = town.peers[0].settings().invite.clone();
+    start::init(&Home::at(&home), Some("open sesame")).expect("a fresh home");
+    let settings = town.settings(2, invite.clone());
+    let original =
+        start::run(Home::at(&home), settings, Some("open sesame".to_owned())).await.expect("it starts");
+    town.peers.push(original);
+    town.mint(2, 50).await;
+    let original = town.peers.remove(2);
+    assert_eq!(original.chain_views().expect("open").iter().map(|chain| chain.free).sum::<u64>(), 50);
+    original.stop().await;
+    drop(original);
+    copy_all(&home, &copy);
+
+    let settings = town.settings(2, invite);
+    let node = start::run(Home::at(&copy), settings, None).await.expect("it starts without the passphrase");
+    assert!(node.chain_views().is_err(), "the wallet is locked");
+    assert!(node.home().is_copy(), "nothing was given up yet");
+    node.unlock(Some("open sesame".to_owned())).await.expect("the passphrase");
+    let chains = node.chain_views().expect("open");
+    assert!(chains.len() == 1 && chains[0].retired, "{chains:?}");
+    assert_eq!(node.wallet_view().expect("open").spendable, 0);
+    assert!(!node.home().is_copy());
+    town.peers.push(node);
+    town.stop().await;
+}
+
+fn copy_all(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_in_its_place_is_not_fetched_again() {
     let mut town = Town::of(5).await;
     let path = town.file("placed.bin", 300_000);
