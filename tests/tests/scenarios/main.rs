@@ -2,6 +2,7 @@
 
 mod common;
 
+mod a_bond_is_set_aside_and_comes_back;
 mod a_buyer_killed_before_its_receipt_comes_back_for_it;
 mod a_buyer_that_opens_one_stretch_at_two_vendors_gets_no_more_than_they_risk;
 mod a_coin_paid_at_one_vendor_buys_nothing_at_another;
