@@ -9,6 +9,7 @@ pub mod discover;
 pub mod door;
 pub mod fund;
 pub mod handoff;
+mod pace;
 mod pipe;
 pub mod publish;
 mod recent;
@@ -16,12 +17,14 @@ pub mod sell;
 pub mod settle;
 pub mod shelf;
 pub mod start;
+pub mod tally;
 pub mod trouble;
+pub mod upload;
 pub mod vault;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::home::{Home, HomeLock};
 use crate::invite::Invite;
@@ -109,6 +112,7 @@ struct Inner {
     contacts: discover::Contacts,
     downloads: buy::Downloads,
     sales: sell::Sales,
+    tally: tally::Tally,
     handoffs: handoff::Handoffs,
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,
