@@ -15,4 +15,5 @@ pub mod overlay;
 pub mod sealed;
 pub mod shown;
 pub mod store;
+pub mod ui;
 pub mod witness;
