@@ -337,6 +337,9 @@ impl Store for Flaky {
     ) -> Result<Page, StoreError> {
         self.db.scan(table, prefix, after, limit)
     }
+    fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        self.db.scan_back(table, before, limit)
+    }
     fn commit(&self, batch: Batch) -> Commit {
         if self.fails.load(Ordering::Relaxed) {
             // A batch over its limit is answered with an error and changes nothing, as on a full disk.
@@ -386,6 +389,9 @@ impl Store for Gated {
         limit: usize,
     ) -> Result<Page, StoreError> {
         self.db.scan(table, prefix, after, limit)
+    }
+    fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        self.db.scan_back(table, before, limit)
     }
     fn commit(&self, batch: Batch) -> Commit {
         if let Some(entered) = &self.entered {

@@ -141,6 +141,11 @@ impl Home {
         self.path.join("partial")
     }
 
+    /// `shared/`: files that were sent through the pages to be sold.
+    pub fn shared(&self) -> PathBuf {
+        self.path.join("shared")
+    }
+
     /// `receipts/`: what was paid and to whom.
     pub fn receipts(&self) -> PathBuf {
         self.path.join("receipts")

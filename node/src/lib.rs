@@ -13,5 +13,7 @@ pub mod home;
 pub mod invite;
 pub mod overlay;
 pub mod sealed;
+pub mod shown;
 pub mod store;
+pub mod ui;
 pub mod witness;

@@ -1,6 +1,6 @@
 //! The peer as commands and the API see it: the views that no other room makes.
 
-use super::view::{BrokerView, ChainView, DownloadState, DownloadView, HistoryLine, Status, WalletView};
+use super::view::{BrokerView, ChainView, HistoryLine, Status, WalletView};
 use super::{Node, Trouble, lock, vault};
 use crate::clock;
 use crate::invite::Invite;
@@ -14,8 +14,6 @@ impl Node {
     pub fn status(&self) -> Status {
         let settings = self.settings();
         let overlay = self.overlay();
-        let unfinished =
-            |view: &DownloadView| matches!(view.state, DownloadState::Waiting | DownloadState::Running);
         let peer_id = crate::overlay::peer_id(&self.me());
         Status {
             name: settings.name.clone(),
@@ -26,8 +24,8 @@ impl Node {
             peers: overlay.connected().len(),
             broker: Some(self.broker_view()),
             wallet: self.wallet_view().ok(),
-            shared: self.0.shelf.rows().len(),
-            downloads: self.downloads().iter().filter(|view| unfinished(view)).count(),
+            shared: self.shared(),
+            downloads: self.unfinished(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: self.0.began.elapsed().as_secs(),
         }
@@ -144,6 +142,12 @@ impl Node {
     /// If the wallet is locked.
     pub fn chain_views(&self) -> Result<Vec<ChainView>, Trouble> {
         self.wallet(|wallet| wallet.chains().map(|(id, chain)| chain_view(id, chain)).collect())
+    }
+
+    /// Whether the wallet has a passphrase, so that it can be locked.
+    #[must_use]
+    pub fn wallet_is_lockable(&self) -> bool {
+        vault::needs_passphrase(&self.home().wallet()).unwrap_or(true)
     }
 
     /// The broker as this peer knows it.

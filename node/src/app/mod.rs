@@ -10,6 +10,7 @@ pub mod door;
 pub mod fund;
 pub mod handoff;
 mod members;
+mod pace;
 mod pipe;
 pub mod publish;
 mod recent;
@@ -17,12 +18,14 @@ pub mod sell;
 pub mod settle;
 pub mod shelf;
 pub mod start;
+pub mod tally;
 pub mod trouble;
+pub mod upload;
 pub mod vault;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::home::{Home, HomeLock};
 use crate::invite::Invite;
@@ -110,6 +113,7 @@ struct Inner {
     contacts: discover::Contacts,
     downloads: buy::Downloads,
     sales: sell::Sales,
+    tally: tally::Tally,
     handoffs: handoff::Handoffs,
     bank: fund::Books,
     owed: Arc<Mutex<Owed>>,

@@ -104,7 +104,7 @@ impl Node {
             let (added, stopped) = self.shelve(part, shelf::Offer { price, tags: tags.clone() }).await?;
             let roots = added.iter().flat_map(|added| added.replaces.into_iter().chain([added.row.root]));
             let roots = roots.collect();
-            shared.extend(added.iter().map(|added| shared_file(&added.row, true)));
+            shared.extend(added.iter().map(|added| self.shared_file(&added.row, true)));
             self.announce(roots).await?;
             if let Some(error) = stopped {
                 return Err(trouble(error));
@@ -113,20 +113,79 @@ impl Node {
         Ok(shared)
     }
 
-    /// Everything on the shelf, by name. What was sold of it is not known here.
+    /// Everything on the shelf, by name.
     ///
     /// # Errors
     /// If the peer is stopping.
     pub async fn share_list(&self) -> Result<Vec<SharedFile>, Trouble> {
-        let list = |node: &Node| {
-            let present =
-                |root: &ContentRoot| node.0.shelf.state(root).is_ok_and(|state| state == State::Ready);
-            let rows = node.0.shelf.rows();
-            rows.iter().map(|row| shared_file(row, present(&row.root))).collect::<Vec<_>>()
-        };
+        let list = |node: &Node| node.0.shelf.rows().iter().map(|row| node.shelved(row)).collect::<Vec<_>>();
         let mut shared = self.blocking(list).await?;
         shared.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         Ok(shared)
+    }
+
+    /// So many files of the shelf, by name, from number `from` on (counted from 0), of those whose names or tags hold
+    /// all these words; and how many there are. Only what is shown is looked for on the disk.
+    ///
+    /// # Errors
+    /// If the peer is stopping.
+    pub async fn share_page(
+        &self,
+        words: &str,
+        from: usize,
+        many: usize,
+    ) -> Result<(Vec<SharedFile>, usize), Trouble> {
+        let words: Vec<String> = words.split_whitespace().take(MAX_TOKENS).map(str::to_lowercase).collect();
+        let page = move |node: &Node| {
+            let holds = |row: &ShelfRow| {
+                let held = |word: &String| {
+                    row.name.to_lowercase().contains(word) || row.tags.iter().any(|tag| tag.contains(&**word))
+                };
+                words.iter().all(held)
+            };
+            let mut rows = node.0.shelf.rows();
+            rows.retain(holds);
+            rows.sort_by(|a, b| (&*a.name, a.root).cmp(&(&*b.name, b.root)));
+            let shown = rows.iter().skip(from).take(many).map(|row| node.shelved(row)).collect();
+            (shown, rows.len())
+        };
+        self.blocking(page).await
+    }
+
+    /// One file of the shelf.
+    ///
+    /// # Errors
+    /// If it is not on the shelf.
+    pub async fn share_one(&self, id: &str) -> Result<SharedFile, Trouble> {
+        let row = self.on_shelf(id)?;
+        self.blocking(move |node| node.shelved(&row)).await
+    }
+
+    /// How many files are on the shelf.
+    #[must_use]
+    pub fn shared(&self) -> usize {
+        self.0.shelf.count()
+    }
+
+    /// A row of the shelf as it is shown. Blocks: it looks for the file.
+    fn shelved(&self, row: &ShelfRow) -> SharedFile {
+        let present = self.0.shelf.state(&row.root).is_ok_and(|state| state == State::Ready);
+        self.shared_file(row, present)
+    }
+
+    fn shared_file(&self, row: &ShelfRow, present: bool) -> SharedFile {
+        let sum = self.0.tally.of_file(&row.root);
+        SharedFile {
+            id: row.root.to_string(),
+            name: row.name.to_string(),
+            path: row.path().display().to_string(),
+            size: row.size(),
+            price: row.price.0,
+            tags: row.tags.iter().map(|tag| tag.to_string()).collect(),
+            sold: sum.count,
+            earned: sum.coins,
+            present,
+        }
     }
 
     /// Offers a file under other terms.
@@ -157,7 +216,7 @@ impl Node {
             State::Vanished => return Err(trouble(ShelfError::Vanished(row.path().to_owned()))),
         };
         self.announce(added.replaces.into_iter().chain([root, added.row.root]).collect()).await?;
-        Ok(shared_file(&added.row, present))
+        Ok(self.shared_file(&added.row, present))
     }
 
     /// Takes a file from the shelf and withdraws its listing; the file itself stays where it is.
@@ -342,20 +401,6 @@ fn parse_tags(tags: &[String]) -> Result<Tags, Trouble> {
         }
     }
     Ok(parsed)
-}
-
-fn shared_file(row: &ShelfRow, present: bool) -> SharedFile {
-    SharedFile {
-        id: row.root.to_string(),
-        name: row.name.to_string(),
-        path: row.path().display().to_string(),
-        size: row.size(),
-        price: row.price.0,
-        tags: row.tags.iter().map(|tag| tag.to_string()).collect(),
-        sold: 0,
-        earned: 0,
-        present,
-    }
 }
 
 /// What a person has to do about what the shelf says.

@@ -5,6 +5,7 @@
 
 use super::certify::News;
 use super::handoff::ask_previous;
+use super::pace::Pace;
 use super::pipe::{self, Step, framed};
 use super::view::SaleView;
 use super::{Node, Trouble, lock};
@@ -46,6 +47,7 @@ const OUTBOX: usize = 2;
 pub struct Sales {
     running: Mutex<BTreeMap<u64, BTreeSet<ChainId>>>,
     next: std::sync::atomic::AtomicU64,
+    pace: Pace,
 }
 
 impl Sales {
@@ -279,6 +281,8 @@ impl Sale {
         if sent {
             self.units += units.len() as u64;
             let frames = self.read_units(units).await?;
+            let bytes: usize = frames.iter().map(Vec::len).sum();
+            self.node.0.sales.pace.count(clock::time().0, bytes as u64);
             self.send(Step::Units(frames)).await?;
         }
         Ok(sent)
@@ -315,11 +319,14 @@ impl Sale {
             return Ok(());
         }
         let row = SaleRow { root, buyer: self.buyer, coins, units: self.units };
-        let mut key = clock::now().0.to_be_bytes().to_vec();
+        let now = clock::now().0;
+        let mut key = now.to_be_bytes().to_vec();
         key.extend_from_slice(&self.number.to_be_bytes());
         let mut batch = Batch::new();
         batch.put(SALES, key, codec::encode(&row));
-        Ok(self.node.db().commit(batch).await?)
+        self.node.db().commit(batch).await?;
+        self.node.0.tally.note(now, &row);
+        Ok(())
     }
 }
 
@@ -341,23 +348,90 @@ impl Node {
     /// If the store fails.
     pub fn sales(&self) -> Result<Vec<SaleView>, Trouble> {
         let mut sales = Vec::new();
-        for (key, row) in self.sale_rows()? {
-            let at = key.get(..8).and_then(|at| at.try_into().ok()).map_or(0, u64::from_be_bytes) / 1000;
-            let name = self.0.shelf.row(&row.root).map(|shelf| shelf.name.to_string()).unwrap_or_default();
-            let (root, buyer) = (row.root.to_string(), row.buyer.to_string());
-            sales.push(SaleView { at, root, name, buyer, coins: row.coins.0, units: row.units });
-        }
+        each_sale(self.db(), |at, row| sales.push(self.sale_view(at, row)))?;
         sales.reverse();
         Ok(sales)
     }
 
-    pub(super) fn sale_rows(&self) -> Result<Vec<(Vec<u8>, SaleRow)>, Trouble> {
-        let (mut rows, mut after) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let page = self.db().scan(SALES, &[], after.as_deref(), 4096)?;
-            let Some((last, _)) = page.last() else { return Ok(rows) };
-            after = Some(last.clone());
-            rows.extend(page.into_iter().filter_map(|(key, row)| Some((key, codec::decode(&row).ok()?))));
+    /// Some sales, newest first, from behind `cursor` on; and the cursor of the next page, if there may be one.
+    ///
+    /// # Errors
+    /// If the cursor is not one that was given, or the store fails.
+    pub fn sales_page(
+        &self,
+        cursor: Option<&str>,
+        many: usize,
+    ) -> Result<(Vec<SaleView>, Option<String>), Trouble> {
+        let decoded = |cursor: &str| data_encoding::HEXLOWER.decode(cursor.as_bytes());
+        let before = cursor.map(|cursor| decoded(cursor).map_err(|e| Trouble::bad("cursor", cursor, e)));
+        let page = self.db().scan_back(SALES, before.transpose()?.as_deref(), many)?;
+        let full = page.last().filter(|_| page.len() >= many);
+        let next = full.map(|(key, _)| data_encoding::HEXLOWER.encode(key));
+        let sale = |(key, row): &(Vec<u8>, Vec<u8>)| {
+            codec::decode(row).ok().map(|row| self.sale_view(ended_at(key), &row))
+        };
+        Ok((page.iter().filter_map(sale).collect(), next))
+    }
+
+    /// Bytes of units per second that go out to buyers.
+    #[must_use]
+    pub fn sending(&self) -> u64 {
+        self.0.sales.pace.per_second(clock::time().0)
+    }
+
+    fn sale_view(&self, at: u64, row: &SaleRow) -> SaleView {
+        let name = self.0.shelf.row(&row.root).map(|shelf| shelf.name.to_string()).unwrap_or_default();
+        SaleView {
+            at: at / 1000,
+            root: row.root.to_string(),
+            name,
+            buyer: row.buyer.to_string(),
+            coins: row.coins.0,
+            units: row.units,
+        }
+    }
+}
+
+/// Goes through all sales, oldest first, with the time at which each ended, in milliseconds since 1970. Blocks.
+pub(super) fn each_sale(db: &crate::store::Db, mut seen: impl FnMut(u64, &SaleRow)) -> Result<(), Trouble> {
+    let mut after = None::<Vec<u8>>;
+    loop {
+        let page = db.scan(SALES, &[], after.as_deref(), 4096)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (key, row) in &page {
+            if let Ok(row) = codec::decode(row) {
+                seen(ended_at(key), &row);
+            }
+        }
+    }
+}
+
+/// When a sale ended, by its row's key: milliseconds since 1970.
+fn ended_at(key: &[u8]) -> u64 {
+    key.first_chunk().map_or(0, |at| u64::from_be_bytes(*at))
+}
+
+#[cfg(test)]
+impl Node {
+    /// Notes so many sales that never were, for tests of other rooms.
+    pub(crate) async fn pretend_sales(&self, many: u64) {
+        for first in (0..many).step_by(1000) {
+            let mut batch = Batch::new();
+            for n in first..many.min(first + 1000) {
+                let row = SaleRow {
+                    root: ContentRoot([u8::try_from(n % 7).expect("a byte"); 32]),
+                    buyer: self.me(),
+                    coins: Coins(1),
+                    units: 1,
+                };
+                let at = clock::now().0 - n * 60_000;
+                let mut key = at.to_be_bytes().to_vec();
+                key.extend_from_slice(&n.to_be_bytes());
+                batch.put(SALES, key, codec::encode(&row));
+                self.0.tally.note(at, &row);
+            }
+            self.db().commit(batch).await.expect("durable");
         }
     }
 }

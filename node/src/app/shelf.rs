@@ -29,8 +29,8 @@ use tokio::sync::Semaphore;
 
 /// Where in the home the trees are.
 pub const TREES: &str = "trees";
-/// The one directory in the home from which files may be sold.
-pub const DOWNLOADS: &str = "downloads";
+/// The directories in the home from which files may be sold: what was bought, and what was sent through the pages.
+pub const SOLD_FROM: [&str; 2] = ["downloads", "shared"];
 /// How many files are hashed at once; more would only make a disk seek.
 pub const MAX_HASHING: usize = 2;
 /// How much of a file is read at once while it is hashed, in bytes.
@@ -108,6 +108,11 @@ impl<R: ShelfRows> Shelf<R> {
     /// Everything on the shelf, by content root.
     pub fn rows(&self) -> Vec<ShelfRow> {
         self.shown().values().cloned().collect()
+    }
+
+    /// How many files are on it.
+    pub fn count(&self) -> usize {
+        self.shown().len()
     }
 
     /// A file on the shelf.
@@ -336,7 +341,8 @@ impl<R: ShelfRows> Shelf<R> {
 
     /// Nothing of the peer's own: somebody who shares a directory around the home shall not sell the wallet.
     fn may_be_sold(&self, path: &Path) -> Result<(), ShelfError> {
-        if path.starts_with(&self.home) && !path.starts_with(self.home.join(DOWNLOADS)) {
+        let public = || SOLD_FROM.iter().any(|directory| path.starts_with(self.home.join(directory)));
+        if path.starts_with(&self.home) && !public() {
             return Err(ShelfError::Private(path.to_owned()));
         }
         Ok(())

@@ -64,6 +64,9 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let db = tokio::task::spawn_blocking(move || Db::open(&opened.db()))
         .await
         .map_err(|_| Trouble::Stopping)??;
+    let sold = db.clone();
+    let tally = tokio::task::spawn_blocking(move || super::tally::load(&sold)).await;
+    let tally = tally.map_err(|_| Trouble::Stopping)??;
     let network = settings.invite.network_id();
     let broker = settings.invite.broker;
     let purse = open_purse(&home, &db, &settings, passphrase.as_deref()).await?;
@@ -98,6 +101,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         contacts: discover::Contacts::default(),
         downloads: buy::Downloads::default(),
         sales: sell::Sales::default(),
+        tally,
         handoffs: handoff::Handoffs::default(),
         bank: fund::Books::default(),
         owed: Arc::default(),

@@ -15,14 +15,15 @@ use netpay_core::wire::hello::Membership;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-struct Town {
-    dir: TempDir,
+/// Peers that know each other, for tests of other rooms too.
+pub(crate) struct Town {
+    pub(crate) dir: TempDir,
     broker: SecretKey,
-    peers: Vec<Node>,
+    pub(crate) peers: Vec<Node>,
 }
 
 impl Town {
-    async fn of(peers: usize) -> Self {
+    pub(crate) async fn of(peers: usize) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
@@ -84,7 +85,7 @@ impl Town {
         }
     }
 
-    async fn mint(&self, peer: usize, n: u32) {
+    pub(crate) async fn mint(&self, peer: usize, n: u32) {
         let node = &self.peers[peer];
         let seed = Seed(clock::random());
         let key = SecretKey::from_seed(&clock::random());
@@ -110,7 +111,7 @@ impl Town {
         added.await.expect("the wallet is open");
     }
 
-    fn file(&self, name: &str, size: usize) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, size: usize) -> PathBuf {
         let path = self.dir.path().join(name);
         let bytes: Vec<u8> =
             (0..size).map(|i| u8::try_from((i * 7 + i / 251) % 256).expect("a byte")).collect();
@@ -118,7 +119,7 @@ impl Town {
         path
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for peer in &self.peers {
             peer.stop().await;
         }

@@ -2,6 +2,7 @@
 //! peers are shown with their control and direction characters escaped.
 
 use crate::app::view::ErrorView;
+pub use crate::shown::{foreign, moment, short, size};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::io::Write as _;
@@ -65,42 +66,7 @@ pub fn error(error: &ErrorView, as_json: bool) {
     note(&text);
 }
 
-/// A text from elsewhere, with what could deceive the eye or the terminal escaped.
-pub fn foreign(text: &str) -> String {
-    let deceives = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if deceives(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
-}
-
-/// Bytes for a person.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut unit = 0;
-    let mut tenths = u128::from(bytes) * 10;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{bytes} B"),
-        _ => format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit]),
-    }
-}
-
 /// Coins with their unit.
 pub fn coins(amount: u64) -> String {
     netpay_core::amount::Coins(amount).to_string()
-}
-
-/// A moment for a person, in UTC.
-pub fn moment(seconds: u64) -> String {
-    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    at.map_or_else(|| seconds.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
-}
-
-/// The beginning of a long id.
-pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }

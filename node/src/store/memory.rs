@@ -56,6 +56,25 @@ impl Store for Memory {
         Ok(page)
     }
 
+    fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        let tables = self.read();
+        let tables = tables.as_ref().ok_or(StoreError::Closed)?;
+        let Some(rows) = tables.get(table.name()) else {
+            return Ok(Page::new());
+        };
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = Page::new();
+        let mut bytes = 0;
+        for (key, value) in rows.range::<[u8], _>((Bound::Unbounded, end)).rev() {
+            if page.len() >= limit.min(SCAN_MAX_ROWS) || bytes >= SCAN_MAX_BYTES {
+                break;
+            }
+            bytes += key.len() + value.len();
+            page.push((key.clone(), value.clone()));
+        }
+        Ok(page)
+    }
+
     fn commit(&self, batch: Batch) -> Commit {
         Commit::known(batch.into_bytes().and_then(|bytes| self.apply(&bytes)))
     }

@@ -47,6 +47,10 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page, StoreError>;
 
+    /// A page of rows in the opposite order, from the last one ahead of `before`, or of all, on; otherwise as
+    /// [`Store::scan`].
+    fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError>;
+
     /// Hands over a batch; it is carried out whether or not the answer is awaited. While the queue to the disk is full this
     /// blocks the calling thread, for about one write; the writer depends on nobody, so it always goes on.
     fn commit(&self, batch: Batch) -> Commit;

@@ -117,6 +117,14 @@ fn scans_are_ordered_and_paged(db: &Db) -> Outcome {
     assert!(keys("b", Some("c"), 9)?.is_empty(), "a key behind the prefix is behind its last row");
     assert_eq!(keys("b", Some("b2x"), 9)?, ["b3"], "the key need not be there");
     assert!(keys("b", None, 0)?.is_empty());
+    let back = |before: Option<&str>, limit| -> Result<Vec<String>, StoreError> {
+        let page = db.scan_back(COINS, before.map(str::as_bytes), limit)?;
+        Ok(texts(page).into_iter().map(|(key, _)| key).collect())
+    };
+    assert_eq!(back(None, 99)?, ["c1", "b3", "b2", "b1", "b", "ab", "a1"]);
+    assert_eq!(back(Some("b2"), 2)?, ["b1", "b"]);
+    assert_eq!(back(Some("b2x"), 1)?, ["b2"], "the key need not be there");
+    assert!(back(Some("a1"), 9)?.is_empty() && back(None, 0)?.is_empty());
     Ok(())
 }
 

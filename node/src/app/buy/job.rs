@@ -185,7 +185,10 @@ impl Node {
                 self.show_state(id, DownloadState::Running, None);
                 let bought = self.buy_from(&job, std::mem::take(&mut listings), &mut sales).await;
                 if let Err(trouble) = bought {
-                    self.happened(id, "broke off", &trouble.to_string());
+                    // What was stopped on purpose did not break off.
+                    if !job.stops() && !self.is_stopping() {
+                        self.happened(id, "broke off", &trouble.to_string());
+                    }
                     last = trouble;
                 }
             }

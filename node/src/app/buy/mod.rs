@@ -198,6 +198,29 @@ impl Node {
         all.values().rev().map(|download| download.view.borrow().clone()).collect()
     }
 
+    /// So many downloads, newest first, from number `from` of them on (counted from 0); and how many there are.
+    #[must_use]
+    pub fn downloads_page(&self, from: usize, many: usize) -> (Vec<DownloadView>, usize) {
+        let all = lock(&self.0.downloads.all);
+        let some = all.values().rev().skip(from).take(many);
+        (some.map(|download| download.view.borrow().clone()).collect(), all.len())
+    }
+
+    /// Bytes per second that come in, over all downloads.
+    #[must_use]
+    pub fn receiving(&self) -> u64 {
+        let all = lock(&self.0.downloads.all);
+        let running = all.values().filter(|download| download.row.state == DownloadState::Running);
+        running.map(|download| download.view.borrow().rate).fold(0, u64::saturating_add)
+    }
+
+    /// How many downloads want more.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        let all = lock(&self.0.downloads.all);
+        all.values().filter(|download| is_active(download.row.state)).count()
+    }
+
     /// One download.
     ///
     /// # Errors
@@ -220,7 +243,11 @@ impl Node {
     /// # Errors
     /// If there is none of this number, or the store fails.
     pub async fn pause_download(&self, id: u64) -> Result<DownloadView, Trouble> {
-        self.control(id, Control::Pause, DownloadState::Paused).await
+        let view = self.control(id, Control::Pause, DownloadState::Paused).await?;
+        if view.state == DownloadState::Paused {
+            self.happened(id, "paused", "what was paid stays paid");
+        }
+        Ok(view)
     }
 
     /// Calls a download off; what was paid for is lost with the partial file.
@@ -242,6 +269,7 @@ impl Node {
         let view = self.download(id)?;
         if matches!(view.state, DownloadState::Paused | DownloadState::Failed) {
             self.set_state(id, DownloadState::Waiting, None).await?;
+            self.happened(id, "resumed", "it goes on where it stopped");
             if let Some(download) = lock(&self.0.downloads.all).get(&id) {
                 download.control.send_replace(Control::Go);
             }

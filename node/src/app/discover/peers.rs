@@ -39,6 +39,17 @@ impl Node {
         Ok(views)
     }
 
+    /// What is known of one peer, without asking anybody; its key stands for it if nothing is.
+    ///
+    /// # Errors
+    /// If that is no node key.
+    pub fn peer(&self, node: &str) -> Result<PeerView, Trouble> {
+        let not_found = || Trouble::NotFound { what: "peer", id: node.to_owned() };
+        let peer: PublicKey = node.parse().map_err(|_| not_found())?;
+        let connected = self.overlay().connected().into_iter().find(|known| known.node == peer);
+        Ok(self.peer_view(peer, connected.as_ref()))
+    }
+
     /// What a peer offers: it is named by its node key, its peer id, or a name that only it has.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ impl Store for Disk {
         self.shared.tree()?.scan(table, prefix, after, limit)
     }
 
+    fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        self.shared.tree()?.scan_back(table, before, limit)
+    }
+
     fn commit(&self, batch: Batch) -> Commit {
         let bytes = match batch.into_bytes() {
             Ok(bytes) => bytes,

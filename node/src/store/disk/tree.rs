@@ -153,6 +153,27 @@ impl Tree {
         Ok(page)
     }
 
+    /// A page of rows, the last first; see [`crate::store::Store::scan_back`].
+    pub fn scan_back(&self, table: Table, before: Option<&[u8]>, limit: usize) -> Result<Page, StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(rows) = tables.get(table.name()) else {
+            return Ok(Page::new());
+        };
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = Page::new();
+        let mut bytes = 0;
+        for row in rows.range::<&[u8], _>((Bound::Unbounded, end)).rev().take(limit.min(SCAN_MAX_ROWS)) {
+            let (key, stored) = row.map_err(|e| self.error(e))?;
+            if bytes >= SCAN_MAX_BYTES {
+                break;
+            }
+            let value = self.read(table.name(), &key, &stored)?;
+            bytes += key.len() + value.len();
+            page.push((key.to_vec(), value));
+        }
+        Ok(page)
+    }
+
     /// Makes everything applied durable without the journal.
     pub fn make_durable(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|e| self.error(e))?;

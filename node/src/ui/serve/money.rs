@@ -1,0 +1,309 @@
+//! Wallet and sales.
+
+use super::trade::{At, slice};
+use super::{Sent, Ui, Visit, fresh_key, onward, refused_with, view};
+use crate::app::door::parse_voucher;
+use crate::app::view::{ChainView, ErrorView, WalletView};
+use crate::errors;
+use crate::shown;
+use crate::ui::pages::PAGE;
+use crate::ui::pages::sales::{self, FileSum, Sales};
+use crate::ui::pages::wallet::{self as page, MOST, Wallet};
+use crate::ui::parts::{Day, Pages, coins};
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use netpay_core::amount::Coins;
+use netpay_core::time::DAY;
+use serde::Deserialize;
+
+/// Days that the chart shows.
+const DAYS: u64 = 30;
+/// Files that are summed up on the page.
+const FILES: usize = 20;
+/// The shortest passphrase of a backup, in bytes.
+const MIN_PASSPHRASE: usize = 8;
+
+/// `GET /wallet`
+pub async fn wallet(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+    // The account's balance as it is now, if the broker is there to ask.
+    if ui.node.broker_view().connected
+        && let Err(trouble) = ui.node.account(u64::MAX).await
+    {
+        tracing::debug!(%trouble, "the balance shown is the last one heard");
+    }
+    shown_wallet(&ui, &visit, at.row(), "", None)
+}
+
+fn shown_wallet(ui: &Ui, visit: &Visit, at: usize, typed: &str, error: Option<&ErrorView>) -> Response {
+    let mut chains = ui.node.chain_views().unwrap_or_default();
+    // Those that can be spent first, then the newest.
+    chains.sort_by_key(|chain| (chain.retired, std::cmp::Reverse(chain.spend_by)));
+    let (chains, pages) = slice(chains, at, |at| format!("/wallet?at={at}"));
+    let shown = Wallet {
+        wallet: ui.node.wallet_view().ok(),
+        lockable: ui.node.wallet_is_lockable(),
+        chains: &chains,
+        pages,
+        broker: ui.node.broker_view(),
+        coins: typed,
+        error,
+        now: crate::clock::time().0,
+        key: fresh_key(),
+    };
+    let page = page::page(&ui.context(visit), &shown);
+    match error {
+        Some(error) => refused_with(error, page),
+        None => page.into_response(),
+    }
+}
+
+/// A number of coins.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Amount {
+    coins: String,
+}
+
+fn amount(text: &str) -> Result<u64, ErrorView> {
+    let coins = super::sent::number(text, "a number of coins")?;
+    if (1..=MOST).contains(&coins) { Ok(coins) } else { Err(errors::bad_amount(coins, MOST)) }
+}
+
+/// `GET /wallet/buy`: the question.
+pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(asked): Query<Amount>) -> Response {
+    let coins = amount(&asked.coins).and_then(|coins| {
+        let wallet = ui.node.wallet_view().map_err(view)?;
+        Ok((coins, wallet))
+    });
+    match coins {
+        Ok((coins, wallet)) => {
+            let broker = ui.node.broker_view();
+            page::ask_buy(&ui.context(&visit), coins, &wallet, &broker, &fresh_key()).into_response()
+        }
+        Err(error) => shown_wallet(&ui, &visit, 0, &asked.coins, Some(&error)),
+    }
+}
+
+/// `POST /wallet/buy`
+pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
+    let bought = async {
+        let coins = amount(sent.text("coins"))?;
+        ui.node.buy_coins(Coins(coins)).await.map_err(view)?;
+        Ok(coins)
+    };
+    match bought.await {
+        Ok(bought) => onward(&ui, "/wallet", &format!("You bought {}.", coins(bought))),
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, sent.text("coins"), Some(&error)),
+    }
+}
+
+/// `POST /wallet/voucher`
+pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
+    let paid = async {
+        let code = parse_voucher(sent.text("voucher"))?;
+        ui.node.pay_in(code).await
+    };
+    match paid.await {
+        Ok(account) => {
+            onward(&ui, "/wallet", &format!("Paid in: your account has {} now.", coins(account.balance.0)))
+        }
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+    }
+}
+
+/// `POST /wallet/register`
+pub async fn register(State(ui): State<Ui>, sent: Sent) -> Response {
+    let opened = async {
+        let code = sent.given("voucher").map(parse_voucher).transpose()?;
+        ui.node.register(code).await
+    };
+    match opened.await {
+        Ok(account) => {
+            onward(&ui, "/wallet", &format!("The account is open, with {}.", coins(account.balance.0)))
+        }
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+    }
+}
+
+/// Which chain.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Which {
+    id: String,
+}
+
+/// `GET /wallet/retire`: the question.
+pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Query(which): Query<Which>) -> Response {
+    let chains = match ui.node.chain_views() {
+        Ok(chains) => chains,
+        Err(trouble) => return ui.refused(&visit, trouble),
+    };
+    let context = ui.context(&visit);
+    let left = |chain: &ChainView| if chain.retired { 0 } else { chain.free.saturating_add(chain.leased) };
+    if which.id.is_empty() {
+        let left = chains.iter().map(left).fold(0, u64::saturating_add);
+        return page::ask_retire(&context, None, left).into_response();
+    }
+    match chains.iter().find(|chain| chain.id == which.id) {
+        Some(chain) => page::ask_retire(&context, Some(chain), left(chain)).into_response(),
+        None => ui.refused(&visit, errors::no_chain(which.id)),
+    }
+}
+
+/// `POST /wallet/retire`
+pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
+    match ui.node.retire(sent.given("id")).await {
+        Ok(_) => onward(&ui, "/wallet", "Given up. The coins come back at settlement."),
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+    }
+}
+
+/// `GET /wallet/history`
+pub async fn history(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+    match ui.node.history().await {
+        Ok(mut lines) => {
+            lines.reverse();
+            let (lines, pages) = slice(lines, at.row(), |at| format!("/wallet/history?at={at}"));
+            page::history(&ui.context(&visit), Ok(&lines), &pages).into_response()
+        }
+        Err(trouble) => {
+            let error = view(trouble);
+            let page = page::history(&ui.context(&visit), Err(&error), &Pages::default());
+            refused_with(&error, page)
+        }
+    }
+}
+
+/// `POST /wallet/backup`: the file itself.
+pub async fn backup(State(ui): State<Ui>, sent: Sent) -> Response {
+    let made = async {
+        let passphrase = sent.text("backup_passphrase");
+        if passphrase.len() < MIN_PASSPHRASE {
+            return Err(errors::bad_passphrase("it is shorter than 8 bytes"));
+        }
+        if passphrase != sent.text("backup_again") {
+            return Err(errors::bad_passphrase("it was not the same both times"));
+        }
+        ui.node.backup(passphrase.to_owned()).await.map_err(view)
+    };
+    match made.await {
+        Ok(bytes) => {
+            let name = format!(
+                "attachment; filename=\"netpay-wallet-{}.backup\"",
+                shown::day(crate::clock::time().0)
+            );
+            let described = [
+                (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+                (header::CONTENT_DISPOSITION, name),
+            ];
+            (described, bytes).into_response()
+        }
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, "", Some(&error)),
+    }
+}
+
+/// `POST /wallet/lock`
+pub async fn lock(State(ui): State<Ui>, _: Sent) -> Response {
+    ui.node.lock_wallet();
+    onward(&ui, "/wallet", "The wallet is locked.")
+}
+
+/// `POST /wallet/unlock`
+pub async fn unlock(State(ui): State<Ui>, sent: Sent) -> Response {
+    match ui.node.unlock(Some(sent.text("passphrase").to_owned())).await {
+        Ok(()) => onward(&ui, "/wallet", "The wallet is open."),
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+    }
+}
+
+/// Where in the sales a page begins.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Behind {
+    behind: String,
+}
+
+/// `GET /sales`
+pub async fn sales(State(ui): State<Ui>, visit: Visit, Query(at): Query<Behind>) -> Response {
+    shown_sales(&ui, &visit, &at.behind, None)
+}
+
+fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) -> Response {
+    let cursor = Some(behind).filter(|cursor| !cursor.is_empty());
+    let read = ui.node.sales_page(cursor, PAGE).and_then(|page| Ok((page, ui.node.till_view()?)));
+    let ((list, next), mut till) = match read {
+        Ok(read) => read,
+        Err(trouble) => return ui.refused(visit, trouble),
+    };
+    let summary = ui.node.sales_summary(DAYS, FILES);
+    let days: Vec<Day> = summary
+        .days
+        .iter()
+        .map(|(day, sum)| Day {
+            day: shown::day(day.saturating_mul(DAY)),
+            count: sum.count,
+            coins: sum.coins,
+        })
+        .collect();
+    let files: Vec<FileSum> = summary
+        .files
+        .into_iter()
+        .map(|(root, name, sum)| FileSum { root, name, count: sum.count, coins: sum.coins })
+        .collect();
+    let pages = Pages {
+        before: cursor.map(|_| "/sales#list".to_owned()),
+        behind: next.map(|next| format!("/sales?behind={next}#list")),
+        shown: String::new(),
+    };
+    till.truncate(PAGE);
+    let wallet = ui.node.wallet_view().unwrap_or_else(|_| WalletView::default());
+    let shown = Sales {
+        count: summary.all.count,
+        coins: summary.all.coins,
+        days: &days,
+        files: &files,
+        sales: &list,
+        pages,
+        wallet,
+        till: &till,
+        certifications: &newest(ui.node.certifications()),
+        handoffs: &newest(ui.node.handoffs()),
+        error,
+        key: fresh_key(),
+    };
+    let page = sales::page(&ui.context(visit), &shown);
+    match error {
+        Some(error) => refused_with(error, page),
+        None => page.into_response(),
+    }
+}
+
+fn newest<T>(mut list: Vec<T>) -> Vec<T> {
+    list.reverse();
+    list.truncate(PAGE);
+    list
+}
+
+/// `POST /sales/redeem`
+pub async fn redeem(State(ui): State<Ui>, sent: Sent) -> Response {
+    match ui.node.redeem().await {
+        Ok(view) => {
+            let mut said = format!("{} paid into your account.", coins(view.paid));
+            if view.pending > 0 {
+                said.push_str(&format!(" {} wait for settlement.", coins(view.pending)));
+            }
+            if view.uncertified > 0 {
+                said.push_str(&format!(
+                    " {} segments wait for their witnesses: try again later.",
+                    view.uncertified
+                ));
+            }
+            if !view.refused.is_empty() {
+                said.push_str(&format!(" Refused: {}.", shown::foreign(&view.refused.join("; "))));
+            }
+            onward(&ui, "/sales", &said)
+        }
+        Err(trouble) => shown_sales(&ui, &sent.visit, "", Some(&view(trouble))),
+    }
+}

@@ -1,0 +1,169 @@
+//! Search, purchases and downloads.
+
+use super::{Sent, Ui, Visit, fresh_key, onward, refused_with, see_other, view};
+use crate::app::view::{DownloadView, ErrorView, GetRequest, SearchOptions};
+use crate::errors;
+use crate::ui::pages::PAGE;
+use crate::ui::pages::downloads::{self as page, Names};
+use crate::ui::pages::purchase::{self, Purchase};
+use crate::ui::pages::search::{self, Outcome, Typed};
+use crate::ui::parts::Pages;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use netpay_core::amount::Coins;
+use netpay_core::content::units::unit_for;
+use serde::Deserialize;
+
+/// Where in a list a page begins, counted from 0.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct At {
+    at: usize,
+}
+
+impl At {
+    pub(super) fn row(&self) -> usize {
+        self.at
+    }
+}
+
+/// `GET /search`
+pub async fn search(State(ui): State<Ui>, visit: Visit, Query(typed): Query<Typed>) -> Response {
+    let context = ui.context(&visit);
+    if typed.words.trim().is_empty() {
+        return search::page(&context, &typed, &Outcome::Nothing).into_response();
+    }
+    match find(&ui, &typed).await {
+        Ok((found, pages)) => search::page(&context, &typed, &Outcome::Found(&found, pages)).into_response(),
+        Err(error) => refused_with(&error, search::page(&context, &typed, &Outcome::Refused(&error))),
+    }
+}
+
+async fn find(ui: &Ui, typed: &Typed) -> Result<(Vec<crate::app::view::Found>, Pages), ErrorView> {
+    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let most = given(&typed.max_price).map(|most| super::sent::number(&most, "a price"));
+    let options = SearchOptions {
+        words: typed.words.trim().to_owned(),
+        max_price: most.transpose()?,
+        extension: given(&typed.extension),
+        sort: given(&typed.sort),
+    };
+    let found = ui.node.search(options).await.map_err(view)?;
+    Ok(slice(found, typed.at, |at| typed.address(at)))
+}
+
+/// One page of a list, and where it stands.
+pub(super) fn slice<T>(list: Vec<T>, at: usize, address: impl Fn(usize) -> String) -> (Vec<T>, Pages) {
+    let total = list.len();
+    let shown: Vec<T> = list.into_iter().skip(at).take(PAGE).collect();
+    let pages = Pages::of(at, shown.len(), total, PAGE, address);
+    (shown, pages)
+}
+
+/// What is to be bought.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Wanted {
+    what: String,
+    from: String,
+}
+
+impl Wanted {
+    fn from(&self) -> Option<String> {
+        Some(self.from.clone()).filter(|from| !from.is_empty())
+    }
+}
+
+/// `GET /buy`: the question.
+pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(wanted): Query<Wanted>) -> Response {
+    let request = GetRequest { what: wanted.what.clone(), from: wanted.from(), ..GetRequest::default() };
+    let quote = match ui.node.quote(&request).await {
+        Ok(quote) => quote,
+        Err(trouble) => return ui.refused(&visit, trouble),
+    };
+    let (price, p0) = (Coins(quote.price), ui.node.settings().unit_price);
+    let first = unit_for(price, quote.size, p0).and_then(|units| units.price_of(price, 0));
+    let Some(first) = first else {
+        return ui.refused(&visit, errors::price_too_high(&quote.name, quote.price, p0.0));
+    };
+    let asked = Purchase {
+        at_risk: first.0,
+        locked: ui.node.wallet_view().is_err(),
+        key: fresh_key(),
+        back: format!("/search?words={}", crate::api::client::escaped(&quote.name)),
+        from: wanted.from(),
+        quote,
+    };
+    purchase::page(&ui.context(&visit), &asked).into_response()
+}
+
+/// `POST /buy`: what was confirmed is the most that is paid.
+pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
+    let begun = async {
+        let request = GetRequest {
+            what: sent.text("what").to_owned(),
+            from: sent.given("from").map(str::to_owned),
+            max_price: Some(sent.number("max_price", "a price")?),
+            ..GetRequest::default()
+        };
+        ui.node.get(request).await.map_err(view)
+    };
+    match begun.await {
+        Ok(download) => see_other(&format!("/downloads/{}", download.id)),
+        Err(error) => ui.refused(&sent.visit, error),
+    }
+}
+
+/// `GET /downloads`
+pub async fn downloads(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+    let (shown, total) = ui.node.downloads_page(at.at, PAGE);
+    let pages = Pages::of(at.at, shown.len(), total, PAGE, |at| format!("/downloads?at={at}"));
+    page::page(&ui.context(&visit), &shown, &pages).into_response()
+}
+
+/// `GET /downloads/{id}`
+pub async fn download(State(ui): State<Ui>, visit: Visit, Path(id): Path<String>) -> Response {
+    match by_number(&ui, &id) {
+        Ok(view) => page::detail(&ui.context(&visit), &view, &names(&ui, &view)).into_response(),
+        Err(error) => ui.refused(&visit, error),
+    }
+}
+
+/// What the peers in a download's story call themselves.
+pub(super) fn names(ui: &Ui, view: &DownloadView) -> Names {
+    let told = view.timeline.iter().map(|entry| &entry.detail);
+    let named = |key: &String| Some((key.clone(), ui.node.peer(key).ok()?.name?));
+    view.vendors.iter().chain(told).filter_map(named).collect()
+}
+
+/// `GET /downloads/{id}/cancel`: the question.
+pub async fn ask_cancel(State(ui): State<Ui>, visit: Visit, Path(id): Path<String>) -> Response {
+    match by_number(&ui, &id) {
+        Ok(view) => page::cancel(&ui.context(&visit), &view).into_response(),
+        Err(error) => ui.refused(&visit, error),
+    }
+}
+
+/// `POST /downloads/{id}/{act}`
+pub async fn act(State(ui): State<Ui>, Path((id, act)): Path<(String, String)>, sent: Sent) -> Response {
+    let done = async {
+        let id = by_number(&ui, &id)?.id;
+        let said = match act.as_str() {
+            "pause" => ui.node.pause_download(id).await.map(|_| "Paused. What was paid stays paid."),
+            "resume" => ui.node.resume_download(id).await.map(|_| "It goes on."),
+            "retry" => ui.node.resume_download(id).await.map(|_| "It is tried again, where it stopped."),
+            "cancel" => ui.node.cancel_download(id).await.map(|_| "Cancelled."),
+            _ => return Err(errors::no_route("POST", format!("/downloads/{id}/{act}"))),
+        };
+        said.map_err(view).map(|said| (id, said))
+    };
+    match done.await {
+        Ok((id, said)) => onward(&ui, &format!("/downloads/{id}"), said),
+        Err(error) => ui.refused(&sent.visit, error),
+    }
+}
+
+fn by_number(ui: &Ui, id: &str) -> Result<DownloadView, ErrorView> {
+    let number = id.parse().map_err(|_| errors::no_download(id))?;
+    ui.node.download(number).map_err(view)
+}
