@@ -33,6 +33,8 @@ pub struct Config {
     pub external: Vec<String>,
     /// Where it listens for commands and pages: loopback only.
     pub api: SocketAddr,
+    /// Names that the interface answers to beside addresses and `localhost`.
+    pub hosts: Vec<String>,
     /// Whether this is a network on one machine or LAN.
     pub local: bool,
     /// Whether peers on the same LAN are found by mDNS.
@@ -103,6 +105,7 @@ impl Config {
             listen: vec!["/ip4/0.0.0.0/tcp/4780".to_owned()],
             external: Vec::new(),
             api: SocketAddr::from(([127, 0, 0, 1], 5780)),
+            hosts: Vec::new(),
             local: false,
             mdns: true,
             quic: true,

@@ -156,6 +156,16 @@ impl Home {
         self.path.join("api-token")
     }
 
+    /// `api-token-read`: lets programs look, 0600.
+    pub fn read_token(&self) -> PathBuf {
+        self.path.join("api-token-read")
+    }
+
+    /// `interface-password`: the hash of the password for people on other machines, 0600.
+    pub fn interface_password(&self) -> PathBuf {
+        self.path.join("interface-password")
+    }
+
     /// `lock`: names the process that holds the home.
     pub fn lock_file(&self) -> PathBuf {
         self.path.join("lock")

@@ -1,458 +1,138 @@
-//! The API's server. Never without the token, never for a foreign host name; every failure is a problem
-//! document with the code, the why and the fix that the command shows too.
+//! Listening, and what stands before what: [`super::guard`] before everything, the API behind a token or a session, pages
+//! behind a session.
 
-use super::{ADDRESS_FILE, MAX_BODY};
-use crate::app::view::{DownloadState, ErrorView, GetRequest, SearchOptions};
-use crate::app::{Node, Trouble, door};
+use super::guard::{self, Access};
+use super::password::Password;
+use super::sessions::{self, Sessions};
+use super::{ADDRESS_FILE, MAX_BODY, people, routes};
+use crate::app::Node;
+use crate::app::view::ErrorView;
+use crate::clock::{self, random};
 use crate::errors;
+use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
-use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use futures::stream::{self, Stream};
-use netpay_core::amount::Coins;
-use serde::{Deserialize, Serialize};
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use crate::ui::{assets, serve as pages};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, header};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// What a handler shares.
-#[derive(Clone)]
-struct Api {
-    node: Node,
-    token: Arc<str>,
+/// How the interface is served.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Where it listens. An address that other machines reach takes a password.
+    pub at: SocketAddr,
+    /// Names that it answers to beside addresses and `localhost`.
+    pub hosts: Vec<String>,
 }
 
-/// Lines of a stream that are written at once, at most.
-const LINES_AT_ONCE: usize = 64;
+/// What handlers and guards share.
+#[derive(Clone)]
+pub struct Api {
+    /// The peer.
+    pub node: Node,
+    /// Who is signed in.
+    pub sessions: Arc<Sessions>,
+    /// What lets in from other machines, if it was set.
+    pub password: Option<Password>,
+    /// Names that are answered to.
+    pub hosts: Arc<[String]>,
+    full: sessions::Digest,
+    read: sessions::Digest,
+}
 
-type Answer<T> = Result<Json<T>, Problem>;
+impl Api {
+    pub(super) fn new(node: Node, hosts: &[String]) -> Result<Self, ErrorView> {
+        let home = node.home();
+        Ok(Self {
+            sessions: Arc::new(Sessions::of(&node.me())),
+            password: Password::load(home)?,
+            hosts: hosts.into(),
+            full: token(&home.api_token())?,
+            read: token(&home.read_token())?,
+            node,
+        })
+    }
 
-/// Serves the API until the node stops. `ready` is told the address once requests are answered.
+    /// Who asks, if it may at all.
+    pub fn access(&self, headers: &HeaderMap) -> Option<Access> {
+        if let Some(given) = headers.get(header::AUTHORIZATION) {
+            let given = sessions::digest(given.to_str().ok()?.strip_prefix("Bearer ")?);
+            return match given {
+                _ if given == self.full => Some(Access::Full),
+                _ if given == self.read => Some(Access::Read),
+                _ => None,
+            };
+        }
+        self.sessions.of_request(headers, clock::time()).map(Access::Person)
+    }
+}
+
+/// The digest of the token in a file; a new token where there is none.
+fn token(path: &Path) -> Result<sessions::Digest, ErrorView> {
+    match std::fs::read_to_string(path) {
+        Ok(token) if !token.trim().is_empty() => Ok(sessions::digest(token.trim())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(errors::io("reading", path, &error)),
+        Ok(_) | Err(_) => {
+            let token = data_encoding::HEXLOWER.encode(&random::<32>());
+            atomic_write(path, token.as_bytes(), PRIVATE).map_err(|e| errors::io("writing", path, &e))?;
+            Ok(sessions::digest(&token))
+        }
+    }
+}
+
+/// Serves API and pages until the node stops. `ready` is told the address, and a link that lets a person in, once requests
+/// are answered.
 ///
 /// # Errors
-/// If the address is taken or the home cannot be written.
-pub async fn serve(node: Node, at: SocketAddr, ready: impl FnOnce(SocketAddr)) -> Result<(), ErrorView> {
-    if !at.ip().is_loopback() {
+/// If the address is taken, or reachable from elsewhere and no password is set; or the home cannot be written.
+pub async fn serve(
+    node: Node,
+    interface: Interface,
+    ready: impl FnOnce(SocketAddr, String),
+) -> Result<(), ErrorView> {
+    let at = interface.at;
+    let api = Api::new(node.clone(), &interface.hosts)?;
+    if !at.ip().is_loopback() && api.password.is_none() {
         return Err(errors::not_loopback(at));
     }
     let listener = TcpListener::bind(at).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => errors::port_in_use(at),
+        io::ErrorKind::AddrInUse => errors::port_in_use(at),
         _ => errors::cannot_listen(at, error),
     })?;
     let bound = listener.local_addr().map_err(|error| errors::cannot_listen(at, error))?;
-    let token_path = node.home().api_token();
-    let token = std::fs::read_to_string(&token_path).map_err(|e| errors::io("reading", &token_path, &e))?;
-    let address = node.home().path().join(ADDRESS_FILE);
+    let address = address_file(node.home());
     atomic_write(&address, bound.to_string().as_bytes(), PRIVATE)
         .map_err(|e| errors::io("writing", &address, &e))?;
-    let api = Api { node: node.clone(), token: token.trim().into() };
-    ready(bound);
+    ready(bound, format!("http://{bound}{}?key={}", super::LOGIN, api.sessions.invite(clock::time())));
     let stopped = async move { node.stopped().await };
     let served = axum::serve(listener, router(api)).with_graceful_shutdown(stopped).await;
     let _ = std::fs::remove_file(&address);
     served.map_err(errors::internal)
 }
 
-fn router(api: Api) -> axum::Router {
-    let v1 = axum::Router::new()
-        .route("/status", get(status))
-        .route("/stop", post(stop))
-        .route("/peers", get(peers).post(connect))
-        .route("/peers/{peer}/files", get(browse))
-        .route("/peers/{peer}/block", post(block).delete(unblock))
-        .route("/shares", get(shares).post(share_add))
-        .route("/shares/{id}", axum::routing::patch(share_set).delete(share_remove))
-        .route("/search", get(search))
-        .route("/search/stream", get(search_stream))
-        .route("/quote", post(quote))
-        .route("/downloads", get(downloads).post(download_add))
-        .route("/downloads/{id}", get(download))
-        .route("/downloads/{id}/events", get(download_events))
-        .route("/downloads/{id}/{act}", post(download_act))
-        .route("/wallet", get(wallet))
-        .route("/wallet/buy", post(buy))
-        .route("/wallet/vouchers", post(voucher))
-        .route("/wallet/chains", get(chains))
-        .route("/wallet/retire", post(retire))
-        .route("/wallet/history", get(history))
-        .route("/wallet/backup", post(backup))
-        .route("/wallet/restore", post(restore))
-        .route("/wallet/lock", post(lock))
-        .route("/wallet/unlock", post(unlock))
-        .route("/sales", get(sales))
-        .route("/till", get(till))
-        .route("/handoffs", get(handoffs))
-        .route("/certifications", get(certifications))
-        .route("/redeem", post(redeem))
-        .route("/broker", get(broker))
-        .route("/broker/register", post(register))
-        .fallback(nothing_here)
-        .layer(axum::middleware::from_fn_with_state(api.clone(), guard));
+fn address_file(home: &Home) -> std::path::PathBuf {
+    home.path().join(ADDRESS_FILE)
+}
+
+/// Everything that is answered.
+pub fn router(api: Api) -> axum::Router {
+    let programs = routes::router()
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(api.clone(), guard::for_all));
+    let people = pages::router(pages::Ui::new(api.node.clone()))
+        .layer(from_fn_with_state(api.clone(), guard::for_people));
     axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))
-        .nest("/api/v1", v1)
-        .fallback(nothing_here)
-        .layer(axum::middleware::from_fn(known_host))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(api)
-}
-
-/// A page elsewhere that makes a browser ask us (DNS rebinding) names its own host: only addresses and
-/// `localhost` are answered.
-async fn known_host(headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    if name != "localhost" && name.parse::<IpAddr>().is_err() {
-        return Problem(errors::foreign_host(host)).into_response();
-    }
-    next.run(request).await
-}
-
-async fn guard(State(api): State<Api>, headers: HeaderMap, request: Request, next: Next) -> Response {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    // Hashes are compared, so that the time taken says nothing about the token.
-    if blake3::hash(given.as_bytes()) != blake3::hash(api.token.as_bytes()) {
-        return Problem(errors::not_authorised()).into_response();
-    }
-    next.run(request).await
-}
-
-async fn nothing_here(request: Request) -> Problem {
-    Problem(errors::no_route(request.method(), request.uri().path()))
-}
-
-/// An error as a problem document.
-struct Problem(ErrorView);
-
-impl From<ErrorView> for Problem {
-    fn from(error: ErrorView) -> Self {
-        Self(error)
-    }
-}
-
-impl From<Trouble> for Problem {
-    fn from(trouble: Trouble) -> Self {
-        Self(trouble.into())
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Document {
-            title: String,
-            detail: String,
-            #[serde(flatten)]
-            error: ErrorView,
-        }
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let document = Document { title: self.0.what.clone(), detail: self.0.why.clone(), error: self.0 };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
-    }
-}
-
-/// A JSON body, whose faults are problems like all others.
-struct Body<T>(T);
-
-impl<T: for<'de> Deserialize<'de>, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(value) = Json::<T>::from_request(request, state).await.map_err(|fault: JsonRejection| {
-            match fault.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem(errors::too_large(MAX_BODY)),
-                _ => Problem(errors::bad_request(fault.body_text())),
-            }
-        })?;
-        Ok(Self(value))
-    }
-}
-
-/// Parameters of the address, likewise.
-struct Parameters<T>(T);
-
-impl<T: for<'de> Deserialize<'de> + Send, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
-        let parsed = Query::<T>::from_request_parts(parts, state).await;
-        let Query(value) =
-            parsed.map_err(|fault: QueryRejection| Problem(errors::bad_request(fault.body_text())))?;
-        Ok(Self(value))
-    }
-}
-
-type Shared = State<Api>;
-
-async fn status(State(api): Shared) -> Json<crate::app::view::Status> {
-    Json(api.node.status())
-}
-
-async fn stop(State(api): Shared) -> Json<()> {
-    api.node.ask_to_stop();
-    Json(())
-}
-
-async fn peers(State(api): Shared) -> Answer<Vec<crate::app::view::PeerView>> {
-    Ok(Json(api.node.peers().await?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Connect {
-    address: String,
-}
-
-async fn connect(State(api): Shared, Body(asked): Body<Connect>) -> Answer<crate::app::view::PeerView> {
-    Ok(Json(api.node.connect(asked.address).await?))
-}
-
-async fn browse(State(api): Shared, Path(peer): Path<String>) -> Answer<Vec<crate::app::view::Found>> {
-    Ok(Json(api.node.browse(peer).await?))
-}
-
-async fn block(State(api): Shared, Path(peer): Path<String>) -> Answer<crate::app::view::PeerView> {
-    Ok(Json(api.node.block(peer).await?))
-}
-
-async fn unblock(State(api): Shared, Path(peer): Path<String>) -> Answer<crate::app::view::PeerView> {
-    Ok(Json(api.node.unblock(peer).await?))
-}
-
-async fn shares(State(api): Shared) -> Answer<Vec<crate::app::view::SharedFile>> {
-    Ok(Json(api.node.share_list().await?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShareAdd {
-    paths: Vec<PathBuf>,
-    price: u64,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    recursive: bool,
-}
-
-async fn share_add(
-    State(api): Shared,
-    Body(asked): Body<ShareAdd>,
-) -> Answer<Vec<crate::app::view::SharedFile>> {
-    Ok(Json(api.node.share_add(asked.paths, asked.price, asked.tags, asked.recursive).await?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShareSet {
-    price: Option<u64>,
-    tags: Option<Vec<String>>,
-}
-
-async fn share_set(
-    State(api): Shared,
-    Path(id): Path<String>,
-    Body(asked): Body<ShareSet>,
-) -> Answer<crate::app::view::SharedFile> {
-    Ok(Json(api.node.share_set(id, asked.price, asked.tags).await?))
-}
-
-async fn share_remove(State(api): Shared, Path(id): Path<String>) -> Answer<()> {
-    Ok(Json(api.node.share_remove(id).await?))
-}
-
-async fn search(
-    State(api): Shared,
-    Parameters(options): Parameters<SearchOptions>,
-) -> Answer<Vec<crate::app::view::Found>> {
-    Ok(Json(api.node.search(options).await?))
-}
-
-/// What is found, as replicas answer: one object on each line.
-async fn search_stream(
-    State(api): Shared,
-    Parameters(options): Parameters<SearchOptions>,
-) -> Result<Response, Problem> {
-    let results = api.node.search_stream(&options)?;
-    let lines = stream::unfold(results, |mut results| async {
-        let mut found = Vec::new();
-        if results.recv_many(&mut found, LINES_AT_ONCE).await == 0 {
-            return None;
-        }
-        let mut lines = Vec::new();
-        for one in &found {
-            lines.extend(serde_json::to_vec(one).unwrap_or_default());
-            lines.push(b'\n');
-        }
-        Some((Ok::<_, Infallible>(lines), results))
-    });
-    let body = axum::body::Body::from_stream(lines);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
-}
-
-async fn quote(State(api): Shared, Body(asked): Body<GetRequest>) -> Answer<crate::app::view::Quote> {
-    Ok(Json(api.node.quote(&asked).await?))
-}
-
-type Download = crate::app::view::DownloadView;
-
-async fn downloads(State(api): Shared) -> Json<Vec<Download>> {
-    Json(api.node.downloads())
-}
-
-async fn download_add(State(api): Shared, Body(asked): Body<GetRequest>) -> Answer<Download> {
-    Ok(Json(api.node.get(asked).await?))
-}
-
-async fn download(State(api): Shared, Path(id): Path<u64>) -> Answer<Download> {
-    Ok(Json(api.node.download(id)?))
-}
-
-async fn download_act(State(api): Shared, Path((id, act)): Path<(u64, String)>) -> Answer<Download> {
-    let view = match act.as_str() {
-        "pause" => api.node.pause_download(id).await?,
-        "cancel" => api.node.cancel_download(id).await?,
-        "resume" | "retry" => api.node.resume_download(id).await?,
-        _ => return Err(Problem(errors::no_route("POST", format!("/downloads/{id}/{act}")))),
-    };
-    Ok(Json(view))
-}
-
-/// Every change of a download, until it stands still.
-async fn download_events(
-    State(api): Shared,
-    Path(id): Path<u64>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let mut watch = api.node.watch_download(id)?;
-    watch.mark_changed();
-    let stream = stream::unfold(Some(watch), |watch| async {
-        let mut watch = watch?;
-        watch.changed().await.ok()?;
-        let view = watch.borrow_and_update().clone();
-        let ended = !matches!(view.state, DownloadState::Waiting | DownloadState::Running);
-        let event = Event::default().event("download").json_data(&view).unwrap_or_default();
-        Some((Ok(event), (!ended).then_some(watch)))
-    });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
-}
-
-type Wallet = crate::app::view::WalletView;
-
-async fn wallet(State(api): Shared) -> Answer<Wallet> {
-    if let Err(trouble) = api.node.account(u64::MAX).await {
-        tracing::debug!(%trouble, "the balance shown is the last one heard");
-    }
-    Ok(Json(api.node.wallet_view()?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BuyCoins {
-    coins: u64,
-}
-
-async fn buy(State(api): Shared, Body(asked): Body<BuyCoins>) -> Answer<Wallet> {
-    api.node.buy_coins(Coins(asked.coins)).await?;
-    Ok(Json(api.node.wallet_view()?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Voucher {
-    voucher: Option<String>,
-}
-
-async fn voucher(State(api): Shared, Body(asked): Body<Voucher>) -> Answer<Wallet> {
-    api.node.pay_in(door::parse_voucher(asked.voucher.as_deref().unwrap_or_default())?).await?;
-    Ok(Json(api.node.wallet_view()?))
-}
-
-async fn register(State(api): Shared, Body(asked): Body<Voucher>) -> Answer<Wallet> {
-    let voucher = asked.voucher.as_deref().map(door::parse_voucher).transpose()?;
-    api.node.register(voucher).await?;
-    Ok(Json(api.node.wallet_view()?))
-}
-
-async fn chains(State(api): Shared) -> Answer<Vec<crate::app::view::ChainView>> {
-    Ok(Json(api.node.chain_views()?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Retire {
-    id: Option<String>,
-}
-
-async fn retire(State(api): Shared, Body(asked): Body<Retire>) -> Answer<Vec<crate::app::view::ChainView>> {
-    Ok(Json(api.node.retire(asked.id.as_deref()).await?))
-}
-
-async fn history(State(api): Shared) -> Answer<Vec<crate::app::view::HistoryLine>> {
-    Ok(Json(api.node.history().await?))
-}
-
-/// A backup and its passphrase; the bytes in Base64.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Backup {
-    #[serde(default)]
-    pub(super) backup: String,
-    #[serde(default)]
-    pub(super) passphrase: String,
-}
-
-async fn backup(State(api): Shared, Body(asked): Body<Backup>) -> Answer<Backup> {
-    let bytes = api.node.backup(asked.passphrase).await?;
-    Ok(Json(Backup { backup: data_encoding::BASE64.encode(&bytes), passphrase: String::new() }))
-}
-
-async fn restore(State(api): Shared, Body(asked): Body<Backup>) -> Answer<Vec<crate::app::view::ChainView>> {
-    let bytes = data_encoding::BASE64.decode(asked.backup.as_bytes()).map_err(errors::bad_backup)?;
-    Ok(Json(api.node.restore(bytes, asked.passphrase).await?))
-}
-
-async fn lock(State(api): Shared) -> Json<()> {
-    api.node.lock_wallet();
-    Json(())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unlock {
-    passphrase: String,
-}
-
-async fn unlock(State(api): Shared, Body(asked): Body<Unlock>) -> Answer<()> {
-    Ok(Json(api.node.unlock(Some(asked.passphrase)).await?))
-}
-
-async fn sales(State(api): Shared) -> Answer<Vec<crate::app::view::SaleView>> {
-    Ok(Json(api.node.sales()?))
-}
-
-async fn till(State(api): Shared) -> Answer<Vec<crate::app::view::TillView>> {
-    Ok(Json(api.node.till_view()?))
-}
-
-async fn handoffs(State(api): Shared) -> Json<Vec<crate::app::view::HandoffView>> {
-    Json(api.node.handoffs())
-}
-
-async fn certifications(State(api): Shared) -> Json<Vec<crate::app::view::CertificationView>> {
-    Json(api.node.certifications())
-}
-
-async fn redeem(State(api): Shared) -> Answer<crate::app::view::RedeemView> {
-    Ok(Json(api.node.redeem().await?))
-}
-
-async fn broker(State(api): Shared) -> Json<crate::app::view::BrokerView> {
-    Json(api.node.broker_view())
+        .route("/assets/{name}", get(assets::serve))
+        .merge(people::router())
+        .nest("/api/v1", programs)
+        .with_state(api.clone())
+        .fallback_service(people)
+        .layer(from_fn_with_state(api, guard::same_site))
 }

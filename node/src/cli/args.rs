@@ -88,6 +88,17 @@ pub enum Command {
         #[command(flatten)]
         passphrase: Passphrase,
     },
+    /// Make a link to the pages, which signs one browser in, once and within a minute.
+    Open,
+    /// Set the password by which people on other machines sign in to the pages. It is read from a prompt, a file or
+    /// NETPAY_PASSPHRASE.
+    Password {
+        #[command(flatten)]
+        passphrase: Passphrase,
+        /// Take it away.
+        #[arg(long)]
+        remove: bool,
+    },
     /// Stop the peer that runs, gracefully.
     Stop,
     /// The peer at a glance.

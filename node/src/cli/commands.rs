@@ -3,6 +3,7 @@
 use super::args::{Args, Broker, Command, Config, Downloads, Evidence, Global, Sales, Share};
 use super::show::{self, coins, foreign, short, size};
 use super::{daemon, money};
+use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
     BrokerView, DownloadView, ErrorView, Found, PeerView, RedeemView, SaleView, SharedFile, Status,
@@ -29,6 +30,7 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
             daemon::init(&global, &home, name, broker, &passphrase, insecure_no_passphrase)
         }
         Command::Up { listen, api, passphrase } => daemon::up(&global, home, listen, api, &passphrase).await,
+        Command::Password { passphrase, remove } => daemon::password(&global, &home, &passphrase, remove),
         Command::Config { act } => settings(&global, &home, act.unwrap_or(Config::Show { origin: false })),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "netpay", &mut std::io::stdout());
@@ -66,6 +68,11 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
             search(global, home, &client, &query, sorted).await
         }
         Command::Peers => peers(global, &client).await,
+        Command::Open => {
+            let link: LoginLink = client.post("/login-links", &json!({})).await?;
+            said(global, &link, &link.url);
+            Ok(())
+        }
         Command::Browse { peer } => {
             let found: Vec<Found> = client.get(&format!("/peers/{}/files", escaped(&peer))).await?;
             remember(home, &found)?;
@@ -96,6 +103,7 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         Command::Broker { act } => broker(global, &client, act.unwrap_or(Broker::Show)).await,
         Command::Init { .. }
         | Command::Up { .. }
+        | Command::Password { .. }
         | Command::Config { .. }
         | Command::Completions { .. }
         | Command::Man { .. }

@@ -2,7 +2,8 @@
 
 use super::args::{Global, Passphrase};
 use super::show;
-use crate::api::server;
+use crate::api::password::Password;
+use crate::api::server::{self, Interface};
 use crate::app::view::ErrorView;
 use crate::app::{Settings, Trouble, start};
 use crate::config::{self, Config};
@@ -108,17 +109,42 @@ pub async fn up(
     });
     let (quiet, json) = (global.quiet, global.json);
     let status = node.status();
-    let served = server::serve(node.clone(), config.api, move |at| {
+    let interface = Interface { at: config.api, hosts: config.hosts.clone() };
+    let served = server::serve(node.clone(), interface, move |at, link| {
         if json {
-            show::json(&serde_json::json!({ "api": at.to_string(), "node": status.node, "addresses": status.addresses }));
+            show::json(&serde_json::json!({
+                "api": at.to_string(), "node": status.node, "addresses": status.addresses, "link": link,
+            }));
         } else if !quiet {
             status.addresses.iter().for_each(|address| show::line(&format!("listening on {address}")));
-            show::line(&format!("commands at http://{at}/"));
+            show::line(&format!("pages, for a minute and once (then: netpay open): {link}"));
         }
     })
     .await;
     node.stop().await;
     served
+}
+
+/// Sets the password of the interface, or takes it away.
+pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) -> Result<(), ErrorView> {
+    if !home.identity().exists() {
+        return Err(errors::not_a_home(home.path().display()));
+    }
+    let secret = match remove {
+        true => None,
+        false => {
+            let secret = passphrase(global, given, "A password for the interface: ")?;
+            Some(secret.ok_or_else(errors::passphrase_needed)?)
+        }
+    };
+    Password::set(home, secret.as_ref().map(|secret| secret.as_str()))?;
+    if global.json {
+        show::json(&serde_json::json!({ "password": secret.is_some() }));
+    } else if !global.quiet {
+        let said = if secret.is_some() { "is set" } else { "is gone" };
+        show::line(&format!("the interface's password {said}; a peer that runs takes it at its next start"));
+    }
+    Ok(())
 }
 
 /// The first signal asks for a graceful stop.

@@ -58,9 +58,6 @@ impl Key {
         if (self.read)(config, home, value).is_none() {
             return Err(errors::bad_value(self.name, value, place, self.expected));
         }
-        if self.name == "api.listen" && !config.api.ip().is_loopback() {
-            return Err(errors::not_loopback(config.api));
-        }
         Ok(())
     }
 }
@@ -156,10 +153,18 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "api.listen",
         kind: Kind::Text,
-        help: "Where it listens for commands and pages: on this machine only. Port 0 takes a free one.",
-        expected: "a loopback address and port such as 127.0.0.1:5780",
+        help: "Where it listens for commands and pages. Port 0 takes a free one; other machines need a password.",
+        expected: "an address and port such as 127.0.0.1:5780",
         show: |config| config.api.to_string(),
         read: |config, _, text| store(&mut config.api, text.parse::<SocketAddr>().ok()),
+    },
+    Key {
+        name: "api.hosts",
+        kind: Kind::List,
+        help: "Names that it answers to beside addresses and localhost.",
+        expected: "a list of host names such as peer.example.org",
+        show: |config| config.hosts.join(","),
+        read: |config, _, text| store(&mut config.hosts, host_names(text)),
     },
     Key {
         name: "policy.x0",
@@ -219,6 +224,13 @@ fn yes_or_no(text: &str) -> Option<bool> {
 fn addresses(text: &str) -> Option<Vec<String>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| part.parse::<Multiaddr>().ok().map(|_| part.to_owned())).collect()
+}
+
+/// Comma-separated host names, in lower case; an empty text is none.
+fn host_names(text: &str) -> Option<Vec<String>> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| part.chars().all(allowed).then(|| part.to_owned())).collect()
 }
 
 fn directives(text: &str) -> Option<String> {

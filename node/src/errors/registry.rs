@@ -86,6 +86,48 @@ errors! {
         fix "start it again with: netpay up"
         explain "While a peer stops it closes its open segments, writes everything down and leaves the network. New requests are refused meanwhile. Downloads that were running go on after the next start."
 
+    /// A link was used, or is too old.
+    link_used() = "NP-DAEMON-007", DAEMON, 401:
+        what "this link lets nobody in any more"
+        why "it works once, and for a minute"
+        fix "have a new one made, on the peer's machine: netpay open"
+        explain "A link from `netpay open` or `netpay up` signs one browser in. So that nobody who finds it in a history or a log can use it, it works once and for a minute. A browser that is signed in stays so for a week after it was used last, or until the peer is restarted."
+
+    /// The interface's password is wrong.
+    wrong_password() = "NP-DAEMON-008", DAEMON, 401:
+        what "that is not the password"
+        why "it is not the one that was set for this peer's interface"
+        fix "try again, or set another on the peer's machine: netpay password"
+        explain "The password lets people in to the peer's pages from other machines. It is not the passphrase of the wallet, and it cannot be read back: only its hash is kept."
+
+    /// Too many wrong passwords.
+    too_many_tries() = "NP-DAEMON-009", DAEMON, 429:
+        what "too many wrong passwords"
+        why "five within a minute: no more are looked at before it is over"
+        fix "wait a minute, or use a link from: netpay open"
+        explain "Passwords cannot be guessed in a row. A link from `netpay open`, made on the peer's machine, lets in all the same."
+
+    /// Another web page sent the request.
+    foreign_page(origin) = "NP-DAEMON-010", DAEMON, 403:
+        what "the request comes from another page"
+        why "it was sent by \"{origin}\", and only pages of this peer may have something done here"
+        fix "open the peer's own pages: netpay open"
+        explain "Any page in a browser can send forms to any address, with the cookies that the browser has for it. Requests that change something are therefore taken only from the peer's own pages, or from programs, which name no page at all."
+
+    /// The form is not one that this session was given.
+    foreign_form() = "NP-DAEMON-011", DAEMON, 403:
+        what "the form does not come from this session"
+        why "it does not carry the secret that the session's own forms carry"
+        fix "go back, reload the page, and send it again"
+        explain "Each session has a secret, which the peer puts into every form. A form that was loaded before signing in anew, or that another page made, does not have it. Programs that use a session send it as X-Csrf-Token."
+
+    /// The token only lets look.
+    read_only() = "NP-DAEMON-012", DAEMON, 403:
+        what "this token may look, and change nothing"
+        why "it is the one of api-token-read"
+        fix "use the token in api-token"
+        explain "The home has two tokens: `api-token` for everything, and `api-token-read` for programs that only look, such as a monitor. The second is refused wherever something would be changed."
+
     // ---- the home ----
 
     /// There is no peer in the home.
@@ -401,9 +443,9 @@ errors! {
     /// The API would be open to others.
     not_loopback(address) = "NP-CONFIG-004", CONFIG, 422:
         what "the API must not listen on {address}"
-        why "that address can be reached from other machines, and whoever reaches the API commands the wallet"
-        fix "netpay config set api.listen 127.0.0.1:5780      and use a tunnel (ssh -L) from afar"
-        explain "The API moves money, and it speaks plain HTTP. It listens on addresses of this machine only. To use it from another, forward the port through something that encrypts and authenticates, such as ssh."
+        why "that address can be reached from other machines, and no password is set"
+        fix "netpay password      or: netpay config set api.listen 127.0.0.1:5780"
+        explain "The API moves money, and it speaks plain HTTP. Without a password it listens on addresses of this machine only. With one (`netpay password`) it takes any address; put something that encrypts before it, or forward the port with ssh instead."
 
     // ---- sharing ----
 

@@ -1,6 +1,6 @@
 //! What this peer sells.
 
-use super::sent::{foreign_form, is_ours};
+use super::sent::is_ours;
 use super::trade::At;
 use super::{Sent, Ui, Visit, onward, refused_with, view};
 use crate::app::upload::MAX_UPLOAD;
@@ -156,8 +156,8 @@ async fn receive(ui: &Ui, visit: &Visit, mut form: Multipart) -> Result<Vec<Shar
                 return ui.node.share_add(vec![path], price, Vec::new(), false).await.map_err(view);
             }
             _ if ours => {}
-            _ => return Err(foreign_form()),
+            _ => return Err(errors::foreign_form()),
         }
     }
-    Err(if ours { errors::bad_request("no file was chosen") } else { foreign_form() })
+    Err(if ours { errors::bad_request("no file was chosen") } else { errors::foreign_form() })
 }

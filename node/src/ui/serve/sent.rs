@@ -123,7 +123,7 @@ impl FromRequest<Ui> for Sent {
             form.map_err(|fault| ui.refused(&visit, errors::bad_request(fault.body_text())))?;
         let sent = Self { fields: pairs(&bytes), visit };
         if !is_ours(&sent.visit, sent.text("csrf")) {
-            return Err(ui.refused(&sent.visit, foreign_form()));
+            return Err(ui.refused(&sent.visit, errors::foreign_form()));
         }
         Ok(sent)
     }
@@ -133,12 +133,6 @@ impl FromRequest<Ui> for Sent {
 pub(super) fn is_ours(visit: &Visit, csrf: &str) -> bool {
     // Hashes are compared, so that the time taken says nothing about the secret.
     !visit.csrf.is_empty() && blake3::hash(csrf.as_bytes()) == blake3::hash(visit.csrf.as_bytes())
-}
-
-/// The error for a form that is not ours.
-pub(super) fn foreign_form() -> ErrorView {
-    errors::bad_request("the form does not come from this session")
-        .fixed_by("go back, reload the page, and send it again")
 }
 
 /// The fields of a form or a query.
