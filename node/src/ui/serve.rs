@@ -5,10 +5,12 @@
 mod files;
 mod live;
 mod money;
+mod once;
 mod other;
 mod sent;
 mod trade;
 
+use once::{Done, Once};
 pub use sent::{Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
@@ -31,13 +33,14 @@ const MAX_FORM: usize = 64 << 10;
 pub struct Ui {
     node: Node,
     said: Arc<Said>,
+    once: Arc<Once>,
 }
 
 impl Ui {
     /// For this peer.
     #[must_use]
     pub fn new(node: Node) -> Self {
-        Self { node, said: Arc::default() }
+        Self { node, said: Arc::default(), once: Arc::default() }
     }
 
     /// What the page of this visit has in common with all others.
@@ -140,6 +143,15 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, page).into_response()
+}
+
+/// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
+async fn once<R>(ui: &Ui, sent: &Arc<Sent>, act: impl FnOnce(Node, Arc<Sent>) -> R) -> Result<Done, ErrorView>
+where
+    R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
+{
+    let act = act(ui.node.clone(), Arc::clone(sent));
+    ui.once.carry_out(sent.text("key"), sent.contents(), act).await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.

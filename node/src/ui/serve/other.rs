@@ -17,10 +17,12 @@ const NEWEST: usize = 5;
 /// `GET /`
 pub async fn home(State(ui): State<Ui>, visit: Visit) -> Response {
     let (newest, downloads) = ui.node.downloads_page(0, NEWEST);
-    let name = ui.node.settings().name.clone();
+    // A name that was saved counts, though it is used from the next start on only.
+    let loaded = config::load(ui.node.home(), &[]).ok();
+    let saved = loaded.and_then(|loaded| loaded.settings.into_iter().find(|setting| setting.key == "name"));
     let home = Home {
-        named: name != Config::defaults(ui.node.home().path()).name,
-        name,
+        named: saved.as_ref().is_some_and(|setting| setting.origin != "default"),
+        name: saved.map_or_else(|| ui.node.settings().name.clone(), |setting| setting.value),
         network: ui.node.settings().invite.network.clone(),
         broker: ui.node.broker_view(),
         wallet: ui.node.wallet_view().ok(),

@@ -96,6 +96,18 @@ impl Sent {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim())
     }
 
+    /// What was filled in, in short, but for the session's secret: the same form has the same.
+    pub fn contents(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for (name, value) in self.fields.iter().filter(|(name, _)| name != "csrf") {
+            for text in [name, value] {
+                hasher.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        hasher.finalize()
+    }
+
     /// The whole number typed there.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Search, purchases and downloads.
 
-use super::{Sent, Ui, Visit, fresh_key, onward, refused_with, see_other, view};
+use super::{Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
 use crate::app::view::{DownloadView, ErrorView, GetRequest, SearchOptions};
 use crate::errors;
 use crate::ui::pages::PAGE;
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
 use netpay_core::content::units::unit_for;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Where in a list a page begins, counted from 0.
 #[derive(Debug, Default, Deserialize)]
@@ -99,17 +100,19 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(wanted): Query<Wa
 
 /// `POST /buy`: what was confirmed is the most that is paid.
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
-    let begun = async {
+    let sent = Arc::new(sent);
+    let begun = once(&ui, &sent, |node, sent| async move {
         let request = GetRequest {
             what: sent.text("what").to_owned(),
             from: sent.given("from").map(str::to_owned),
             max_price: Some(sent.number("max_price", "a price")?),
             ..GetRequest::default()
         };
-        ui.node.get(request).await.map_err(view)
-    };
+        let download = node.get(request).await.map_err(view)?;
+        Ok((format!("/downloads/{}", download.id), String::new()))
+    });
     match begun.await {
-        Ok(download) => see_other(&format!("/downloads/{}", download.id)),
+        Ok((address, _)) => see_other(&address),
         Err(error) => ui.refused(&sent.visit, error),
     }
 }
