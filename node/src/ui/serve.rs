@@ -11,7 +11,7 @@ mod sent;
 mod trade;
 
 use once::{Done, Once};
-pub use sent::{Csrf, Said, Sent, Visit};
+pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
@@ -105,6 +105,7 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/live/downloads", get(live::downloads))
         .route("/live/downloads/{id}", get(live::download))
         .fallback(missing)
+        .method_not_allowed_fallback(missing)
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .merge(files::upload_routes())
         .layer(axum::middleware::from_fn(headers))

@@ -1,7 +1,7 @@
 //! Wallet and sales.
 
 use super::trade::{At, slice};
-use super::{Sent, Ui, Visit, fresh_key, once, onward, refused_with, view};
+use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, view};
 use crate::app::door::parse_voucher;
 use crate::app::view::{ChainView, ErrorView, RedeemView, WalletView};
 use crate::errors;
@@ -10,7 +10,7 @@ use crate::ui::pages::PAGE;
 use crate::ui::pages::sales::{self, FileSum, Sales};
 use crate::ui::pages::wallet::{self as page, MOST, Wallet};
 use crate::ui::parts::{Day, Pages, coins};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
@@ -26,7 +26,7 @@ const FILES: usize = 20;
 const MIN_PASSPHRASE: usize = 8;
 
 /// `GET /wallet`
-pub async fn wallet(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn wallet(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     // The account's balance as it is now, if the broker is there to ask.
     if ui.node.broker_view().connected
         && let Err(trouble) = ui.node.account(u64::MAX).await
@@ -86,7 +86,7 @@ fn amount(text: &str) -> Result<u64, ErrorView> {
 }
 
 /// `GET /wallet/buy`: the question.
-pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(asked): Query<Amount>) -> Response {
+pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(asked): Asked<Amount>) -> Response {
     let coins = amount(&asked.coins).and_then(|coins| {
         let wallet = ui.node.wallet_view().map_err(view)?;
         Ok((coins, wallet))
@@ -150,7 +150,7 @@ pub struct Which {
 }
 
 /// `GET /wallet/retire`: the question.
-pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Query(which): Query<Which>) -> Response {
+pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Asked(which): Asked<Which>) -> Response {
     let chains = match ui.node.chain_views() {
         Ok(chains) => chains,
         Err(trouble) => return ui.refused(&visit, trouble),
@@ -176,7 +176,7 @@ pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
 }
 
 /// `GET /wallet/history`
-pub async fn history(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     match ui.node.history().await {
         Ok(mut lines) => {
             lines.reverse();
@@ -241,7 +241,7 @@ pub struct Behind {
 }
 
 /// `GET /sales`
-pub async fn sales(State(ui): State<Ui>, visit: Visit, Query(at): Query<Behind>) -> Response {
+pub async fn sales(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>) -> Response {
     shown_sales(&ui, &visit, &at.behind, None)
 }
 
@@ -280,6 +280,10 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
         days: &days,
         files: &files,
         sales: &list,
+        names: list
+            .iter()
+            .filter_map(|sale| Some((sale.buyer.clone(), ui.node.name_of(&sale.buyer)?)))
+            .collect(),
         pages,
         wallet,
         till: &till,

@@ -1,14 +1,14 @@
 //! Home, peers and settings.
 
 use super::trade::{At, slice};
-use super::{Sent, Ui, Visit, onward, refused_with, view};
+use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
 use crate::app::view::{ErrorView, PeerView};
 use crate::config::{self, Config, Setting};
 use crate::ui::pages::peers as page;
 use crate::ui::pages::settings::{self, EDITED, Settings};
 use crate::ui::pages::welcome::{self, Home};
 use crate::ui::parts::Pages;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 
 /// Downloads that Home shows.
@@ -37,7 +37,7 @@ pub async fn home(State(ui): State<Ui>, visit: Visit) -> Response {
 }
 
 /// `GET /peers`
-pub async fn peers(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn peers(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     shown_peers(&ui, &visit, at.row(), "", None).await
 }
 
@@ -78,7 +78,7 @@ pub async fn browse(
     State(ui): State<Ui>,
     visit: Visit,
     Path(node): Path<String>,
-    Query(at): Query<At>,
+    Asked(at): Asked<At>,
 ) -> Response {
     let peer = match ui.node.peer(&node) {
         Ok(peer) => peer,

@@ -277,6 +277,11 @@ async fn an_address_with_nothing_at_it_has_a_page_that_says_so() {
     {
         assert_eq!(person.get(path).await.status, StatusCode::OK, "{path}");
     }
+    for path in ["/downloads?at=many", "/files?at=-1"] {
+        let answer = person.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.text.contains("<h1>"), "{path} is a page");
+    }
     let live = person.get("/live/status").await;
     assert!(live.status.is_success() && !live.text.contains("<html"), "a part of a page: {}", live.text);
     town.stop().await;
