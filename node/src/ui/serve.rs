@@ -5,11 +5,13 @@
 mod files;
 mod live;
 mod money;
+mod once;
 mod other;
 mod sent;
 mod trade;
 
-pub use sent::{Csrf, Said, Sent, Visit};
+use once::{Done, Once};
+pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
@@ -31,13 +33,14 @@ const MAX_FORM: usize = 64 << 10;
 pub struct Ui {
     node: Node,
     said: Arc<Said>,
+    once: Arc<Once>,
 }
 
 impl Ui {
     /// For this peer.
     #[must_use]
     pub fn new(node: Node) -> Self {
-        Self { node, said: Arc::default() }
+        Self { node, said: Arc::default(), once: Arc::default() }
     }
 
     /// What the page of this visit has in common with all others.
@@ -102,6 +105,7 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/live/downloads", get(live::downloads))
         .route("/live/downloads/{id}", get(live::download))
         .fallback(missing)
+        .method_not_allowed_fallback(missing)
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .merge(files::upload_routes())
         .layer(axum::middleware::from_fn(headers))
@@ -140,6 +144,15 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, page).into_response()
+}
+
+/// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
+async fn once<R>(ui: &Ui, sent: &Arc<Sent>, act: impl FnOnce(Node, Arc<Sent>) -> R) -> Result<Done, ErrorView>
+where
+    R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
+{
+    let act = act(ui.node.clone(), Arc::clone(sent));
+    ui.once.carry_out(sent.text("key"), sent.contents(), act).await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.

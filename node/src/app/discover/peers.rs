@@ -50,6 +50,12 @@ impl Node {
         Ok(self.peer_view(peer, connected.as_ref()))
     }
 
+    /// What a peer calls itself, if that is known. Asks nobody.
+    #[must_use]
+    pub fn name_of(&self, node: &str) -> Option<String> {
+        self.0.contacts.known(&node.parse().ok()?, clock::time()).name
+    }
+
     /// What a peer offers: it is named by its node key, its peer id, or a name that only it has.
     ///
     /// # Errors

@@ -115,6 +115,21 @@
     const polls = event.target.getAttribute("hx-trigger")?.startsWith("every");
     if (polls && document.hidden) event.preventDefault();
   });
+  // Who is no longer signed in, or whose peer does not answer, is told so.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (new URL(event.detail.xhr.responseURL || location.href).pathname === "/login") {
+      event.detail.shouldSwap = false;
+      location.assign("/login");
+    }
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (event.target.id !== "status" || event.target.querySelector(".away")) return;
+    const away = document.createElement("strong");
+    away.className = "away bad";
+    away.setAttribute("role", "status");
+    away.textContent = "✕ the peer does not answer";
+    event.target.replaceChildren(away);
+  });
   document.addEventListener("htmx:afterSettle", (event) => localise(event.target.parentNode ?? document));
   document.addEventListener("DOMContentLoaded", () => localise(document));
   if (document.readyState !== "loading") localise(document);

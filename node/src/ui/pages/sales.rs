@@ -1,5 +1,6 @@
 //! Sales: what came in, by day and by file, and how it becomes money at the broker.
 
+use super::downloads::Names;
 use super::{Context, peer_name};
 use crate::app::view::{CertificationView, ErrorView, HandoffView, SaleView, TillView, WalletView};
 use crate::shown;
@@ -35,6 +36,8 @@ pub struct Sales<'a> {
     pub files: &'a [FileSum],
     /// The sales on this page, newest first.
     pub sales: &'a [SaleView],
+    /// What buyers call themselves, by their keys.
+    pub names: Names,
     /// Where the list stands.
     pub pages: Pages,
     /// The wallet.
@@ -121,7 +124,7 @@ fn list(sales: &Sales<'_>) -> Markup {
         vec![
             file_name(&sale.name, &sale.root),
             parts::moment(sale.at),
-            html! { a href=(format!("/peers/{}", sale.buyer)) { (peer_name(None, &sale.buyer)) } },
+            html! { a href=(format!("/peers/{}", sale.buyer)) { (peer_name(sales.names.get(&sale.buyer).map(String::as_str), &sale.buyer)) } },
             money(sale.coins),
         ]
     };

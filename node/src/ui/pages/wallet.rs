@@ -28,6 +28,8 @@ pub struct Wallet<'a> {
     pub broker: BrokerView,
     /// What was typed as a number of coins.
     pub coins: &'a str,
+    /// What was typed as a voucher and not taken.
+    pub voucher: &'a str,
     /// Why the last act was refused.
     pub error: Option<&'a ErrorView>,
     /// The time, in Unix seconds.
@@ -156,7 +158,7 @@ fn register(context: &Context, shown: &Wallet<'_>) -> Markup {
             p.hint { "Coins are bought and earnings redeemed through it. A voucher, if the operator gave you one, also brings the first money in." }
             form.row method="post" action="/wallet/register" {
                 (context.sealed(&shown.key).fields())
-                (voucher_field("Voucher, if you have one", false))
+                (voucher_field("Voucher, if you have one", shown.voucher, false))
                 button.primary type="submit" { "Open account" }
             }
             (parts::command("netpay broker register --voucher"))
@@ -164,10 +166,11 @@ fn register(context: &Context, shown: &Wallet<'_>) -> Markup {
     }
 }
 
-fn voucher_field(label: &str, required: bool) -> Markup {
+fn voucher_field(label: &str, value: &str, required: bool) -> Markup {
     field(&Field {
         name: "voucher",
         label,
+        value,
         hint: "32 letters and digits, in groups",
         required,
         ..Field::default()
@@ -199,7 +202,7 @@ fn voucher(context: &Context, shown: &Wallet<'_>) -> Markup {
             p.hint { "It brings money into your account, once." }
             form.row method="post" action="/wallet/voucher" {
                 (context.sealed(&shown.key).fields())
-                (voucher_field("Voucher", true))
+                (voucher_field("Voucher", shown.voucher, true))
                 button type="submit" { "Pay in" }
             }
             (parts::command("netpay wallet redeem-voucher"))

@@ -2,15 +2,16 @@
 
 use super::sent::is_ours;
 use super::trade::At;
-use super::{Sent, Ui, Visit, onward, refused_with, view};
+use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
 use crate::app::upload::MAX_UPLOAD;
 use crate::app::view::{ErrorView, SharedFile};
 use crate::errors;
 use crate::ui::pages::PAGE;
 use crate::ui::pages::files::{self as page, Files, Typed};
 use crate::ui::parts::Pages;
-use axum::extract::multipart::{Multipart, MultipartError};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Deserialize;
@@ -32,8 +33,8 @@ pub struct Narrowed {
 pub async fn page(
     State(ui): State<Ui>,
     visit: Visit,
-    Query(at): Query<At>,
-    Query(narrowed): Query<Narrowed>,
+    Asked(at): Asked<At>,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Response {
     shown(&ui, &visit, at.row(), &narrowed.words, Typed::default(), None).await
 }
@@ -130,15 +131,23 @@ pub async fn remove(State(ui): State<Ui>, Path(id): Path<String>, sent: Sent) ->
 
 /// `POST /files/upload`: takes a file into the home's `shared` directory and offers it. The session's secret comes ahead
 /// of the file, so that nothing is written for whoever does not have it.
-async fn upload(State(ui): State<Ui>, visit: Visit, form: Multipart) -> Response {
-    match receive(&ui, &visit, form).await {
+async fn upload(State(ui): State<Ui>, visit: Visit, form: Result<Multipart, MultipartRejection>) -> Response {
+    let form = form.map_err(|fault| errors::bad_request(fault.body_text()));
+    let received = match form {
+        Ok(form) => receive(&ui, &visit, form).await,
+        Err(error) => Err(error),
+    };
+    match received {
         Ok(shared) => onward(&ui, "/files", &told(&shared)),
         Err(error) => shown(&ui, &visit, 0, "", Typed::default(), Some(&error)).await,
     }
 }
 
 async fn receive(ui: &Ui, visit: &Visit, mut form: Multipart) -> Result<Vec<SharedFile>, ErrorView> {
-    let bad = |fault: MultipartError| errors::bad_request(fault.body_text());
+    let bad = |fault: MultipartError| match fault.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => errors::too_large(MAX_UPLOAD),
+        _ => errors::bad_request(fault.body_text()),
+    };
     let (mut ours, mut price) = (false, None);
     while let Some(mut field) = form.next_field().await.map_err(bad)? {
         match field.name().unwrap_or_default() {

@@ -1,10 +1,10 @@
 //! Parts of pages that are had anew while one looks at them.
 
-use super::{Ui, Visit};
+use super::{Asked, Ui, Visit};
 use crate::app::view::DownloadView;
 use crate::ui::pages::downloads::{changes, live};
 use crate::ui::pages::{PAGE, header};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub async fn status(State(ui): State<Ui>) -> Markup {
 }
 
 /// What has changed of the downloads seen: `4-running,7-waiting`.
-pub async fn downloads(State(ui): State<Ui>, visit: Visit, Query(shown): Query<Seen>) -> Markup {
+pub async fn downloads(State(ui): State<Ui>, visit: Visit, Asked(shown): Asked<Seen>) -> Markup {
     let one = |one: &str| {
         let (id, state) = one.split_once('-')?;
         Some((id.parse().ok()?, state.to_owned()))
@@ -38,7 +38,7 @@ pub async fn download(
     State(ui): State<Ui>,
     visit: Visit,
     Path(id): Path<u64>,
-    Query(shown): Query<Seen>,
+    Asked(shown): Asked<Seen>,
 ) -> Response {
     match ui.node.download(id) {
         Ok(view) => {

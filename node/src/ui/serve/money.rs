@@ -1,21 +1,22 @@
 //! Wallet and sales.
 
 use super::trade::{At, slice};
-use super::{Sent, Ui, Visit, fresh_key, onward, refused_with, view};
+use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, view};
 use crate::app::door::parse_voucher;
-use crate::app::view::{ChainView, ErrorView, WalletView};
+use crate::app::view::{ChainView, ErrorView, RedeemView, WalletView};
 use crate::errors;
 use crate::shown;
 use crate::ui::pages::PAGE;
 use crate::ui::pages::sales::{self, FileSum, Sales};
 use crate::ui::pages::wallet::{self as page, MOST, Wallet};
 use crate::ui::parts::{Day, Pages, coins};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
 use netpay_core::time::DAY;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Days that the chart shows.
 const DAYS: u64 = 30;
@@ -25,17 +26,30 @@ const FILES: usize = 20;
 const MIN_PASSPHRASE: usize = 8;
 
 /// `GET /wallet`
-pub async fn wallet(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn wallet(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     // The account's balance as it is now, if the broker is there to ask.
     if ui.node.broker_view().connected
         && let Err(trouble) = ui.node.account(u64::MAX).await
     {
         tracing::debug!(%trouble, "the balance shown is the last one heard");
     }
-    shown_wallet(&ui, &visit, at.row(), "", None)
+    shown_wallet(&ui, &visit, at.row(), Typed::default(), None)
 }
 
-fn shown_wallet(ui: &Ui, visit: &Visit, at: usize, typed: &str, error: Option<&ErrorView>) -> Response {
+/// What was typed on the wallet's page, but for secrets.
+#[derive(Clone, Copy, Default)]
+struct Typed<'a> {
+    coins: &'a str,
+    voucher: &'a str,
+}
+
+impl<'a> Typed<'a> {
+    fn in_form(sent: &'a Sent) -> Self {
+        Self { coins: sent.text("coins"), voucher: sent.text("voucher") }
+    }
+}
+
+fn shown_wallet(ui: &Ui, visit: &Visit, at: usize, typed: Typed<'_>, error: Option<&ErrorView>) -> Response {
     let mut chains = ui.node.chain_views().unwrap_or_default();
     // Those that can be spent first, then the newest.
     chains.sort_by_key(|chain| (chain.retired, std::cmp::Reverse(chain.spend_by)));
@@ -46,7 +60,8 @@ fn shown_wallet(ui: &Ui, visit: &Visit, at: usize, typed: &str, error: Option<&E
         chains: &chains,
         pages,
         broker: ui.node.broker_view(),
-        coins: typed,
+        coins: typed.coins,
+        voucher: typed.voucher,
         error,
         now: crate::clock::time().0,
         key: fresh_key(),
@@ -71,7 +86,7 @@ fn amount(text: &str) -> Result<u64, ErrorView> {
 }
 
 /// `GET /wallet/buy`: the question.
-pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(asked): Query<Amount>) -> Response {
+pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(asked): Asked<Amount>) -> Response {
     let coins = amount(&asked.coins).and_then(|coins| {
         let wallet = ui.node.wallet_view().map_err(view)?;
         Ok((coins, wallet))
@@ -81,48 +96,49 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(asked): Query<Amo
             let broker = ui.node.broker_view();
             page::ask_buy(&ui.context(&visit), coins, &wallet, &broker, &fresh_key()).into_response()
         }
-        Err(error) => shown_wallet(&ui, &visit, 0, &asked.coins, Some(&error)),
+        Err(error) => shown_wallet(&ui, &visit, 0, Typed { coins: &asked.coins, voucher: "" }, Some(&error)),
     }
 }
 
 /// `POST /wallet/buy`
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
-    let bought = async {
-        let coins = amount(sent.text("coins"))?;
-        ui.node.buy_coins(Coins(coins)).await.map_err(view)?;
-        Ok(coins)
-    };
+    let sent = Arc::new(sent);
+    let bought = once(&ui, &sent, |node, sent| async move {
+        let bought = amount(sent.text("coins"))?;
+        node.buy_coins(Coins(bought)).await.map_err(view)?;
+        Ok(("/wallet".to_owned(), format!("You bought {}.", coins(bought))))
+    });
     match bought.await {
-        Ok(bought) => onward(&ui, "/wallet", &format!("You bought {}.", coins(bought))),
-        Err(error) => shown_wallet(&ui, &sent.visit, 0, sent.text("coins"), Some(&error)),
+        Ok((address, said)) => onward(&ui, &address, &said),
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&error)),
     }
 }
 
 /// `POST /wallet/voucher`
 pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
-    let paid = async {
-        let code = parse_voucher(sent.text("voucher"))?;
-        ui.node.pay_in(code).await
-    };
+    let sent = Arc::new(sent);
+    let paid = once(&ui, &sent, |node, sent| async move {
+        let code = parse_voucher(sent.text("voucher")).map_err(view)?;
+        let account = node.pay_in(code).await.map_err(view)?;
+        Ok(("/wallet".to_owned(), format!("Paid in: your account has {} now.", coins(account.balance.0))))
+    });
     match paid.await {
-        Ok(account) => {
-            onward(&ui, "/wallet", &format!("Paid in: your account has {} now.", coins(account.balance.0)))
-        }
-        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+        Ok((address, said)) => onward(&ui, &address, &said),
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&error)),
     }
 }
 
 /// `POST /wallet/register`
 pub async fn register(State(ui): State<Ui>, sent: Sent) -> Response {
-    let opened = async {
-        let code = sent.given("voucher").map(parse_voucher).transpose()?;
-        ui.node.register(code).await
-    };
+    let sent = Arc::new(sent);
+    let opened = once(&ui, &sent, |node, sent| async move {
+        let code = sent.given("voucher").map(parse_voucher).transpose().map_err(view)?;
+        let account = node.register(code).await.map_err(view)?;
+        Ok(("/wallet".to_owned(), format!("The account is open, with {}.", coins(account.balance.0))))
+    });
     match opened.await {
-        Ok(account) => {
-            onward(&ui, "/wallet", &format!("The account is open, with {}.", coins(account.balance.0)))
-        }
-        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+        Ok((address, said)) => onward(&ui, &address, &said),
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&error)),
     }
 }
 
@@ -134,7 +150,7 @@ pub struct Which {
 }
 
 /// `GET /wallet/retire`: the question.
-pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Query(which): Query<Which>) -> Response {
+pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Asked(which): Asked<Which>) -> Response {
     let chains = match ui.node.chain_views() {
         Ok(chains) => chains,
         Err(trouble) => return ui.refused(&visit, trouble),
@@ -155,12 +171,12 @@ pub async fn ask_retire(State(ui): State<Ui>, visit: Visit, Query(which): Query<
 pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
     match ui.node.retire(sent.given("id")).await {
         Ok(_) => onward(&ui, "/wallet", "Given up. The coins come back at settlement."),
-        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&view(trouble))),
     }
 }
 
 /// `GET /wallet/history`
-pub async fn history(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     match ui.node.history().await {
         Ok(mut lines) => {
             lines.reverse();
@@ -199,7 +215,7 @@ pub async fn backup(State(ui): State<Ui>, sent: Sent) -> Response {
             ];
             (described, bytes).into_response()
         }
-        Err(error) => shown_wallet(&ui, &sent.visit, 0, "", Some(&error)),
+        Err(error) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&error)),
     }
 }
 
@@ -213,7 +229,7 @@ pub async fn lock(State(ui): State<Ui>, _: Sent) -> Response {
 pub async fn unlock(State(ui): State<Ui>, sent: Sent) -> Response {
     match ui.node.unlock(Some(sent.text("passphrase").to_owned())).await {
         Ok(()) => onward(&ui, "/wallet", "The wallet is open."),
-        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, "", Some(&view(trouble))),
+        Err(trouble) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&view(trouble))),
     }
 }
 
@@ -225,7 +241,7 @@ pub struct Behind {
 }
 
 /// `GET /sales`
-pub async fn sales(State(ui): State<Ui>, visit: Visit, Query(at): Query<Behind>) -> Response {
+pub async fn sales(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>) -> Response {
     shown_sales(&ui, &visit, &at.behind, None)
 }
 
@@ -264,6 +280,10 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
         days: &days,
         files: &files,
         sales: &list,
+        names: list
+            .iter()
+            .filter_map(|sale| Some((sale.buyer.clone(), ui.node.name_of(&sale.buyer)?)))
+            .collect(),
         pages,
         wallet,
         till: &till,
@@ -287,23 +307,28 @@ fn newest<T>(mut list: Vec<T>) -> Vec<T> {
 
 /// `POST /sales/redeem`
 pub async fn redeem(State(ui): State<Ui>, sent: Sent) -> Response {
-    match ui.node.redeem().await {
-        Ok(view) => {
-            let mut said = format!("{} paid into your account.", coins(view.paid));
-            if view.pending > 0 {
-                said.push_str(&format!(" {} wait for settlement.", coins(view.pending)));
-            }
-            if view.uncertified > 0 {
-                said.push_str(&format!(
-                    " {} segments wait for their witnesses: try again later.",
-                    view.uncertified
-                ));
-            }
-            if !view.refused.is_empty() {
-                said.push_str(&format!(" Refused: {}.", shown::foreign(&view.refused.join("; "))));
-            }
-            onward(&ui, "/sales", &said)
-        }
-        Err(trouble) => shown_sales(&ui, &sent.visit, "", Some(&view(trouble))),
+    let sent = Arc::new(sent);
+    let redeemed = once(&ui, &sent, |node, _| async move {
+        let view = node.redeem().await.map_err(view)?;
+        Ok(("/sales".to_owned(), redeemed(&view)))
+    });
+    match redeemed.await {
+        Ok((address, said)) => onward(&ui, &address, &said),
+        Err(error) => shown_sales(&ui, &sent.visit, "", Some(&error)),
     }
+}
+
+/// What a redemption came to, in words.
+fn redeemed(view: &RedeemView) -> String {
+    let mut said = format!("{} paid into your account.", coins(view.paid));
+    if view.pending > 0 {
+        said.push_str(&format!(" {} wait for settlement.", coins(view.pending)));
+    }
+    if view.uncertified > 0 {
+        said.push_str(&format!(" {} segments wait for their witnesses: try again later.", view.uncertified));
+    }
+    if !view.refused.is_empty() {
+        said.push_str(&format!(" Refused: {}.", view.refused.join("; ")));
+    }
+    said
 }

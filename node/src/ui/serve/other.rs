@@ -1,14 +1,14 @@
 //! Home, peers and settings.
 
 use super::trade::{At, slice};
-use super::{Sent, Ui, Visit, onward, refused_with, view};
+use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
 use crate::app::view::{ErrorView, PeerView};
 use crate::config::{self, Config, Setting};
 use crate::ui::pages::peers as page;
 use crate::ui::pages::settings::{self, EDITED, Settings};
 use crate::ui::pages::welcome::{self, Home};
 use crate::ui::parts::Pages;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 
 /// Downloads that Home shows.
@@ -17,10 +17,12 @@ const NEWEST: usize = 5;
 /// `GET /`
 pub async fn home(State(ui): State<Ui>, visit: Visit) -> Response {
     let (newest, downloads) = ui.node.downloads_page(0, NEWEST);
-    let name = ui.node.settings().name.clone();
+    // A name that was saved counts, though it is used from the next start on only.
+    let loaded = config::load(ui.node.home(), &[]).ok();
+    let saved = loaded.and_then(|loaded| loaded.settings.into_iter().find(|setting| setting.key == "name"));
     let home = Home {
-        named: name != Config::defaults(ui.node.home().path()).name,
-        name,
+        named: saved.as_ref().is_some_and(|setting| setting.origin != "default"),
+        name: saved.map_or_else(|| ui.node.settings().name.clone(), |setting| setting.value),
         network: ui.node.settings().invite.network.clone(),
         broker: ui.node.broker_view(),
         wallet: ui.node.wallet_view().ok(),
@@ -35,7 +37,7 @@ pub async fn home(State(ui): State<Ui>, visit: Visit) -> Response {
 }
 
 /// `GET /peers`
-pub async fn peers(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn peers(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     shown_peers(&ui, &visit, at.row(), "", None).await
 }
 
@@ -76,7 +78,7 @@ pub async fn browse(
     State(ui): State<Ui>,
     visit: Visit,
     Path(node): Path<String>,
-    Query(at): Query<At>,
+    Asked(at): Asked<At>,
 ) -> Response {
     let peer = match ui.node.peer(&node) {
         Ok(peer) => peer,

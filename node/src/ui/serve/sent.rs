@@ -1,11 +1,12 @@
 //! What comes with a request: who asks, and what was filled in.
 
-use super::Ui;
+use super::{MAX_FORM, Ui};
 use crate::app::view::ErrorView;
 use crate::errors;
 use crate::ui::layout::Notice;
 use crate::ui::parts::Tone;
-use axum::extract::{FromRequest, FromRequestParts, RawForm, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, RawForm, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use std::collections::VecDeque;
@@ -72,6 +73,20 @@ impl FromRequestParts<Ui> for Visit {
     }
 }
 
+/// What the address asks for, behind its question mark.
+#[derive(Debug)]
+pub struct Asked<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned + Send> FromRequestParts<Ui> for Asked<T> {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<Self, Response> {
+        let asked = Query::<T>::try_from_uri(&parts.uri).map_err(|fault| fault.body_text());
+        let asked = asked.map(|Query(asked)| Self(asked));
+        let Ok(visit) = Visit::from_request_parts(parts, ui).await;
+        asked.map_err(|fault| ui.refused(&visit, errors::bad_request(fault)))
+    }
+}
+
 /// A form of ours, filled in: one that carries the session's secret.
 #[derive(Debug)]
 pub struct Sent {
@@ -94,6 +109,18 @@ impl Sent {
     /// What the field holds, if the form has it; empty is a value too.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim())
+    }
+
+    /// What was filled in, in short, but for the session's secret: the same form has the same.
+    pub fn contents(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for (name, value) in self.fields.iter().filter(|(name, _)| name != "csrf") {
+            for text in [name, value] {
+                hasher.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        hasher.finalize()
     }
 
     /// The whole number typed there.
@@ -119,8 +146,13 @@ impl FromRequest<Ui> for Sent {
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, ui).await;
         let form = RawForm::from_request(Request::from_parts(parts, body), ui).await;
-        let RawForm(bytes) =
-            form.map_err(|fault| ui.refused(&visit, errors::bad_request(fault.body_text())))?;
+        let RawForm(bytes) = form.map_err(|fault| {
+            let error = match fault.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => errors::too_large(MAX_FORM),
+                _ => errors::bad_request(fault.body_text()),
+            };
+            ui.refused(&visit, error)
+        })?;
         let sent = Self { fields: pairs(&bytes), visit };
         if !is_ours(&sent.visit, sent.text("csrf")) {
             return Err(ui.refused(&sent.visit, errors::foreign_form()));

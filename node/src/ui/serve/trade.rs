@@ -1,6 +1,6 @@
 //! Search, purchases and downloads.
 
-use super::{Sent, Ui, Visit, fresh_key, onward, refused_with, see_other, view};
+use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
 use crate::app::view::{DownloadView, ErrorView, GetRequest, SearchOptions};
 use crate::errors;
 use crate::ui::pages::PAGE;
@@ -8,11 +8,12 @@ use crate::ui::pages::downloads::{self as page, Names};
 use crate::ui::pages::purchase::{self, Purchase};
 use crate::ui::pages::search::{self, Outcome, Typed};
 use crate::ui::parts::Pages;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
 use netpay_core::content::units::unit_for;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Where in a list a page begins, counted from 0.
 #[derive(Debug, Default, Deserialize)]
@@ -28,7 +29,7 @@ impl At {
 }
 
 /// `GET /search`
-pub async fn search(State(ui): State<Ui>, visit: Visit, Query(typed): Query<Typed>) -> Response {
+pub async fn search(State(ui): State<Ui>, visit: Visit, Asked(typed): Asked<Typed>) -> Response {
     let context = ui.context(&visit);
     if typed.words.trim().is_empty() {
         return search::page(&context, &typed, &Outcome::Nothing).into_response();
@@ -75,7 +76,7 @@ impl Wanted {
 }
 
 /// `GET /buy`: the question.
-pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(wanted): Query<Wanted>) -> Response {
+pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wanted>) -> Response {
     let request = GetRequest { what: wanted.what.clone(), from: wanted.from(), ..GetRequest::default() };
     let quote = match ui.node.quote(&request).await {
         Ok(quote) => quote,
@@ -99,23 +100,25 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Query(wanted): Query<Wa
 
 /// `POST /buy`: what was confirmed is the most that is paid.
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
-    let begun = async {
+    let sent = Arc::new(sent);
+    let begun = once(&ui, &sent, |node, sent| async move {
         let request = GetRequest {
             what: sent.text("what").to_owned(),
             from: sent.given("from").map(str::to_owned),
             max_price: Some(sent.number("max_price", "a price")?),
             ..GetRequest::default()
         };
-        ui.node.get(request).await.map_err(view)
-    };
+        let download = node.get(request).await.map_err(view)?;
+        Ok((format!("/downloads/{}", download.id), String::new()))
+    });
     match begun.await {
-        Ok(download) => see_other(&format!("/downloads/{}", download.id)),
+        Ok((address, _)) => see_other(&address),
         Err(error) => ui.refused(&sent.visit, error),
     }
 }
 
 /// `GET /downloads`
-pub async fn downloads(State(ui): State<Ui>, visit: Visit, Query(at): Query<At>) -> Response {
+pub async fn downloads(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     let (shown, total) = ui.node.downloads_page(at.at, PAGE);
     let pages = Pages::of(at.at, shown.len(), total, PAGE, |at| format!("/downloads?at={at}"));
     page::page(&ui.context(&visit), &shown, &pages).into_response()
@@ -132,7 +135,7 @@ pub async fn download(State(ui): State<Ui>, visit: Visit, Path(id): Path<String>
 /// What the peers in a download's story call themselves.
 pub(super) fn names(ui: &Ui, view: &DownloadView) -> Names {
     let told = view.timeline.iter().map(|entry| &entry.detail);
-    let named = |key: &String| Some((key.clone(), ui.node.peer(key).ok()?.name?));
+    let named = |key: &String| Some((key.clone(), ui.node.name_of(key)?));
     view.vendors.iter().chain(told).filter_map(named).collect()
 }
 

@@ -107,8 +107,17 @@ async fn a_person_without_scripts_finds_a_file_buys_it_and_reads_what_happened()
     assert_eq!((bought.status, &*bought.location), (StatusCode::SEE_OTHER, "/downloads/1"));
     let mut watch = town.peers[2].watch_download(1).expect("it is there");
     let ended = |view: &crate::app::view::DownloadView| view.state == DownloadState::Done && view.sales == 0;
+    // A reload of the answer, or a second click, begins nothing.
+    let again = person.fill_in(&question, "/buy", &[]).await;
+    assert_eq!((again.status, &*again.location), (StatusCode::SEE_OTHER, "/downloads/1"));
     let path_there = watch.wait_for(ended).await.expect("it ends").path.clone();
     assert_eq!(std::fs::read(path_there).expect("there"), std::fs::read(path).expect("there"));
+    let again = person.fill_in(&question, "/buy", &[]).await;
+    assert_eq!((again.status, &*again.location), (StatusCode::SEE_OTHER, "/downloads/1"));
+    assert_eq!(town.peers[2].downloads().len(), 1);
+    assert_eq!(town.peers[2].wallet_view().expect("open").spendable, 26);
+    let other = person.fill_in(&question, "/buy", &[("max_price", "99")]).await;
+    assert!(other.text.contains("NP-INPUT-009"), "{}", other.text);
     let told = person.get("/downloads/1").await;
     for word in ["Quoted", "Ordered from peer-1", "Verified", "Receipt from peer-1", "In its place"] {
         assert!(told.text.contains(word), "{word} is not told: {}", told.text);
@@ -267,6 +276,11 @@ async fn an_address_with_nothing_at_it_has_a_page_that_says_so() {
         ["/", "/search", "/downloads", "/files", "/sales", "/wallet", "/peers", "/settings", "/settings/stop"]
     {
         assert_eq!(person.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    for path in ["/downloads?at=many", "/files?at=-1"] {
+        let answer = person.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.text.contains("<h1>"), "{path} is a page");
     }
     let live = person.get("/live/status").await;
     assert!(live.status.is_success() && !live.text.contains("<html"), "a part of a page: {}", live.text);
