@@ -80,6 +80,9 @@ impl Client {
     ) -> Result<T, ErrorView> {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         request = request.bearer_auth(&self.token).timeout(ANSWER_WITHIN);
+        // One command is one act.
+        request =
+            request.header("idempotency-key", data_encoding::HEXLOWER.encode(&crate::clock::random::<16>()));
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -122,7 +122,10 @@ fn address_file(home: &Home) -> std::path::PathBuf {
 
 /// Everything that is answered.
 pub fn router(api: Api) -> axum::Router {
-    let programs = routes::router()
+    let (programs, description) = routes::router();
+    let description = axum::Json(description);
+    let programs = programs
+        .route("/openapi.json", get(move || async move { description.clone() }))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(api.clone(), guard::for_all));
     let people = pages::router(pages::Ui::new(api.node.clone()))

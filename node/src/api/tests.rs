@@ -19,6 +19,13 @@ struct Door {
     api: Api,
     token: String,
     read: String,
+    served: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
 }
 
 impl Door {
@@ -33,10 +40,10 @@ impl Door {
         let (token, read) = (read(node.home().api_token()), read(node.home().read_token()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
-        let served = router(api.clone());
-        tokio::spawn(async move { axum::serve(listener, served).await });
+        let answers = router(api.clone());
+        let served = tokio::spawn(async move { axum::serve(listener, answers).await });
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Self { http: http.build().expect("a client"), base, api, token, read }
+        Self { http: http.build().expect("a client"), base, api, token, read, served }
     }
 
     fn ask(&self, method: Method, path: &str) -> RequestBuilder {
@@ -278,5 +285,104 @@ async fn nonsense_is_one_clear_problem() {
     assert_eq!(refused(post(buy, huge)).await, (413, "NP-INPUT-006".to_owned()));
     assert_eq!(refused(door.program(Method::GET, "/api/v1/nothing")).await.0, 404);
     assert_eq!(refused(door.program(Method::GET, "/api/v1/search?words=a&colour=red")).await.0, 400);
+    town.stop().await;
+}
+
+/// The answer to a purchase that is named.
+async fn buys(door: &Door, key: &str, what: &str, limit: u64) -> (u16, serde_json::Value) {
+    let asked = serde_json::json!({ "what": what, "max_price": limit });
+    let request = door.program(Method::POST, "/api/v1/downloads").json(&asked);
+    let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };
+    let response = request.send().await.expect("an answer");
+    (response.status().as_u16(), response.json().await.expect("JSON"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purchase_that_is_asked_for_again_under_its_name_is_made_once() {
+    let mut town = Town::of(3).await;
+    let (one, other) = (town.file("one.bin", 100_000), town.file("other.bin", 100_001));
+    let shared = town.peers[1].share_add(vec![one, other], 5, vec![], false).await.expect("shared");
+    town.mint(2, 60).await;
+    let door = Door::of(&town, 2).await;
+    let what = shared[0].id.clone();
+    let (status, unnamed) = buys(&door, "", &what, 5).await;
+    assert_eq!((status, &unnamed["code"]), (400, &"NP-INPUT-008".into()));
+    assert_eq!(buys(&door, &"k".repeat(129), &what, 5).await.0, 400);
+    // Refused, it may be asked for again under the same name.
+    assert_eq!(buys(&door, "k1", &what, 4).await.0, 412);
+    let asks = (0..4).map(|_| buys(&door, "k2", &what, 5));
+    let answers = futures::future::join_all(asks).await;
+    assert!(
+        answers.iter().all(|(status, view)| *status == 200 && view["id"] == answers[0].1["id"]),
+        "{answers:?}"
+    );
+    town.peers[2].settled(1).await;
+    // It is done; asked for again it is not bought again, whatever became of it meanwhile.
+    assert_eq!(buys(&door, "k2", &what, 5).await, answers[0]);
+    let (status, reused) = buys(&door, "k2", &shared[1].id, 5).await;
+    assert_eq!((status, &reused["code"]), (422, &"NP-INPUT-009".into()));
+    assert_eq!(town.peers[2].downloads().len(), 1);
+
+    drop(door);
+    town.restart(2).await;
+    let door = Door::of(&town, 2).await;
+    assert_eq!(buys(&door, "k2", &what, 5).await, answers[0]);
+    assert_eq!(town.peers[2].downloads().len(), 1);
+    // Another name is another purchase.
+    let again = buys(&door, "k3", &what, 5).await;
+    assert_eq!((again.0, &again.1["id"]), (200, &2.into()));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_says_what_is_answered_and_everything_in_it_is_described() {
+    let town = Town::of(1).await;
+    let door = Door::of(&town, 0).await;
+    assert_eq!(refused(door.get("/api/v1/openapi.json")).await.0, 401);
+    let described = door.get("/api/v1/openapi.json").bearer_auth(&door.read).send().await.expect("an answer");
+    let described: serde_json::Value = described.json().await.expect("JSON");
+    let paths = described["paths"].as_object().expect("paths");
+    assert!(paths.len() > 30, "{} paths", paths.len());
+    for (path, methods) in paths {
+        for (method, about) in methods.as_object().expect("methods") {
+            assert!(
+                about["summary"].as_str().is_some_and(|text| text.ends_with('.')),
+                "{method} {path}: {about}"
+            );
+            assert!(
+                about["responses"]["200"].is_object() && about["responses"]["default"].is_object(),
+                "{method} {path}"
+            );
+            // Whoever is nobody is told so there, and not that there is nothing.
+            let address = format!(
+                "/api/v1{}",
+                path.replace("{id}", "1").replace("{act}", "pause").replace("{peer}", "ann")
+            );
+            let asked = door.ask(method.to_uppercase().parse().expect("a method"), &address);
+            assert_eq!(refused(asked).await, (401, "NP-DAEMON-003".to_owned()), "{method} {path}");
+        }
+    }
+    // What the peer really says of itself has the fields that are described, and no others.
+    let status: serde_json::Value = door
+        .program(Method::GET, "/api/v1/status")
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let fields = |value: &serde_json::Value| {
+        value.as_object().expect("fields").keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(fields(&status), fields(&described["components"]["schemas"]["Status"]["properties"]));
+    assert_eq!(
+        fields(&status["wallet"]),
+        fields(&described["components"]["schemas"]["WalletView"]["properties"])
+    );
+    let text = described.to_string();
+    let names = text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next());
+    for name in names {
+        assert!(described["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
     town.stop().await;
 }

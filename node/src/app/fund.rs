@@ -159,12 +159,12 @@ impl Node {
         Ok(())
     }
 
-    /// Buys `coins` coins, as one chain or, beyond the longest, as several.
+    /// Buys `coins` coins, as one chain or, beyond the longest, as several. The same name again is the same purchase.
     ///
     /// # Errors
     /// If the wallet is locked, the broker cannot be reached, or refuses. What was asked for is asked for
     /// again later.
-    pub async fn buy_coins(&self, coins: Coins) -> Result<Vec<ChainId>, Trouble> {
+    pub async fn buy_coins(&self, coins: Coins, name: Option<&str>) -> Result<Vec<ChainId>, Trouble> {
         if coins == Coins::ZERO || coins.0 > 64 * u64::from(MAX_CHAIN) {
             return Err(Trouble::bad(
                 "number of coins",
@@ -176,7 +176,12 @@ impl Node {
         let mut rest = coins.0;
         while rest > 0 {
             let n = u32::try_from(rest.min(u64::from(MAX_CHAIN))).unwrap_or(MAX_CHAIN);
-            let purchase = Purchase { chain_seed: random(), sealing_seed: random(), n: Cap(n) };
+            let seeds = match name {
+                Some(name) => self.purse(|purse| named_seeds(&purse.account.seed(), name, rest))?,
+                None => [random(), random()],
+            };
+            let [chain_seed, sealing_seed] = seeds;
+            let purchase = Purchase { chain_seed, sealing_seed, n: Cap(n) };
             let mut batch = Batch::new();
             batch.put(PURCHASES, purchase.key().public().0, codec::encode(&purchase));
             self.db().commit(batch).await?;
@@ -272,6 +277,16 @@ impl Purchase {
     fn key(&self) -> SecretKey {
         SecretKey::from_seed(&self.chain_seed)
     }
+}
+
+/// The seeds of a purchase of this name, while `rest` coins of it are to be bought: nobody without the account's key
+/// can tell them.
+fn named_seeds(account: &[u8; 32], name: &str, rest: u64) -> [[u8; 32]; 2] {
+    let secret = blake3::derive_key("netpay 2026 named purchase", account);
+    [b'c', b's'].map(|of| {
+        let label = [&[of], &rest.to_le_bytes()[..], name.as_bytes()].concat();
+        *blake3::keyed_hash(&secret, &label).as_bytes()
+    })
 }
 
 /// The membership of the last run.

@@ -10,6 +10,7 @@ pub mod door;
 pub mod fund;
 pub mod handoff;
 mod members;
+mod once;
 mod pace;
 mod pipe;
 pub mod publish;
@@ -120,6 +121,7 @@ struct Inner {
     cheats: cheats::Cheats,
     expelled: members::Expelled,
     blocked: discover::Blocked,
+    acts: once::Acts,
     began: Instant,
     stopping: watch::Sender<bool>,
 }

@@ -108,6 +108,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         cheats: super::cheats::Cheats::default(),
         expelled: members::Expelled::open(&db, &network, &broker)?,
         blocked,
+        acts: super::once::Acts::open(&db)?,
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,

@@ -134,6 +134,13 @@ impl Node {
         }
     }
 
+    /// Waits until a download is there and everything about it is settled.
+    pub async fn settled(&self, id: u64) -> DownloadView {
+        let mut watch = self.watch_download(id).expect("it is there");
+        let ended = |view: &DownloadView| view.state == DownloadState::Done && view.sales == 0;
+        watch.wait_for(ended).await.expect("it ends").clone()
+    }
+
     async fn buy_and_wait(&self, what: &str, keep_open: bool) -> DownloadView {
         let request = GetRequest { what: what.to_owned(), keep_open, ..GetRequest::default() };
         let view = self.get(request).await.expect("somebody offers it");
@@ -190,7 +197,7 @@ async fn an_open_chain_moves_from_vendor_to_vendor() {
 
 impl Town {
     /// Starts a peer that was stopped, where it was.
-    async fn restart(&mut self, n: usize) {
+    pub async fn restart(&mut self, n: usize) {
         self.peers[n].stop().await;
         let invite = self.peers[n].settings().invite.clone();
         let gone = self.peers.remove(n);

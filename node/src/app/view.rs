@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The peer at a glance.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Status {
     /// What the peer calls itself.
     pub name: String,
@@ -34,7 +34,7 @@ pub struct Status {
 }
 
 /// The broker as this peer knows it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BrokerView {
     /// Its signing key.
     pub key: String,
@@ -58,7 +58,7 @@ pub struct BrokerView {
 }
 
 /// The wallet in short.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WalletView {
     /// Coins that can be opened now.
     pub spendable: u64,
@@ -79,7 +79,7 @@ pub struct WalletView {
 }
 
 /// One chain of the wallet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChainView {
     /// The chain.
     pub id: String,
@@ -102,7 +102,7 @@ pub struct ChainView {
 }
 
 /// A shared file.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SharedFile {
     /// The content root.
     pub id: String,
@@ -125,7 +125,8 @@ pub struct SharedFile {
 }
 
 /// Options of a search.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchOptions {
     /// Words, any order; all must match.
@@ -139,7 +140,7 @@ pub struct SearchOptions {
 }
 
 /// One offer found.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Found {
     /// The content root.
     pub id: String,
@@ -164,7 +165,7 @@ pub struct Found {
 }
 
 /// Another peer.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PeerView {
     /// Its node key.
     pub node: String,
@@ -187,7 +188,7 @@ pub struct PeerView {
 }
 
 /// What to buy.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GetRequest {
     /// A content root or a `netpay:` link.
@@ -205,7 +206,7 @@ pub struct GetRequest {
 }
 
 /// What a purchase would cost.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Quote {
     /// The content root.
     pub id: String,
@@ -222,7 +223,7 @@ pub struct Quote {
 }
 
 /// Where a download stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DownloadState {
     /// Looking for vendors, or waiting to try again.
@@ -241,7 +242,7 @@ pub enum DownloadState {
 }
 
 /// A download.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DownloadView {
     /// Its number.
     pub id: u64,
@@ -276,7 +277,7 @@ pub struct DownloadView {
 }
 
 /// One thing that happened to a download.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TimelineEntry {
     /// Milliseconds since 1970.
     pub at: u64,
@@ -287,7 +288,7 @@ pub struct TimelineEntry {
 }
 
 /// An error, as a person or a program sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ErrorView {
     /// The code, such as `NP-WALLET-001`.
     pub code: String,
@@ -304,7 +305,7 @@ pub struct ErrorView {
 }
 
 /// One sale.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SaleView {
     /// When, in Unix seconds.
     pub at: u64,
@@ -321,7 +322,7 @@ pub struct SaleView {
 }
 
 /// One handoff that this vendor asked for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HandoffView {
     /// When it ended, in milliseconds since 1970.
     pub at: u64,
@@ -336,7 +337,7 @@ pub struct HandoffView {
 }
 
 /// One time that this vendor showed a chain to its committee and got everything certified.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CertificationView {
     /// When it ended, in milliseconds since 1970.
     pub at: u64,
@@ -349,7 +350,7 @@ pub struct CertificationView {
 }
 
 /// One segment of the till.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TillView {
     /// The chain.
     pub chain: String,
@@ -362,7 +363,7 @@ pub struct TillView {
 }
 
 /// What a redemption came to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RedeemView {
     /// Coins paid into the account now, finally.
     pub paid: u64,
@@ -379,7 +380,7 @@ pub struct RedeemView {
 }
 
 /// One line of the account's statement or of the wallet's history.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HistoryLine {
     /// Its number.
     pub number: u64,

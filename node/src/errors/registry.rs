@@ -518,7 +518,7 @@ errors! {
     idempotency_key_needed() = "NP-INPUT-008", USAGE, 400:
         what "this request needs an Idempotency-Key"
         why "it moves money, and without a name it could be carried out twice"
-        fix "send a header `Idempotency-Key` with up to 64 letters, digits or dashes, new for each purchase"
+        fix "send a header `Idempotency-Key` with up to 128 letters, digits or dashes, new for each purchase"
         explain "Connections break after a request was carried out and before the answer came. With a key of its own, a request can be sent again safely: it is carried out once, and the answer is repeated."
 
     /// The name was used for something else.
@@ -527,6 +527,13 @@ errors! {
         why "the same key came with another path or other contents"
         fix "use a new key for each purchase"
         explain "An Idempotency-Key names one request with its contents. The same key with other contents is a mistake of the program that sends it, so nothing is carried out."
+
+    /// The answer of an act was too long to be kept.
+    answer_not_kept() = "NP-INPUT-010", OTHER, 409:
+        what "it was done, and its answer is not kept"
+        why "the answer to this Idempotency-Key was too long to be kept for a day"
+        fix "ask for the state: netpay wallet, netpay downloads, netpay sales"
+        explain "What was asked for under this key was carried out before, and is not carried out again. Answers are kept for a day so that they can be repeated, but none longer than 256 KiB."
 
     // ---- evidence ----
 

@@ -5,12 +5,10 @@
 mod files;
 mod live;
 mod money;
-mod once;
 mod other;
 mod sent;
 mod trade;
 
-use once::{Done, Once};
 pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
@@ -33,14 +31,13 @@ const MAX_FORM: usize = 64 << 10;
 pub struct Ui {
     node: Node,
     said: Arc<Said>,
-    once: Arc<Once>,
 }
 
 impl Ui {
     /// For this peer.
     #[must_use]
     pub fn new(node: Node) -> Self {
-        Self { node, said: Arc::default(), once: Arc::default() }
+        Self { node, said: Arc::default() }
     }
 
     /// What the page of this visit has in common with all others.
@@ -146,13 +143,20 @@ fn refused_with(error: &ErrorView, page: Markup) -> Response {
     (status, page).into_response()
 }
 
+/// Where an act that went well leads: an address, and what to say there.
+type Done = (String, String);
+
 /// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
-async fn once<R>(ui: &Ui, sent: &Arc<Sent>, act: impl FnOnce(Node, Arc<Sent>) -> R) -> Result<Done, ErrorView>
+async fn once<R>(
+    ui: &Ui,
+    sent: &Arc<Sent>,
+    act: impl FnOnce(Node, Arc<Sent>) -> R + Send + 'static,
+) -> Result<Done, ErrorView>
 where
     R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
 {
-    let act = act(ui.node.clone(), Arc::clone(sent));
-    ui.once.carry_out(sent.text("key"), sent.contents(), act).await
+    let filled_in = Arc::clone(sent);
+    ui.node.once(sent.text("key"), sent.contents().as_bytes(), move |node, _| act(node, filled_in)).await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.

@@ -91,12 +91,7 @@ impl Node {
 
     /// The content asked for, and its offers, cheapest first.
     async fn offers(&self, request: &GetRequest) -> Result<(ContentRoot, Vec<Signed<Listing>>), Trouble> {
-        let root = match request.what.parse::<ContentRoot>() {
-            Ok(root) => root,
-            Err(_) => {
-                request.what.parse::<Link>().map_err(|e| Trouble::bad("id or link", &request.what, e))?.root
-            }
-        };
+        let root = content_of(&request.what)?;
         let from = match &request.from {
             None => None,
             Some(peer) => Some(self.peer_named(peer).await?),
@@ -178,6 +173,15 @@ impl Node {
         let parent = path.parent().ok_or_else(|| Trouble::file(&path, "it is no file in a directory"))?;
         std::fs::create_dir_all(parent).map_err(|e| Trouble::file(parent, e))?;
         Ok(unused(&path))
+    }
+
+    /// The newest download of that content that was begun at this time or later.
+    #[must_use]
+    pub fn begun_since(&self, request: &GetRequest, at: netpay_core::time::Time) -> Option<DownloadView> {
+        let root = content_of(&request.what).ok()?;
+        let all = lock(&self.0.downloads.all);
+        let begun = |download: &&Download| download.row.root == root && download.row.began >= at;
+        all.values().rev().find(begun).map(|download| download.view.borrow().clone())
     }
 
     fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
@@ -436,6 +440,13 @@ fn unused(path: &Path) -> PathBuf {
         .chain((1..10_000).map(numbered))
         .find(|path| !path.exists())
         .unwrap_or_else(|| path.to_owned())
+}
+
+/// The content that an id or a link names.
+fn content_of(what: &str) -> Result<ContentRoot, Trouble> {
+    what.parse::<ContentRoot>().or_else(|_| {
+        what.parse::<Link>().map(|link| link.root).map_err(|error| Trouble::bad("id or link", what, error))
+    })
 }
 
 /// The geometry of a download.

@@ -105,7 +105,7 @@ pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
     let bought = once(&ui, &sent, |node, sent| async move {
         let bought = amount(sent.text("coins"))?;
-        node.buy_coins(Coins(bought)).await.map_err(view)?;
+        node.buy_coins(Coins(bought), Some(sent.text("key"))).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("You bought {}.", coins(bought))))
     });
     match bought.await {

@@ -146,7 +146,7 @@ async fn a_form_from_elsewhere_changes_nothing() {
         ("/wallet/lock", &[]),
         ("/settings/stop", &[]),
     ] {
-        assert_eq!(person.post(action, fields).await.status, StatusCode::BAD_REQUEST, "{action}");
+        assert_eq!(person.post(action, fields).await.status, StatusCode::FORBIDDEN, "{action}");
     }
     assert_eq!(node.share_list().await.expect("listed").len(), 1);
     assert!(node.wallet_view().is_ok());

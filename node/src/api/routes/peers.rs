@@ -1,0 +1,84 @@
+//! Who is there.
+
+use super::{Answer, Refusals, Shared};
+use crate::api::problem::Body;
+use crate::api::server::Api;
+use crate::app::view::{Found, PeerView};
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What this room answers.
+pub fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(peers, connect))
+        .routes(routes!(browse))
+        .routes(routes!(block, unblock))
+}
+
+/// The other peers: connected, known by their cards, or blocked.
+#[utoipa::path(
+    get,
+    path = "/peers",
+    tag = "peers",
+    responses((status = 200, body = Vec<PeerView>), Refusals),
+)]
+async fn peers(State(api): Shared) -> Answer<Vec<PeerView>> {
+    Ok(Json(api.node.peers().await?))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Connect {
+    address: String,
+}
+
+/// Connects to a peer at an address that ends in its peer id.
+#[utoipa::path(
+    post,
+    path = "/peers",
+    tag = "peers",
+    request_body = Connect,
+    responses((status = 200, body = PeerView), Refusals),
+)]
+async fn connect(State(api): Shared, Body(asked): Body<Connect>) -> Answer<PeerView> {
+    Ok(Json(api.node.connect(asked.address).await?))
+}
+
+/// What a peer sells. It is named by its node key, its peer id, or a name that only it has.
+#[utoipa::path(
+    get,
+    path = "/peers/{peer}/files",
+    tag = "peers",
+    params(("peer" = String, Path)),
+    responses((status = 200, body = Vec<Found>), Refusals),
+)]
+async fn browse(State(api): Shared, Path(peer): Path<String>) -> Answer<Vec<Found>> {
+    Ok(Json(api.node.browse(peer).await?))
+}
+
+/// Has nothing to do with a peer from now on.
+#[utoipa::path(
+    post,
+    path = "/peers/{peer}/block",
+    tag = "peers",
+    params(("peer" = String, Path)),
+    responses((status = 200, body = PeerView), Refusals),
+)]
+async fn block(State(api): Shared, Path(peer): Path<String>) -> Answer<PeerView> {
+    Ok(Json(api.node.block(peer).await?))
+}
+
+/// Takes a block back.
+#[utoipa::path(
+    delete,
+    path = "/peers/{peer}/block",
+    tag = "peers",
+    params(("peer" = String, Path)),
+    responses((status = 200, body = PeerView), Refusals),
+)]
+async fn unblock(State(api): Shared, Path(peer): Path<String>) -> Answer<PeerView> {
+    Ok(Json(api.node.unblock(peer).await?))
+}
