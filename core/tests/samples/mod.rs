@@ -281,6 +281,7 @@ fn rows() -> Vec<Sample> {
         spans: List::first_of([Span { first: 0, count: 2 }, Span { first: 7, count: 1 }]),
         unpaid: List::first_of([Coins(6)]),
         used: NOW,
+        chains: List::first_of([chain()]),
     };
     vec![
         sample("row_kept", &kept),
