@@ -6,17 +6,21 @@ use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::List;
 use netpay_core::coin::payment::{BadPay, Meter, Pay};
 use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, SegmentNo};
-use netpay_core::id::{NetworkId, ObjectHash};
+use netpay_core::content::units::{GROUP, Units};
+use netpay_core::id::{ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signed, Unverified};
 use netpay_core::record::chain::{Culprit, Line, verify};
-use netpay_core::session::vendor;
+use netpay_core::session::vendor::{self, Offer, Vendor};
 use netpay_core::till::{Till, TillError};
 use netpay_core::time::{DAY, Moment};
 use netpay_core::wallet::WalletError;
 use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::reject::RejectCode;
-use netpay_core::wire::trade::{Funding, TabId, ToBuyer, ToVendor, Unsettled};
-use town::{Member, NOW, Purse, Stall, Town, certify_at, key, order, ready, refusal, units, visit};
+use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
+use town::{
+    Member, NOW, Purse, Stall, Town, certify_at, durable, key, order, ready, refusal, units, vendor_input,
+    visit,
+};
 
 const TAB: TabId = TabId([1; 16]);
 
@@ -34,8 +38,8 @@ fn a_buyer_that_opens_one_stretch_at_two_vendors_is_convicted_and_neither_delive
     for (stall, line, tag) in [(&mut one, &lines[0], 1), (&mut two, &lines[1], 2)] {
         let open = &line.newest().expect("opened").open;
         let (vendor, out) = visit(&town, stall, [purse.order(line, tag, purse.pay(open, 10), 1)]);
-        // Ten units for ten uncertified coins, and as many on trust; not one more once an eleventh coin is there.
-        assert_eq!(units(&out), 20);
+        // Ten units for ten uncertified coins, and none on trust.
+        assert_eq!(units(&out), 10);
         sales.push(vendor);
     }
     assert_eq!(certify_at(&town, &mut one, purse.id(), &mut members, &[0, 1, 2, 3]), None);
@@ -71,6 +75,154 @@ fn against_more_than_ten_uncertified_coins_nothing_is_delivered() {
     let mut out = Vec::new();
     ready(&mut vendor, &mut stall, &mut out);
     assert_eq!(units(&out), 22);
+}
+
+/// What is asked to be certified, and how urgently.
+fn wishes(out: &[vendor::Output]) -> Vec<bool> {
+    let wish = |output: &vendor::Output| match output {
+        vendor::Output::Certify { urgent, .. } => Some(*urgent),
+        _ => None,
+    };
+    out.iter().filter_map(wish).collect()
+}
+
+/// A buyer that pays every unit when it comes, and the first ahead, while no witness answers. How many units it gets,
+/// and whether a certificate was asked for at once with the first message.
+fn bought(price: u64, count: u64) -> (u64, bool) {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 60);
+    let open = line.newest().expect("opened").open.clone();
+    let geometry = Units::new(count * GROUP, 0).expect("possible");
+    let due = |units: u64| geometry.due(Coins(price), units * GROUP).0.try_into().expect("small");
+    let mut vendor = Vendor::new(town.shop());
+    let root = ContentRoot([1; 32]);
+    let terms = Terms { root, size: count * GROUP, price: Coins(price), unit_log: 0 };
+    let (record, pay) = (line.record().expect("short"), purse.pay(&open, due(1)));
+    let funding = Funding::Opened { tag: HolderTag([1; 16]), record, pay };
+    let mut next = Some(ToVendor::Order { tab: TAB, terms, span: Span { first: 0, count }, funding });
+    let (mut got, mut paid, mut urgent) = (0, due(1), None);
+    while let Some(message) = next.take() {
+        let mut out = Vec::new();
+        let offer = Offer::Offered { price: Coins(price), size: count * GROUP };
+        vendor.handle(NOW, vendor_input(message, offer), &mut stall.till, &mut out);
+        durable(&mut stall.till, &out);
+        urgent.get_or_insert(wishes(&out) == [true]);
+        ready(&mut vendor, &mut stall, &mut out);
+        got += units(&out) as u64;
+        if due(got) > paid {
+            paid = due(got);
+            next = Some(ToVendor::Pay { chain: purse.id(), pay: purse.pay(&open, paid) });
+        }
+    }
+    (got, urgent == Some(true))
+}
+
+#[test]
+fn a_sale_of_up_to_ten_coins_never_waits_for_a_certificate() {
+    for price in 1..=10 {
+        for count in [1, 2, 3, 7, 10, 40, 99] {
+            assert_eq!(bought(price, count).0, count, "{price} coins for {count} units");
+        }
+    }
+}
+
+#[test]
+fn a_sale_of_more_than_ten_coins_asks_for_its_certificate_at_once_and_gets_ten_coins_worth_without() {
+    for (price, count, most) in
+        [(11, 11, 10), (40, 40, 10), (40, 80, 20), (40, 20, 5), (33, 11, 3), (100, 5, 0)]
+    {
+        assert_eq!(bought(price, count), (most, true), "{price} coins for {count} units");
+    }
+}
+
+#[test]
+fn what_was_paid_without_a_certificate_and_what_is_owed_come_to_ten_coins_and_the_certificate_frees_the_rest()
+{
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 60);
+    let open = line.newest().expect("opened").open.clone();
+    let (mut vendor, out) = visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 6), 1)]);
+    assert_eq!(units(&out), 10, "six paid, four owed");
+    // Paying what is owed brings nothing more: its coins are as little certified as the first ones.
+    let mut out = Vec::new();
+    let pay = ToVendor::Pay { chain: purse.id(), pay: purse.pay(&open, 10) };
+    vendor.handle(NOW, vendor::Input::Heard(Box::new(pay)), &mut stall.till, &mut out);
+    durable(&mut stall.till, &out);
+    ready(&mut vendor, &mut stall, &mut out);
+    assert_eq!(units(&out), 0);
+    let showing = stall.till.showing(&purse.id()).expect("it lacks its certificate");
+    let certificate = town::certify(&town, purse.id(), showing.want[0]);
+    stall.till.certified(&purse.id(), &certificate);
+    let news = vendor::Input::Certified(purse.id(), certificate);
+    vendor.handle(NOW, news, &mut stall.till, &mut out);
+    ready(&mut vendor, &mut stall, &mut out);
+    assert_eq!(units(&out), 10, "as many on trust as were paid");
+}
+
+#[test]
+fn two_chains_on_one_tab_get_no_more_without_a_certificate_than_one() {
+    let town = Town::new();
+    let mut stall = Stall::new(&town, 20);
+    let [one, other] = [1, 2].map(|nonce| Purse::new(&town, |touchstone| touchstone.nonce = [nonce; 16]));
+    let lines =
+        [(&one, 1), (&other, 2)].map(|(purse, tag)| purse.opened(&purse.fresh(), stall.holder(tag), 0, 60));
+    let opens = lines.each_ref().map(|line| line.newest().expect("opened").open.clone());
+    let (mut vendor, out) = visit(&town, &mut stall, [one.order(&lines[0], 1, one.pay(&opens[0], 4), 1)]);
+    assert_eq!(units(&out), 8);
+    let mut out = Vec::new();
+    let record = lines[1].record().expect("short");
+    let pay = ToVendor::Pay { chain: other.id(), pay: other.pay(&opens[1], 8) };
+    for message in [ToVendor::Open { tag: HolderTag([2; 16]), record }, pay] {
+        vendor.handle(NOW, vendor::Input::Heard(Box::new(message)), &mut stall.till, &mut out);
+    }
+    durable(&mut stall.till, &out);
+    ready(&mut vendor, &mut stall, &mut out);
+    // Twelve coins were paid; of both chains together eight coins' worth was delivered, and nothing more is.
+    assert_eq!((units(&out), stall.till.uncertified()), (0, Coins(12)));
+    certify_at(&town, &mut stall, other.id(), &mut Member::all(&town), &[0, 1, 2, 3]);
+    ready(&mut vendor, &mut stall, &mut out);
+    assert_eq!(units(&out), 10, "four ahead, and as many on trust as four uncertified coins leave room for");
+}
+
+#[test]
+fn two_downloads_at_once_from_one_chain_get_no_more_without_a_certificate_than_one() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 60);
+    let open = line.newest().expect("opened").open.clone();
+    let (_, out) = visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 3), 1)]);
+    assert_eq!(units(&out), 6);
+    let next = order(2, Funding::Continue { chain: purse.id(), pay: purse.pay(&open, 6) });
+    let (_, out) = visit(&town, &mut stall, [next]);
+    assert_eq!(units(&out), 4, "three paid, and one on trust beside the three of the first");
+    assert!(wishes(&out)[0], "it asks before it has to wait");
+}
+
+#[test]
+fn who_comes_back_after_a_break_or_after_the_vendors_crash_gets_no_new_trust() {
+    let town = Town::new();
+    let purse = Purse::new(&town, |_| ());
+    let mut stall = Stall::new(&town, 20);
+    let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 60);
+    let open = line.newest().expect("opened").open.clone();
+    let (_, out) = visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 6), 1)]);
+    assert_eq!(units(&out), 10);
+    let again = || order(1, Funding::Free);
+    assert_eq!(units(&visit(&town, &mut stall, [again()]).1), 10, "those it was sent before");
+    let row = stall.till.row(&purse.id(), SegmentNo(1)).expect("held");
+    let tab = stall.till.tab(&TAB).expect("paid on").clone();
+    stall.till = Till::new(town.network, [20; 32], key(21).public());
+    stall.till.load(row).expect("it holds");
+    stall.till.load_tab(TAB, tab);
+    assert_eq!(units(&visit(&town, &mut stall, [again()]).1), 10);
+    // Nor does another download out of the same chain.
+    let next = order(2, Funding::Continue { chain: purse.id(), pay: purse.pay(&open, 7) });
+    assert_eq!(units(&visit(&town, &mut stall, [next]).1), 0);
 }
 
 #[test]
@@ -307,6 +459,8 @@ fn reconnecting_gives_no_unit_away() {
     let mut stall = Stall::new(&town, 20);
     let line = purse.opened(&purse.fresh(), stall.holder(1), 0, 20);
     let open = line.newest().expect("opened").open.clone();
+    stall.till.take(&line, HolderTag([1; 16]), NOW.time()).expect("taken");
+    certify_at(&town, &mut stall, purse.id(), &mut Member::all(&town), &[0, 1, 2, 3]);
     let pay = purse.pay(&open, 10);
     let (_, out) = visit(&town, &mut stall, [purse.order(&line, 1, pay.clone(), 1)]);
     assert_eq!(units(&out), 20);

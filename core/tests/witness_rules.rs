@@ -14,6 +14,7 @@ use netpay_core::record::chain::{
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::witness::{MAX_SEGMENTS, OPEN_GRACE, Verdict, WhyRefused};
 use netpay_core::session::certify::{Certify, Step};
+use netpay_core::till::Showing;
 use netpay_core::wire::record::RecordReply;
 use town::{Member, NOW, Purse, Town, certify, key};
 
@@ -60,11 +61,106 @@ fn after_evidence_no_new_open_is_acked_but_closes_are() {
     member.put(&town, &first);
     member.put(&town, &line_of(&purse, &[30]));
     let next = purse.opened(&first, holder().public(), 20, 40);
-    assert_eq!(member.put(&town, &next), Verdict::Refused(WhyRefused::Evidence));
+    assert_eq!(member.put(&town, &next), Verdict::Partly(WhyRefused::Evidence));
+    assert!(!member.kept[&purse.id()].keeps(&next.newest().expect("opened").open.hash()));
     let first = closed(&purse, &first, 1, 5);
     assert_eq!(member.put(&town, &first), Verdict::Accepted);
-    let close = first.newest().and_then(|segment| segment.close.as_ref()).expect("closed").hash();
-    assert!(member.kept[&purse.id()].keeps(&close));
+    assert!(member.kept[&purse.id()].keeps(&close_of(&first, 1)));
+}
+
+fn close_of(line: &Line, j: u32) -> ObjectHash {
+    line.segment(SegmentNo(j)).and_then(|segment| segment.close.as_ref()).expect("closed").hash()
+}
+
+fn open_of(line: &Line, j: u32) -> ObjectHash {
+    line.segment(SegmentNo(j)).expect("shown").open.hash()
+}
+
+fn showing(line: &Line, want: &[ObjectHash]) -> Showing {
+    Showing { line: line.clone(), closes: Vec::new(), want: want.to_vec() }
+}
+
+#[test]
+fn a_vendor_gets_its_close_acked_though_its_line_goes_on_to_what_nobody_may_open_any_more() {
+    let (town, purse, _) = setting();
+    let one = closed(&purse, &line_of(&purse, &[20]), 1, 5);
+    let two = purse.opened(&one, holder().public(), 5, 25);
+    let (close, open) = (close_of(&two, 1), open_of(&two, 2));
+    let late = purse.touchstone.spend_by.plus(OPEN_GRACE + 1);
+    let word = town.broker.sign(&town.network, Freeze { chain: purse.id(), at: NOW.time() }).wire();
+    for why in [WhyRefused::Evidence, WhyRefused::Frozen, WhyRefused::Expired] {
+        let mut member = Member::all(&town).remove(0);
+        member.put(&town, &line_of(&purse, &[20]));
+        let mut now = NOW.time();
+        match why {
+            WhyRefused::Evidence => drop(member.put(&town, &line_of(&purse, &[30]))),
+            WhyRefused::Frozen => member.freeze(&town, &purse, word.clone()).expect("the broker's word"),
+            _ => now = late,
+        }
+        assert_eq!(member.put_at(&town, &two, &[], now), Verdict::Partly(why));
+        let kept = &member.kept[&purse.id()];
+        assert!(kept.keeps(&close) && !kept.keeps(&open), "{why}");
+        assert_eq!(kept.record().links.len(), 1, "{why}: what is not kept is not shown");
+        // The same again has the same answer, and a Close of an older segment that comes beside the line is taken.
+        assert_eq!(member.put_at(&town, &two, &[], now), Verdict::Partly(why));
+    }
+}
+
+#[test]
+fn what_follows_an_open_that_contradicts_a_kept_one_is_not_let_in_and_what_comes_before_it_is_closed() {
+    let (town, purse, mut member) = setting();
+    let one = line_of(&purse, &[20]);
+    assert_eq!(member.put(&town, &line_of(&purse, &[20, 40])), Verdict::Accepted);
+    // Another second Open, and a third after it.
+    let fork = closed(&purse, &one, 1, 9);
+    let fork = purse.opened(&purse.opened(&fork, holder().public(), 20, 30), holder().public(), 30, 50);
+    let want = [close_of(&fork, 1), open_of(&fork, 2), open_of(&fork, 3)];
+    // The first time the proof goes back, and nothing else.
+    assert!(matches!(member.answer(&town, &showing(&fork, &want)), RecordReply::Conflict(_)));
+    let RecordReply::Partly { acks, why } = member.answer(&town, &showing(&fork, &want)) else {
+        panic!("not the acks")
+    };
+    assert_eq!((acks.len(), acks[0].0, why), (1, want[0], WhyRefused::Evidence));
+    let kept = &member.kept[&purse.id()];
+    assert!(!kept.keeps(&want[1]) && !kept.keeps(&want[2]));
+    // Where there is nothing to ack, the proof goes back again: the first time it may have got lost.
+    assert!(matches!(member.answer(&town, &showing(&fork, &want[1..])), RecordReply::Conflict(_)));
+}
+
+#[test]
+fn a_certified_open_after_evidence_is_passed_over_like_any_other() {
+    let (town, purse, mut member) = setting();
+    member.put(&town, &line_of(&purse, &[20]));
+    member.put(&town, &line_of(&purse, &[30]));
+    let mut two = line_of(&purse, &[20, 40]);
+    assert!(two.certify(&town.network, certify(&town, purse.id(), open_of(&two, 2))));
+    assert_eq!(member.put(&town, &two), Verdict::Partly(WhyRefused::Evidence));
+    assert!(!member.kept[&purse.id()].keeps(&open_of(&two, 2)));
+    assert!(verify(member.kept[&purse.id()].record(), &town.network, &town.broker.public()).is_ok());
+}
+
+#[test]
+fn a_vendor_counts_the_acks_of_a_witness_that_takes_nothing_new_and_hears_when_none_is_left_that_does() {
+    let (town, purse, _) = setting();
+    let two = purse.opened(&closed(&purse, &line_of(&purse, &[20]), 1, 5), holder().public(), 5, 25);
+    let want = [close_of(&two, 1), open_of(&two, 2)];
+    let mut members = Member::all(&town);
+    for member in &mut members {
+        member.put(&town, &line_of(&purse, &[20]));
+        let word = town.broker.sign(&town.network, Freeze { chain: purse.id(), at: NOW.time() }).wire();
+        member.freeze(&town, &purse, word).expect("the broker's word");
+    }
+    let mut session = Certify::new(town.network, purse.touchstone.clone(), want);
+    let mut hears = |seat: u8| {
+        let reply = members[usize::from(seat)].answer(&town, &showing(&two, &want));
+        assert!(matches!(&reply, RecordReply::Partly { acks, .. } if acks.len() == 1));
+        session.heard(seat, reply, &town.broker.public())
+    };
+    assert!(matches!(hears(0), Step::More));
+    assert!(matches!(hears(1), Step::Hopeless), "two of four are no quorum");
+    let Step::Certified(certificates) = hears(2) else { panic!("three acks of the Close") };
+    assert_eq!((certificates.len(), certificates[0].object), (1, want[0]));
+    assert!(matches!(hears(3), Step::More), "it was said once");
 }
 
 #[test]
@@ -180,6 +276,73 @@ fn a_witness_that_missed_some_segments_goes_on_from_a_certified_one() {
         known.map(|line| member.put(&town, line));
         assert_eq!(member.put(&town, &inside), Verdict::Accepted);
     }
+}
+
+/// Segments of 20 coins, of which a witness keeps the first and then the fourth, which it was shown as certified.
+fn jumped(town: &Town, purse: &Purse) -> (Line, Member) {
+    let mut member = Member::all(town).remove(0);
+    let whole = line_of(purse, &[20, 40, 60, 80]);
+    assert_eq!(member.put(town, &line_of(purse, &[20])), Verdict::Accepted);
+    let mut based = whole.clone();
+    assert!(based.certify(&town.network, certify(town, purse.id(), open_of(&whole, 4))));
+    assert_eq!(member.put(town, &based), Verdict::Accepted);
+    (whole, member)
+}
+
+#[test]
+fn a_witness_that_missed_some_segments_takes_them_once_their_line_leads_to_what_it_keeps() {
+    let (town, purse, _) = setting();
+    let (whole, mut member) = jumped(&town, &purse);
+    assert_eq!(member.put(&town, &line_of(&purse, &[20, 40, 60])), Verdict::Stale, "it leads nowhere yet");
+    assert!(!member.kept[&purse.id()].keeps(&open_of(&whole, 3)));
+    assert_eq!(member.put(&town, &closed(&purse, &whole, 3, 45)), Verdict::Accepted);
+    let kept = &member.kept[&purse.id()];
+    assert!((1..=4).all(|j| kept.keeps(&open_of(&whole, j))));
+    assert!(kept.keeps(&close_of(&closed(&purse, &whole, 3, 45), 3)));
+    assert_eq!(kept.newest(), [open_of(&whole, 4)]);
+    let shown = verify(kept.record(), &town.network, &town.broker.public()).expect("it holds");
+    assert_eq!(shown.newest().map(|segment| segment.open.j), Some(SegmentNo(4)));
+    // Their Closes follow the rules from now on: one per segment.
+    let other = purse.close(&whole, 3, 46, &holder());
+    member.put_at(&town, &whole, &[other.wire()], NOW.time());
+    assert!(!member.kept[&purse.id()].keeps(&other.hash()));
+    let second = purse.close(&whole, 2, 33, &holder());
+    member.put_at(&town, &whole, &[second.wire()], NOW.time());
+    assert!(member.kept[&purse.id()].keeps(&second.hash()));
+}
+
+#[test]
+fn no_close_of_a_missed_segment_reaches_into_the_one_after_it() {
+    let (town, purse, _) = setting();
+    let mut member = Member::all(&town).remove(0);
+    // The second begins inside the first, by a Close that this witness is not shown.
+    let first = line_of(&purse, &[20]);
+    let whole = purse.opened(&closed(&purse, &first, 1, 5), holder().public(), 5, 30);
+    let mut based = whole.clone();
+    assert!(based.certify(&town.network, certify(&town, purse.id(), open_of(&whole, 2))));
+    assert_eq!(member.put(&town, &based), Verdict::Accepted);
+    assert_eq!(member.put(&town, &whole), Verdict::Accepted);
+    let above = purse.close(&first, 1, 9, &holder());
+    let mut bare = Member::all(&town).remove(1);
+    bare.put(&town, &based);
+    for member in [&mut member, &mut bare] {
+        member.put_at(&town, &whole, &[above.wire()], NOW.time());
+        assert!(!member.kept[&purse.id()].keeps(&above.hash()));
+    }
+}
+
+#[test]
+fn missed_segments_are_taken_after_evidence_too_and_others_of_their_numbers_never() {
+    let (town, purse, _) = setting();
+    let (whole, mut member) = jumped(&town, &purse);
+    let fork = line_of(&purse, &[20, 30, 60, 80]);
+    assert_eq!(member.put(&town, &fork), Verdict::Stale, "it ends in another fourth");
+    assert!(!member.kept[&purse.id()].keeps(&open_of(&fork, 2)));
+    assert!(matches!(member.put(&town, &line_of(&purse, &[30])), Verdict::Conflict(_)));
+    let next = purse.opened(&whole, holder().public(), 80, 100);
+    assert_eq!(member.put(&town, &next), Verdict::Partly(WhyRefused::Evidence));
+    let kept = &member.kept[&purse.id()];
+    assert!((1..=4).all(|j| kept.keeps(&open_of(&whole, j))) && !kept.keeps(&open_of(&next, 5)));
 }
 
 #[test]
@@ -476,7 +639,7 @@ fn of_a_frozen_chain_nothing_new_is_opened_and_everything_open_is_closed() {
         assert_eq!(member.freeze(&town, &purse, bad), Err(WhyRefused::Bad));
     }
     assert_eq!(member.freeze(&town, &purse, word(purse.id(), &town.broker)), Ok(()));
-    assert_eq!(member.put(&town, &two), Verdict::Refused(WhyRefused::Frozen));
+    assert_eq!(member.put(&town, &two), Verdict::Partly(WhyRefused::Frozen));
     assert_eq!(member.put(&town, &closed(&purse, &one, 1, 12)), Verdict::Accepted);
     // A vendor that asks for a certificate is told when there is none to come: not by one witness, but by two of four.
     let object = two.newest().expect("opened").open.hash();

@@ -10,9 +10,9 @@ use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, SecretKey, Signature, Unverified};
 use netpay_core::record::chain::{self as record, Ack, ChainRecord};
 use netpay_core::record::freeze::Freeze;
-use netpay_core::record::witness::{self, Bench, Kept, Verdict, WhyRefused, judge};
+use netpay_core::record::witness::{self, Bench, Kept, WhyRefused, judge};
 use netpay_core::time::Time;
-use netpay_core::wire::record::{MAX_WANTED, RecordReply, Shown};
+use netpay_core::wire::record::{RecordReply, Shown};
 use tokio::sync::Mutex;
 
 const CHAINS: Table = Table::new("witness-chains");
@@ -82,13 +82,7 @@ impl Witness {
             self.keep(&chain, kept.as_ref(), next).await?;
         }
         let kept = next.or(kept);
-        Ok(match (verdict, kept) {
-            (Verdict::Accepted, Some(kept)) => RecordReply::Accepted { acks: self.acks(chain, &kept, want) },
-            (Verdict::Stale, Some(kept)) => RecordReply::Stale(kept.record()),
-            (Verdict::Conflict(evidence), _) => RecordReply::Conflict(*evidence),
-            (Verdict::Refused(why), _) => RecordReply::Refused(why),
-            (Verdict::Accepted | Verdict::Stale, None) => RecordReply::Refused(WhyRefused::Bad),
-        })
+        Ok(RecordReply::to_put(verdict, kept.as_ref(), want, |object| self.ack(chain, object)))
     }
 
     /// Takes the broker's word that a chain is frozen.
@@ -121,7 +115,7 @@ impl Witness {
     /// If the store fails.
     pub fn show(&self, chain: &ChainId) -> Result<RecordReply, StoreError> {
         let shown = self.kept(chain)?.map(|kept| Shown {
-            acks: List::first_of(self.acks(*chain, &kept, &kept.newest()).into_vec()),
+            acks: List::first_of(kept.newest().into_iter().map(|object| (object, self.ack(*chain, object)))),
             evidence: kept.evidence().cloned(),
             frozen: kept.is_frozen(),
             record: kept.record(),
@@ -178,16 +172,7 @@ impl Witness {
         .transpose()
     }
 
-    fn acks(
-        &self,
-        chain: ChainId,
-        kept: &Kept,
-        want: &[ObjectHash],
-    ) -> List<(ObjectHash, Signature), MAX_WANTED> {
-        let acked = want
-            .iter()
-            .filter(|object| kept.keeps(object))
-            .map(|object| (*object, Ack { chain, object: *object }.sign(&self.network, &self.key)));
-        List::first_of(acked)
+    fn ack(&self, chain: ChainId, object: ObjectHash) -> Signature {
+        Ack { chain, object }.sign(&self.network, &self.key)
     }
 }

@@ -123,6 +123,15 @@ pub enum No {
     Refused(WhyRefused),
 }
 
+/// How much of a line is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// All of it.
+    All,
+    /// What was kept before, with its Closes. From the first new Open on it is passed over, for this reason.
+    Partly(WhyRefused),
+}
+
 /// What a witness keeps of one chain, as far as the rules ask for it. An ack may be signed of what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Book<Id> {
@@ -144,15 +153,27 @@ impl<Id: Copy + PartialEq> Book<Id> {
     }
 
     /// Takes a line, oldest segment first: an ack of an Open is one of its ancestors too. `opens` says why no new
-    /// Open is taken at this time, if none is.
+    /// Open is taken at this time, if none is: what is kept already gets its Closes all the same, and from the first
+    /// Open that is new everything is passed over.
     ///
     /// # Errors
-    /// Says what of it is not kept. The book is then to be thrown away: all of a line is kept, or nothing.
-    pub fn take_line(&mut self, line: &[Shown<Id>], opens: Result<(), WhyRefused>) -> Result<(), No> {
+    /// Says what of it is not kept. The book is then to be thrown away: all of it that may be kept is, or nothing.
+    pub fn take_line(&mut self, line: &[Shown<Id>], opens: Result<(), WhyRefused>) -> Result<Taken, No> {
         let newest = line.last().map(|shown| shown.open.j);
-        for shown in line {
+        for (at, shown) in line.iter().enumerate() {
             let j = shown.open.j;
-            self.take_open(&shown.open, shown.certified, opens)?;
+            if self.lacks_ancestor(&line[at..]) {
+                self.insert(&shown.open)?;
+            }
+            match (self.take_open(&shown.open, shown.certified, opens), opens) {
+                (Ok(()), _) => {}
+                // That the buyer signed two is known. What comes after the other one is not looked at.
+                (Err(No::Conflict(_)), Err(WhyRefused::Evidence)) => {
+                    return Ok(Taken::Partly(WhyRefused::Evidence));
+                }
+                (Err(No::Refused(why)), Err(reason)) if why == reason => return Ok(Taken::Partly(why)),
+                (Err(no), _) => return Err(no),
+            }
             // Of an older segment the Close that is kept stands, and the next Open is judged by it: that its vendor
             // signed another does not stop the chain.
             let stands = newest != Some(j) && self.rows.get(&j).is_some_and(|row| row.close.is_some());
@@ -160,7 +181,25 @@ impl<Id: Copy + PartialEq> Book<Id> {
                 self.take_close(&close)?;
             }
         }
-        Ok(())
+        Ok(Taken::All)
+    }
+
+    /// Whether the first of these segments is missing here, and an ancestor of one that is kept: acked with that
+    /// already. Only below an Open that was taken because it was certified anything is missing.
+    fn lacks_ancestor(&self, line: &[Shown<Id>]) -> bool {
+        if line.first().is_none_or(|first| self.rows.contains_key(&first.open.j)) {
+            return false;
+        }
+        for pair in line.windows(2) {
+            let (one, next) = (&pair[0].open, &pair[1].open);
+            if next.j != one.j.next() || next.prev != one.id {
+                return false;
+            }
+            if let Some(row) = self.rows.get(&next.j) {
+                return row.open == next.id;
+            }
+        }
+        false
     }
 
     /// Takes an Open (W1, W2).
@@ -177,9 +216,6 @@ impl<Id: Copy + PartialEq> Book<Id> {
             return if row.open == open.id { Ok(()) } else { Err(No::Conflict(open.j)) };
         }
         opens.map_err(No::Refused)?;
-        if self.rows.len() >= MAX_SEGMENTS {
-            return Err(No::Refused(WhyRefused::RateLimited));
-        }
         match self.rows.iter().next_back() {
             None => {}
             Some((newest, _)) if open.j < *newest => return Err(No::Stale),
@@ -194,6 +230,13 @@ impl<Id: Copy + PartialEq> Book<Id> {
                 }
             }
             Some(_) => return Err(No::Refused(WhyRefused::Behind)),
+        }
+        self.insert(open)
+    }
+
+    fn insert(&mut self, open: &OpenFact<Id>) -> Result<(), No> {
+        if self.rows.len() >= MAX_SEGMENTS {
+            return Err(No::Refused(WhyRefused::RateLimited));
         }
         let OpenFact { id, start, cap, .. } = *open;
         self.rows.insert(open.j, Row { open: id, start, cap, close: None });

@@ -7,7 +7,7 @@ pub use super::rules::{MAX_SEGMENTS, WhyRefused};
 
 use super::chain::{Believed, ChainRecord, Evidence, Line, Link, Segment};
 use super::freeze::Freeze;
-use super::rules::{Book, CloseFact, No, OpenFact, Shown};
+use super::rules::{Book, CloseFact, No, OpenFact, Shown, Taken};
 use crate::codec::{List, Wire};
 use crate::coin::segment::{Close, SegmentNo};
 use crate::coin::touchstone::{self, Touchstone};
@@ -54,6 +54,8 @@ impl Wire for Kept {
 pub enum Verdict {
     /// Everything shown is kept; acks of any of it may be signed once that is durable.
     Accepted,
+    /// What was kept before has its Closes, and acks of it may be signed; what is newer is passed over.
+    Partly(WhyRefused),
     /// What is kept is newer.
     Stale,
     /// The buyer signed two Opens of one segment.
@@ -164,8 +166,9 @@ pub fn judge(
         return refuse(WhyRefused::TooYoung);
     }
     let mut next = kept.cloned().unwrap_or_else(|| Kept::new(&line.touchstone));
-    match next.book.take_line(&shown(line), may_open(&next, line, bench.now)) {
-        Ok(()) => next.keep_objects(line),
+    let taken = match next.book.take_line(&shown(line), may_open(&next, line, bench.now)) {
+        Ok(Taken::Partly(why)) if kept.is_none() => return refuse(why),
+        Ok(taken) => taken,
         Err(No::Stale) => return (None, Verdict::Stale),
         Err(No::Refused(why)) => return refuse(why),
         Err(No::Conflict(j)) => {
@@ -174,12 +177,14 @@ pub fn judge(
             convicted.evidence = Some(evidence.clone());
             return (Some(convicted), Verdict::Conflict(Box::new(evidence)));
         }
-    }
+    };
+    next.keep_objects(line);
     for close in closes {
         take_older_close(&mut next, close, bench.network);
     }
     // A late put of older segments does not take the base back.
     if let Some((base, certificate)) = &line.base
+        && next.keeps(&base.open.hash())
         && next.base_no().is_none_or(|known| known <= base.open.j)
     {
         next.base = Some(certificate.clone());
@@ -187,6 +192,9 @@ pub fn judge(
     let newest = line.newest().map(|segment| segment.open.j);
     let stale = newest < next.book.rows.keys().next_back().copied();
     trim(&mut next);
+    if let Taken::Partly(why) = taken {
+        return (Some(next), Verdict::Partly(why));
+    }
     if stale && kept == Some(&next) {
         // Nothing new in it; but late puts of older Opens on the same line may still be acked.
         return (None, Verdict::Accepted);
@@ -244,9 +252,12 @@ fn may_open(kept: &Kept, line: &Line, now: Time) -> Result<(), WhyRefused> {
 }
 
 impl Kept {
-    /// Keeps the objects of a line that the book has taken.
+    /// Keeps those objects of a line that the book has taken.
     fn keep_objects(&mut self, line: &Line) {
         for segment in line.all() {
+            if !self.keeps(&segment.open.hash()) {
+                continue;
+            }
             let new = Objects {
                 holder: segment.open.holder,
                 whole: Some(Link { open: segment.open.wire(), close: None }),

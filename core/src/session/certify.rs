@@ -70,18 +70,31 @@ impl Certify {
                 Step::Conflict(Box::new(evidence))
             }
             RecordReply::Stale(record) => Step::Stale(Box::new(record)),
-            RecordReply::Refused(WhyRefused::Evidence | WhyRefused::Frozen) => {
-                self.refusing.insert(seat);
-                let rest = self.touchstone.committee.len().saturating_sub(self.refusing.len());
-                if rest >= self.touchstone.quorum() || std::mem::replace(&mut self.told, true) {
-                    return Step::More;
+            RecordReply::Partly { acks, why } => match self.count(seat, &acks) {
+                Step::More => self.refused(seat, why),
+                certified => {
+                    self.note_refusal(seat, why);
+                    certified
                 }
-                Step::Hopeless
-            }
-            RecordReply::Conflict(_)
-            | RecordReply::Refused(_)
-            | RecordReply::Chain(_)
-            | RecordReply::Index(_) => Step::More,
+            },
+            RecordReply::Refused(why) => self.refused(seat, why),
+            RecordReply::Conflict(_) | RecordReply::Chain(_) | RecordReply::Index(_) => Step::More,
+        }
+    }
+
+    /// A seat takes nothing new. Where too few are left that do, that is said once.
+    fn refused(&mut self, seat: u8, why: WhyRefused) -> Step {
+        self.note_refusal(seat, why);
+        let rest = self.touchstone.committee.len().saturating_sub(self.refusing.len());
+        if rest >= self.touchstone.quorum() || std::mem::replace(&mut self.told, true) {
+            return Step::More;
+        }
+        Step::Hopeless
+    }
+
+    fn note_refusal(&mut self, seat: u8, why: WhyRefused) {
+        if matches!(why, WhyRefused::Evidence | WhyRefused::Frozen) {
+            self.refusing.insert(seat);
         }
     }
 

@@ -2,7 +2,8 @@
 //! allows, close the segments.
 //!
 //! One machine per stream. It never sends a unit of which more than `min(64, units paid)` would stand
-//! unpaid, nor one against more uncertified coins than the vendor risks (PROTOCOL section 5).
+//! unpaid. While coins of the sale have no certificate it sends none with which these and what stands unpaid would
+//! come to more than the vendor risks (PROTOCOL section 5).
 
 use crate::amount::Coins;
 use crate::codec::List;
@@ -25,12 +26,12 @@ use std::collections::{BTreeSet, VecDeque};
 /// Units handed to the writer at once.
 pub const BURST: usize = 8;
 
-/// What the vendor risks without a certificate.
+/// What the vendor risks without a certificate: coins counted, and units sent on trust beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// x0: uncertified coins of one chain.
+    /// x0: of the chains of one sale.
     pub per_chain: Coins,
-    /// X: uncertified coins of all chains.
+    /// X: of all chains.
     pub in_all: Coins,
 }
 
@@ -232,7 +233,13 @@ impl Vendor {
                 let chain = self.take(now, tag, record, till, out)?;
                 self.pay(now, &chain, &pay, till, out)
             }
-            Funding::Continue { chain, pay } => self.pay(now, &chain, &pay, till, out),
+            Funding::Continue { chain, pay } => {
+                self.pay(now, &chain, &pay, till, out)?;
+                if self.may_bring_too_much(&chain, till) {
+                    self.certify(&chain, till, out, true);
+                }
+                Ok(())
+            }
             Funding::Handover { record, handover, from } => {
                 let line = self.believe(record, till)?;
                 let touchstone = Box::new(line.touchstone.clone());
@@ -298,9 +305,7 @@ impl Vendor {
         self.chains.insert(chain);
         if !changes.is_empty() {
             self.persist(changes, till, out);
-            // What may come in these leases is more than is risked: the certificate should be there by then.
-            let urgent = till.promised_of(&chain) > self.shop.policy.per_chain;
-            self.certify(&chain, till, out, urgent);
+            self.certify(&chain, till, out, self.may_bring_too_much(&chain, till));
         }
         Ok(chain)
     }
@@ -372,10 +377,11 @@ impl Vendor {
                 if !sale.may_send(unit, till) {
                     return;
                 }
-                if self.is_at_risk(till) {
+                if self.is_at_risk(unit, till) {
                     self.wait_for_certificate(till, out);
                     return;
                 }
+                self.waiting_for_certificate = false;
             }
             let Some(sale) = &mut self.sale else { return };
             sale.charge(unit, now, till);
@@ -383,11 +389,40 @@ impl Vendor {
         }
     }
 
-    fn is_at_risk(&self, till: &Till) -> bool {
+    /// Whether more may come of a chain than is risked, in this sale or in its leases: the certificate should be there
+    /// by then.
+    fn may_bring_too_much(&self, chain: &ChainId, till: &Till) -> bool {
+        let due = self.sale.as_ref().map_or(Coins::ZERO, |sale| {
+            sale.price.saturating_sub(till.tab(&sale.tab).map_or(Coins::ZERO, |tab| tab.paid))
+        });
+        let sold = till.uncertified_of(chain).saturating_add(due);
+        sold.max(till.promised_of(chain)) > self.shop.policy.per_chain
+    }
+
+    /// The chains that this sale is paid from, here or on its tab before a break.
+    fn payers(&self, till: &Till) -> BTreeSet<ChainId> {
+        let tab = self.tab().and_then(|tab| till.tab(&tab));
+        self.chains.iter().chain(tab.into_iter().flat_map(|tab| tab.chains.iter())).copied().collect()
+    }
+
+    /// Whether with this unit more would be at stake than is risked, while coins of the sale lack their certificate.
+    fn is_at_risk(&self, unit: u64, till: &Till) -> bool {
+        let Some(sale) = &self.sale else { return false };
+        let tab = till.tab(&sale.tab);
+        // One that was charged before adds nothing.
+        if tab.is_some_and(|tab| tab.has(unit)) {
+            return false;
+        }
+        let payers = self.payers(till);
+        let here = till.at_stake(payers.iter());
+        // What other sales risk is no concern of one whose own coins are certified.
+        if here == Coins::ZERO {
+            return false;
+        }
+        let ahead = tab.map_or(Coins::ZERO, |tab| tab.paid.saturating_sub(tab.charged));
+        let more = sale.cost(unit).saturating_sub(ahead);
         let Policy { per_chain, in_all } = self.shop.policy;
-        let here = self.chains.iter().map(|chain| till.uncertified_of(chain)).max().unwrap_or_default();
-        // What other sales risk is no concern of one whose own chains are certified.
-        here > per_chain || (here > Coins::ZERO && till.uncertified() > in_all)
+        here.saturating_add(more) > per_chain || till.at_stake_in_all().saturating_add(more) > in_all
     }
 
     fn wait_for_certificate(&mut self, till: &Till, out: &mut Vec<Output>) {
@@ -395,7 +430,7 @@ impl Vendor {
             return;
         }
         self.waiting_for_certificate = true;
-        self.chains.iter().for_each(|chain| self.certify(chain, till, out, true));
+        self.payers(till).iter().for_each(|chain| self.certify(chain, till, out, true));
     }
 
     fn certify(&self, chain: &ChainId, till: &Till, out: &mut Vec<Output>, urgent: bool) {
@@ -426,9 +461,6 @@ impl Vendor {
         let ours = |held: &crate::till::Held| held.is(&certificate.object);
         if self.chains.contains(chain) && till.of_chain(chain).any(ours) {
             out.push(send(ToBuyer::Certified(certificate)));
-        }
-        if !self.is_at_risk(till) {
-            self.waiting_for_certificate = false;
         }
         Ok(())
     }

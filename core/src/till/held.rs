@@ -143,13 +143,21 @@ pub(super) struct Segments {
     tags: BTreeMap<HolderTag, (ChainId, usize)>,
     /// How many are not redeemed.
     live: usize,
-    /// Coins that no certificate protects yet.
+    /// Coins that no certificate protects yet: of each chain that has any …
+    at_risk_of: BTreeMap<ChainId, u64>,
+    /// … and of all.
     at_risk: u64,
 }
 
 impl Segments {
     pub const fn new() -> Self {
-        Self { held: BTreeMap::new(), tags: BTreeMap::new(), live: 0, at_risk: 0 }
+        Self {
+            held: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            live: 0,
+            at_risk_of: BTreeMap::new(),
+            at_risk: 0,
+        }
     }
 
     pub fn get(&self, chain: &ChainId, j: SegmentNo) -> Option<&Held> {
@@ -173,6 +181,16 @@ impl Segments {
     /// Coins that no certificate protects yet.
     pub const fn at_risk(&self) -> Coins {
         Coins(self.at_risk)
+    }
+
+    /// Coins of this chain that no certificate protects yet.
+    pub fn at_risk_of(&self, chain: &ChainId) -> Coins {
+        Coins(self.at_risk_of.get(chain).copied().unwrap_or(0))
+    }
+
+    /// The chains of which there are such coins.
+    pub fn chains_at_risk(&self) -> impl Iterator<Item = &ChainId> {
+        self.at_risk_of.keys()
     }
 
     /// The chain that a tag serves here.
@@ -216,11 +234,22 @@ impl Segments {
 
     fn count(&mut self, held: &Held) {
         self.live += usize::from(!held.redeemed);
-        self.at_risk += held.at_risk().0;
+        let coins = held.at_risk().0;
+        if coins > 0 {
+            *self.at_risk_of.entry(held.open.chain).or_insert(0) += coins;
+            self.at_risk += coins;
+        }
     }
 
     fn discount(&mut self, held: &Held) {
         self.live -= usize::from(!held.redeemed);
-        self.at_risk -= held.at_risk().0;
+        let coins = held.at_risk().0;
+        self.at_risk -= coins;
+        if let Some(of_chain) = self.at_risk_of.get_mut(&held.open.chain) {
+            *of_chain -= coins;
+            if *of_chain == 0 {
+                self.at_risk_of.remove(&held.open.chain);
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ use held::Segments;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use held::{Held, SegmentRow};
-pub use tab::{MAX_TAB_SPANS, MAX_UNPAID, Tab};
+pub use tab::{MAX_TAB_CHAINS, MAX_TAB_SPANS, MAX_UNPAID, Tab};
 
 /// A chain is blocked here for so long after a payment that did not hold, in seconds.
 pub const BLOCK_FOR: u64 = MINUTE;
@@ -93,6 +93,8 @@ pub struct Till {
     /// The newest line seen of each chain held, by which it is shown to its committee.
     lines: BTreeMap<ChainId, Line>,
     tabs: BTreeMap<TabId, Tab>,
+    /// The tabs paid from each chain.
+    tabs_of: BTreeMap<ChainId, BTreeSet<TabId>>,
     blocked: BTreeMap<ChainId, Time>,
 }
 
@@ -107,6 +109,7 @@ impl Till {
             held: Segments::new(),
             lines: BTreeMap::new(),
             tabs: BTreeMap::new(),
+            tabs_of: BTreeMap::new(),
             blocked: BTreeMap::new(),
         }
     }
@@ -180,6 +183,9 @@ impl Till {
     /// Takes a tab from its stored row.
     pub fn load_tab(&mut self, id: TabId, mut tab: Tab) {
         tab.made_durable(tab.paid);
+        for chain in &tab.chains {
+            self.tabs_of.entry(*chain).or_default().insert(id);
+        }
         self.tabs.insert(id, tab);
     }
 
@@ -226,6 +232,10 @@ impl Till {
         let old: Vec<TabId> =
             self.tabs.iter().filter(|(_, tab)| tab.used < before).map(|(id, _)| *id).collect();
         old.iter().for_each(|id| drop(self.tabs.remove(id)));
+        self.tabs_of.retain(|_, tabs| {
+            tabs.retain(|id| self.tabs.contains_key(id));
+            !tabs.is_empty()
+        });
         old
     }
 
@@ -334,8 +344,8 @@ impl Till {
             self.blocked.retain(|_, until| now < *until);
             self.blocked.insert(*chain, now.plus(BLOCK_FOR));
         })?;
-        let tab_row = self.tab_mut(tab, now);
-        tab_row.paid = tab_row.paid.saturating_add(gained.into());
+        self.tab_mut(tab, now).pay(*chain, gained.into());
+        self.tabs_of.entry(*chain).or_default().insert(tab);
         Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
     }
 
@@ -550,7 +560,25 @@ impl Till {
     /// Coins of this chain that no certificate protects yet.
     #[must_use]
     pub fn uncertified_of(&self, chain: &ChainId) -> Coins {
-        Coins(self.of_chain(chain).map(|held| held.at_risk().0).sum())
+        self.held.at_risk_of(chain)
+    }
+
+    /// What is lost if these chains turn out to be spent twice: their coins that no certificate protects yet, and, if
+    /// there are any, what stands unpaid on the tabs that were paid from them.
+    #[must_use]
+    pub fn at_stake<'a>(&self, chains: impl Iterator<Item = &'a ChainId>) -> Coins {
+        let risky: Vec<&ChainId> = chains.filter(|chain| self.uncertified_of(chain) > Coins::ZERO).collect();
+        let uncertified: u64 = risky.iter().map(|chain| self.uncertified_of(chain).0).sum();
+        let tabs: BTreeSet<&TabId> =
+            risky.into_iter().filter_map(|chain| self.tabs_of.get(chain)).flatten().collect();
+        let owed = tabs.into_iter().filter_map(|id| self.tabs.get(id)).map(|tab| tab.owed().0);
+        Coins(owed.fold(uncertified, u64::saturating_add))
+    }
+
+    /// The same of all chains together.
+    #[must_use]
+    pub fn at_stake_in_all(&self) -> Coins {
+        self.at_stake(self.held.chains_at_risk())
     }
 
     /// Coins of this chain that may be paid here, or were, before anything more is certified: those of its

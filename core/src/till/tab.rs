@@ -2,6 +2,7 @@
 
 use crate::amount::Coins;
 use crate::codec::{List, Wire};
+use crate::id::ChainId;
 use crate::time::Time;
 use crate::wire::trade::Span;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_UNPAID: usize = 64;
 /// The most stretches of units one tab remembers.
 pub const MAX_TAB_SPANS: usize = 256;
+/// The most chains one tab remembers that it was paid from.
+pub const MAX_TAB_CHAINS: usize = 16;
 
 /// A running account as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub struct Tab {
     pub unpaid: List<Coins, MAX_UNPAID>,
     /// When it was last used.
     pub used: Time,
+    /// The chains it was paid from, the newest last: if they were spent twice, what stands unpaid is lost with them.
+    pub chains: List<ChainId, MAX_TAB_CHAINS>,
 }
 
 impl Wire for Tab {
@@ -37,7 +42,32 @@ impl Wire for Tab {
 impl Tab {
     pub(super) fn new(now: Time) -> Self {
         let (paid, durable, charged) = (Coins::ZERO, Coins::ZERO, Coins::ZERO);
-        Self { paid, durable, charged, spans: List::new(), unpaid: List::new(), used: now }
+        Self {
+            paid,
+            durable,
+            charged,
+            spans: List::new(),
+            unpaid: List::new(),
+            used: now,
+            chains: List::new(),
+        }
+    }
+
+    /// Coins' worth of units that nothing was counted for.
+    #[must_use]
+    pub fn owed(&self) -> Coins {
+        self.charged.saturating_sub(self.paid)
+    }
+
+    /// Counts coins of a chain.
+    pub(super) fn pay(&mut self, chain: ChainId, coins: Coins) {
+        self.paid = self.paid.saturating_add(coins);
+        if self.chains.contains(&chain) {
+            return;
+        }
+        // Beyond the bound the oldest is forgotten: of that many chains one is long certified, or was cheap.
+        let oldest = (self.chains.len() + 1).saturating_sub(MAX_TAB_CHAINS);
+        self.chains = List::first_of(self.chains.iter().skip(oldest).copied().chain([chain]));
     }
 
     /// Whether this unit was charged already.

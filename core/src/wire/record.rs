@@ -10,7 +10,7 @@ use crate::keys::{Signature, Unverified};
 use crate::record::chain::{ChainRecord, Evidence};
 use crate::record::freeze::Freeze;
 use crate::record::revoke::Revocations;
-use crate::record::witness::WhyRefused;
+use crate::record::witness::{Kept, Verdict, WhyRefused};
 use serde::{Deserialize, Serialize};
 
 /// Objects one put may ask acks of.
@@ -70,6 +70,46 @@ pub enum RecordReply {
     Chain(Option<Shown>),
     /// To Index.
     Index(IndexReply),
+    /// What was kept before is acked as wanted, with its Closes; what is newer is not kept.
+    Partly {
+        /// Object and ack.
+        acks: List<(ObjectHash, Signature), MAX_WANTED>,
+        /// Why nothing newer is.
+        why: WhyRefused,
+    },
+}
+
+impl RecordReply {
+    /// The answer to a put, by its verdict and what is kept of the chain from now on. The caller has made that
+    /// durable; `sign` makes the ack of an object that is kept.
+    #[must_use]
+    pub fn to_put(
+        verdict: Verdict,
+        kept: Option<&Kept>,
+        want: &[ObjectHash],
+        sign: impl Fn(ObjectHash) -> Signature,
+    ) -> Self {
+        let acks = |kept: &Kept| {
+            let wanted = want.iter().copied().filter(|object| kept.keeps(object));
+            List::first_of(wanted.map(|object| (object, sign(object))))
+        };
+        match (verdict, kept) {
+            (Verdict::Accepted, Some(kept)) => Self::Accepted { acks: acks(kept) },
+            (Verdict::Partly(why), Some(kept)) => {
+                let acks = acks(kept);
+                match kept.evidence().filter(|_| why == WhyRefused::Evidence) {
+                    _ if !acks.is_empty() => Self::Partly { acks, why },
+                    // Whoever was told and forgot, or was not reached, is told again.
+                    Some(evidence) => Self::Conflict(evidence.clone()),
+                    None => Self::Refused(why),
+                }
+            }
+            (Verdict::Stale, Some(kept)) => Self::Stale(kept.record()),
+            (Verdict::Conflict(evidence), _) => Self::Conflict(*evidence),
+            (Verdict::Refused(why), _) => Self::Refused(why),
+            (Verdict::Accepted | Verdict::Partly(_) | Verdict::Stale, None) => Self::Refused(WhyRefused::Bad),
+        }
+    }
 }
 
 impl Wire for RecordReply {

@@ -243,7 +243,8 @@ fn records() -> Vec<Sample> {
         sample("evidence_two_acks", &two_acks),
         sample("record_put_chain", &put),
         sample("record_get_chain", &RecordRequest::GetChain(chain())),
-        sample("record_accepted", &RecordReply::Accepted { acks }),
+        sample("record_accepted", &RecordReply::Accepted { acks: acks.clone() }),
+        sample("record_partly", &RecordReply::Partly { acks, why: WhyRefused::Evidence }),
         sample("record_stale", &RecordReply::Stale(record())),
         sample("record_conflict", &RecordReply::Conflict(evidence())),
         sample("record_refused", &RecordReply::Refused(WhyRefused::Overlap)),
@@ -284,6 +285,7 @@ fn rows() -> Vec<Sample> {
         spans: List::first_of([Span { first: 0, count: 2 }, Span { first: 7, count: 1 }]),
         unpaid: List::first_of([Coins(6)]),
         used: NOW,
+        chains: List::first_of([chain()]),
     };
     vec![
         sample("row_kept", &kept),

@@ -435,18 +435,10 @@ impl Member {
 
     /// Its whole answer to a put, as it goes over the wire.
     pub fn answer(&mut self, town: &Town, showing: &Showing) -> RecordReply {
-        match self.put_at(town, &showing.line, &showing.closes, NOW.time()) {
-            Verdict::Accepted => {
-                let kept = &self.kept[&showing.line.chain()];
-                let chain = showing.line.chain();
-                let acks = showing.want.iter().filter(|object| kept.keeps(object));
-                let ack = |object| Ack { chain, object }.sign(&town.network, &self.key);
-                RecordReply::Accepted { acks: List::first_of(acks.map(|object| (*object, ack(*object)))) }
-            }
-            Verdict::Stale => RecordReply::Stale(self.kept[&showing.line.chain()].record()),
-            Verdict::Conflict(evidence) => RecordReply::Conflict(*evidence),
-            Verdict::Refused(why) => RecordReply::Refused(why),
-        }
+        let chain = showing.line.chain();
+        let verdict = self.put_at(town, &showing.line, &showing.closes, NOW.time());
+        let ack = |object| Ack { chain, object }.sign(&town.network, &self.key);
+        RecordReply::to_put(verdict, self.kept.get(&chain), &showing.want, ack)
     }
 }
 

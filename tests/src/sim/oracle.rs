@@ -3,7 +3,7 @@
 use super::town::Town;
 use super::{Outcome, buyer};
 use netpay_broker::ledger::{ClaimState, Ledger, Range};
-use netpay_core::amount::{Coins, Count};
+use netpay_core::amount::Count;
 use netpay_core::coin::payment::Pay;
 use netpay_core::coin::segment::{Close, Open, SegmentNo};
 use netpay_core::id::{ChainId, ObjectHash};
@@ -41,15 +41,6 @@ pub struct Stake {
     pub paid: u32,
     /// Whether it had a certificate.
     pub certified: bool,
-}
-
-/// What was sent on one tab.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
-    /// Coins' worth of units.
-    charged: u64,
-    /// The most of them that stood unpaid at once.
-    unpaid: u64,
 }
 
 /// What is measured.
@@ -99,7 +90,8 @@ pub struct Oracle {
     certified: BTreeMap<(ChainId, SegmentNo), BTreeMap<ObjectHash, CertifiedBy>>,
     evidence: BTreeMap<ChainId, Evidence>,
     stakes: Vec<Stake>,
-    sent: BTreeMap<(usize, ChainId), BTreeMap<TabId, Sent>>,
+    /// Coins' worth of units that were sent, by tab.
+    sent: BTreeMap<(usize, ChainId), BTreeMap<TabId, u64>>,
     paid: BTreeSet<(ChainId, u32)>,
 }
 
@@ -277,17 +269,19 @@ impl Oracle {
 
     /// An honest vendor sends a unit.
     pub fn unit_leaves(&mut self, now: u64, vendor: usize, sale: &Vendor, till: &Till, is_last: bool) {
-        let Some(tab) = sale.tab().and_then(|id| Some((id, till.tab(&id)?))) else { return };
-        for chain in sale.chains() {
-            let uncertified = till.uncertified_of(chain);
-            if uncertified > Coins(self.risk) {
-                self.violation(format!(
-                    "at {now} vendor {vendor} sends a unit against {uncertified} uncertified of {chain:.8}"
-                ));
-            }
-            let sent = self.sent.entry((vendor, *chain)).or_default().entry(tab.0).or_default();
-            sent.charged = sent.charged.max(tab.1.charged.0);
-            sent.unpaid = sent.unpaid.max(tab.1.charged.saturating_sub(tab.1.paid).0);
+        let Some((id, tab)) = sale.tab().and_then(|id| Some((id, till.tab(&id)?))) else { return };
+        let payers: BTreeSet<&ChainId> = sale.chains().chain(tab.chains.iter()).collect();
+        let uncertified: u64 = payers.iter().map(|chain| till.uncertified_of(chain).0).sum();
+        // What is lost if all of that is: what was sent, less what certified coins paid.
+        let at_stake = (uncertified + tab.charged.0).saturating_sub(tab.paid.0);
+        if uncertified > 0 && at_stake > self.risk {
+            self.violation(format!(
+                "at {now} vendor {vendor} sends a unit, and {at_stake} coins' worth rest on {uncertified} uncertified coins"
+            ));
+        }
+        for chain in payers {
+            let sent = self.sent.entry((vendor, *chain)).or_default().entry(id).or_default();
+            *sent = tab.charged.0.max(*sent);
             if is_last {
                 let held = || till.of_chain(chain);
                 let certified =
@@ -369,9 +363,8 @@ impl Oracle {
             earned.entry((stake.vendor, stake.chain)).or_default().add(&stake, ledger);
         }
         for ((vendor, chain), Earned { received, certified, uncertified }) in earned {
-            let tabs = || self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values);
-            let delivered: u64 = tabs().map(|sent| sent.charged).sum();
-            let trusted: u64 = tabs().map(|sent| sent.unpaid).sum();
+            let delivered: u64 =
+                self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values).sum();
             // Coins that nothing was delivered for are no loss.
             let lost = (certified + uncertified).min(delivered.saturating_sub(received));
             let at_risk = uncertified.min(delivered.saturating_sub(received + certified));
@@ -389,8 +382,8 @@ impl Oracle {
                 self.violation(format!("an honest buyer's coins: {told}"));
             } else if certified > 0 && !conflict {
                 self.violation(format!("certified coins, and no other Open is certified: {told}"));
-            } else if at_risk > self.risk + trusted {
-                self.violation(format!("more than it risks, and {trusted} on trust: {told}"));
+            } else if at_risk > self.risk {
+                self.violation(format!("more than it risks: {told}"));
             }
         }
     }

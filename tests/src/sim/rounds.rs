@@ -54,7 +54,7 @@ impl Rounds {
         let Actor::Witness(peer) = from else { return None };
         let seat = scene.town.chains.get(&round.chain)?.seats.iter().position(|seat| *seat == peer)?;
         let seat = u8::try_from(seat).ok()?;
-        if let RecordReply::Accepted { acks } = &reply {
+        if let RecordReply::Accepted { acks } | RecordReply::Partly { acks, .. } = &reply {
             scene.oracle.acks(scene.town, round.chain, seat, acks);
         }
         let step = round.certify.heard(seat, reply, &scene.town.broker);

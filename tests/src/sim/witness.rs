@@ -97,20 +97,11 @@ impl WitnessPeer {
         if let Some(next) = &next {
             self.disk.insert(chain, codec::encode(next));
         }
-        Some(match (verdict, next.or(kept)) {
-            (Verdict::Accepted, Some(kept)) => {
-                let wanted = put.want.iter().copied().filter(|object| kept.keeps(object));
-                let ack = |object| (object, Ack { chain, object }.sign(network, &peer.key));
-                RecordReply::Accepted { acks: List::first_of(wanted.map(ack)) }
-            }
-            (Verdict::Stale, Some(kept)) => RecordReply::Stale(kept.record()),
-            (Verdict::Conflict(evidence), _) => {
-                scene.oracle.holds_evidence(scene.now, scene.town, &evidence);
-                RecordReply::Conflict(*evidence)
-            }
-            (Verdict::Refused(why), _) => RecordReply::Refused(why),
-            (Verdict::Accepted | Verdict::Stale, None) => RecordReply::Refused(WhyRefused::Bad),
-        })
+        if let Verdict::Conflict(evidence) = &verdict {
+            scene.oracle.holds_evidence(scene.now, scene.town, evidence);
+        }
+        let ack = |object| Ack { chain, object }.sign(network, &peer.key);
+        Some(RecordReply::to_put(verdict, next.or(kept).as_ref(), &put.want, ack))
     }
 
     /// As `Witness::show` of the node, without the acks, which no reader here asks for.

@@ -5,7 +5,7 @@ use super::config::{COINS, Config, HONEST, LEASE, QUORUM, Rule};
 use super::properties::Verdict;
 use netpay_broker::ledger::Range;
 use netpay_core::amount::Index;
-use netpay_core::record::rules::{Book, CloseFact, No, OpenFact, Shown, WhyRefused};
+use netpay_core::record::rules::{Book, CloseFact, No, OpenFact, Shown, Taken, WhyRefused};
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
@@ -162,7 +162,7 @@ impl State {
 }
 
 impl Witness {
-    /// As `netpay_core::record::witness::judge`: all of a line is kept, or nothing but the evidence.
+    /// As `netpay_core::record::witness::judge`: of a line all is kept that may be, or nothing but the evidence.
     fn judge(&mut self, line: &[Shown<Id>], config: &Config) {
         if self.has_evidence && !config.has(Rule::ClosesAfterEvidence) {
             return;
@@ -170,7 +170,7 @@ impl Witness {
         let opens = if self.has_evidence { Err(WhyRefused::Evidence) } else { Ok(()) };
         let mut next = self.book.clone();
         match take(&mut next, line, opens, config) {
-            Ok(()) => {
+            Ok(_) => {
                 // What was signed stays signed, even where a rule is missing that would have kept it.
                 let acked =
                     self.book.rows.values().flat_map(|row| [Some(row.open), row.close.map(|(id, _)| id)]);
@@ -191,8 +191,8 @@ fn take(
     line: &[Shown<Id>],
     opens: Result<(), WhyRefused>,
     config: &Config,
-) -> Result<(), No> {
-    let Some(newest) = line.last().copied() else { return Ok(()) };
+) -> Result<Taken, No> {
+    let Some(newest) = line.last().copied() else { return Ok(Taken::All) };
     match config.dropped {
         Some(Rule::W1) => {
             // The newest Open of a number takes the place of the one before.
@@ -211,7 +211,7 @@ fn take(
                     row.close = Some((close.id, close.end));
                 }
             }
-            Ok(())
+            Ok(Taken::All)
         }
         Some(Rule::AckOfAncestors) => {
             // Only the newest is kept, and an older one is taken as if nothing had come after it.
@@ -220,7 +220,7 @@ fn take(
             let missed = !below.rows.keys().any(|known| known.next() == j);
             below.take_open(&newest.open, newest.certified || missed, opens)?;
             book.rows.extend(below.rows);
-            newest.close.map_or(Ok(()), |close| book.take_close(&close))
+            newest.close.map_or(Ok(()), |close| book.take_close(&close)).map(|()| Taken::All)
         }
         Some(Rule::OwnCloseFrees) => {
             // The Closes shown count for the start of the next, but the witness's own stay what they are.
@@ -233,11 +233,11 @@ fn take(
                     row.close = Some((close.id, close.end));
                 }
             }
-            book.take_line(line, opens)?;
+            let taken = book.take_line(line, opens)?;
             for (j, row) in own.rows.iter().filter(|(j, row)| **j != newest.open.j && row.close.is_some()) {
                 book.rows.insert(*j, *row);
             }
-            Ok(())
+            Ok(taken)
         }
         Some(Rule::OwnCloseStands) => {
             // Every Close that is shown has to be the one that is kept.

@@ -8,8 +8,8 @@ use netpay_core::wire::reject::RejectCode;
 use netpay_core::wire::trade::{ToBuyer, ToVendor};
 use std::time::{Duration, Instant};
 
-/// Units for ten coins that no certificate protects, and as many on trust.
-pub const AT_RISK: usize = 20;
+/// Units for ten coins that no certificate protects: what is on trust comes out of the same ten.
+pub const AT_RISK: usize = 10;
 /// What is paid where it is certified.
 pub const PAID: u32 = 30;
 
