@@ -4,7 +4,9 @@
 //! `sessions` and `password` know people, `people` lets them in; `routes` are the API, `problem` its way to say no.
 
 pub mod client;
+mod events;
 mod guard;
+mod metrics;
 pub mod password;
 mod people;
 mod problem;

@@ -34,7 +34,7 @@ type Shared = State<Api>;
 /// What any request may be answered instead.
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "only its description is used")]
-enum Refusals {
+pub(super) enum Refusals {
     /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
     /// the way out.
     #[response(status = "default", content_type = "application/problem+json")]
@@ -72,6 +72,7 @@ impl Modify for Token {
 pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(own::router())
+        .merge(super::events::router())
         .merge(peers::router())
         .merge(files::router())
         .merge(downloads::router())

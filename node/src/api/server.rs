@@ -4,7 +4,7 @@
 use super::guard::{self, Access};
 use super::password::Password;
 use super::sessions::{self, Sessions};
-use super::{ADDRESS_FILE, MAX_BODY, people, routes};
+use super::{ADDRESS_FILE, MAX_BODY, metrics, people, routes};
 use crate::app::Node;
 use crate::app::view::ErrorView;
 use crate::clock::{self, random};
@@ -12,9 +12,10 @@ use crate::errors;
 use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
 use crate::ui::{assets, serve as pages};
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, header};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use std::io;
 use std::net::SocketAddr;
@@ -120,6 +121,21 @@ fn address_file(home: &Home) -> std::path::PathBuf {
     home.path().join(ADDRESS_FILE)
 }
 
+/// Whether the peer can do what it is there for: it is in the network, and not about to stop.
+async fn is_ready(State(api): State<Api>) -> (StatusCode, &'static str) {
+    match api.node.readiness() {
+        Ok(()) => (StatusCode::OK, "ready"),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn figures(State(api): State<Api>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
+        metrics::text(&api.node),
+    )
+}
+
 /// Everything that is answered.
 pub fn router(api: Api) -> axum::Router {
     let (programs, description) = routes::router();
@@ -132,6 +148,8 @@ pub fn router(api: Api) -> axum::Router {
         .layer(from_fn_with_state(api.clone(), guard::for_people));
     axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(is_ready))
+        .route("/metrics", get(figures).layer(from_fn_with_state(api.clone(), guard::for_all)))
         .route("/assets/{name}", get(assets::serve))
         .merge(people::router())
         .nest("/api/v1", programs)

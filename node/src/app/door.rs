@@ -99,6 +99,20 @@ impl Node {
         self.chain_views()
     }
 
+    /// Whether the peer can do what it is there for.
+    ///
+    /// # Errors
+    /// Says what it waits for: it is stopping, listens nowhere, or knows nobody yet.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        if self.is_stopping() {
+            return Err("stopping");
+        }
+        if self.overlay().addresses().is_empty() {
+            return Err("not listening");
+        }
+        if self.overlay().connected().is_empty() { Err("not connected to anybody") } else { Ok(()) }
+    }
+
     /// Asks the peer to stop; [`Node::stop`] is what its owner then does.
     pub fn ask_to_stop(&self) {
         self.0.stopping.send_replace(true);

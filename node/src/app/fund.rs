@@ -131,7 +131,11 @@ impl Node {
             return Err(Trouble::BrokerNonsense("an account was asked for"));
         };
         self.take_membership(account.membership.as_ref()).await?;
-        *lock(&self.0.bank.account) = Some(account.clone());
+        let before = lock(&self.0.bank.account).replace(account.clone());
+        if before.is_none_or(|before| before.balance != account.balance || before.pending != account.pending)
+        {
+            self.tell_wallet();
+        }
         Ok(account)
     }
 
@@ -228,6 +232,7 @@ impl Node {
             Ok::<_, Trouble>((id, self.commit_wallet(purse, vec![change], batch, None)))
         })??;
         commit.await?;
+        self.tell_wallet();
         Ok(id)
     }
 

@@ -10,6 +10,7 @@ pub mod door;
 pub mod fund;
 pub mod handoff;
 mod members;
+pub mod news;
 mod once;
 mod pace;
 mod pipe;
@@ -122,6 +123,7 @@ struct Inner {
     expelled: members::Expelled,
     blocked: discover::Blocked,
     acts: once::Acts,
+    news: news::News,
     began: Instant,
     stopping: watch::Sender<bool>,
 }
@@ -242,7 +244,15 @@ impl Node {
             (value, self.commit_wallet(purse, changes, batch, None))
         })?;
         commit.await?;
+        self.tell_wallet();
         Ok(value)
+    }
+
+    /// What is in the wallet is news.
+    fn tell_wallet(&self) {
+        if let Ok(view) = self.wallet_view() {
+            self.news().tell("wallet", &view);
+        }
     }
 
     /// Changes the till, and hands the rows that this means to the store while the till is still held: rows

@@ -326,6 +326,7 @@ impl Sale {
         batch.put(SALES, key, codec::encode(&row));
         self.node.db().commit(batch).await?;
         self.node.0.tally.note(now, &row);
+        self.node.news().tell("sale", &self.node.sale_view(now, &row));
         Ok(())
     }
 }

@@ -109,6 +109,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         expelled: members::Expelled::open(&db, &network, &broker)?,
         blocked,
         acts: super::once::Acts::open(&db)?,
+        news: super::news::News::default(),
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,
@@ -140,6 +141,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     tokio::spawn(discover::run(node.clone()));
     tokio::spawn(settle::run(node.clone()));
     tokio::spawn(buy::pay_debts(node.clone()));
+    tokio::spawn(super::news::run(node.clone()));
     tokio::spawn(sweep(node.clone()));
     Ok(node)
 }

@@ -19,6 +19,7 @@ use futures::StreamExt as _;
 use libp2p::core::transport::ListenerId;
 use libp2p::identity::Keypair;
 use libp2p::kad::QueryId;
+use libp2p::metrics::Metrics;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm};
 use lookup::{Lookup, Target};
@@ -63,6 +64,7 @@ pub(super) struct Driver {
     names: Names,
     tuning: Tuning,
     local: bool,
+    metrics: Metrics,
 }
 
 impl Driver {
@@ -87,11 +89,14 @@ impl Driver {
         for (node, addresses) in config.known.iter().rev().filter(|(node, _)| *node != me) {
             book.configure(*node, addresses);
         }
+        let shared = Shared::new(me);
+        let metrics = Metrics::new(&mut lock(&shared.registry));
         let mut driver = Self {
+            metrics,
             join: Join::new(book.nodes(), &config.tuning),
             swarm,
             commands,
-            shared: Arc::new(Shared::new(me)),
+            shared: Arc::new(shared),
             book,
             dials: HashMap::new(),
             lookups: HashMap::new(),

@@ -175,6 +175,15 @@ impl Overlay {
         stream.unwrap_or(Err(RequestError::TimedOut))
     }
 
+    /// What libp2p counted, in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        // Text is always taken by a text.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &lock(&self.inner.shared.registry));
+        text
+    }
+
     /// Has nothing to do with a node from now on: its connections are closed, and none is made or taken.
     pub async fn block(&self, node: NodeKey) {
         self.set_blocked(node, true).await;

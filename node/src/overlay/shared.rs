@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) addresses: Mutex<Vec<Multiaddr>>,
     /// The routes that lookups found.
     pub(super) routes: Mutex<Routes>,
+    /// What libp2p counts.
+    pub(super) registry: Mutex<libp2p::metrics::Registry>,
     /// Where events go.
     pub(super) events: broadcast::Sender<Event>,
 }
@@ -63,6 +65,7 @@ impl Shared {
             connected: Mutex::default(),
             addresses: Mutex::default(),
             routes: Mutex::default(),
+            registry: Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
         }
     }

@@ -363,8 +363,7 @@ impl Oracle {
             earned.entry((stake.vendor, stake.chain)).or_default().add(&stake, ledger);
         }
         for ((vendor, chain), Earned { received, certified, uncertified }) in earned {
-            let delivered: u64 =
-                self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values).sum();
+            let delivered: u64 = self.sent.get(&(vendor, chain)).into_iter().flat_map(BTreeMap::values).sum();
             // Coins that nothing was delivered for are no loss.
             let lost = (certified + uncertified).min(delivered.saturating_sub(received));
             let at_risk = uncertified.min(delivered.saturating_sub(received + certified));

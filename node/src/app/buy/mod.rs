@@ -27,6 +27,7 @@ pub(super) use rows::DownloadRow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Downloads remembered at most, finished ones included; the oldest finished one gives way.
@@ -43,8 +44,13 @@ enum Control {
 }
 
 /// One download in memory.
+/// How often the progress of one download is news, at most.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
 struct Download {
     view: watch::Sender<DownloadView>,
+    /// When its progress was news last.
+    told: Instant,
     control: watch::Sender<Control>,
     /// Held by whoever trades for it: one job, or one that pays its debts.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -55,6 +61,7 @@ impl Download {
     fn new(view: DownloadView, row: DownloadRow) -> Self {
         Self {
             view: watch::channel(view).0,
+            told: Instant::now(),
             control: watch::channel(Control::Go).0,
             turn: Arc::default(),
             row,
@@ -373,8 +380,14 @@ impl Node {
 
     /// Changes what watchers see.
     fn show(&self, id: u64, change: impl FnOnce(&mut DownloadView)) {
-        if let Some(download) = lock(&self.0.downloads.all).get(&id) {
+        if let Some(download) = lock(&self.0.downloads.all).get_mut(&id) {
+            let before = download.view.borrow().state;
             download.view.send_modify(change);
+            let view = download.view.borrow();
+            if view.state != before || download.told.elapsed() >= TELL_EVERY {
+                self.news().tell("download", &*view);
+                download.told = Instant::now();
+            }
         }
     }
 

@@ -113,6 +113,12 @@ impl Node {
         Ok(self.peer_view(peer, at.as_ref()))
     }
 
+    /// A peer as it is known now.
+    pub(in crate::app) fn peer_now(&self, peer: PublicKey) -> PeerView {
+        let connected = self.overlay().connected().into_iter().find(|known| known.node == peer);
+        self.peer_view(peer, connected.as_ref())
+    }
+
     pub(super) fn peer_view(&self, peer: PublicKey, connected: Option<&Peer>) -> PeerView {
         let known = self.0.contacts.known(&peer, clock::time());
         let at = connected.map(|peer| &peer.addresses).filter(|at| !at.is_empty());

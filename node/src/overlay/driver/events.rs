@@ -5,6 +5,7 @@ use crate::overlay::behaviour::BehaviourEvent;
 use crate::overlay::routing::node_key;
 use crate::overlay::shared::{Event, Peer, lock};
 use libp2p::kad;
+use libp2p::metrics::Recorder as _;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
 use std::time::SystemTime;
@@ -14,6 +15,7 @@ const ENOUGH_NEIGHBOURS: usize = 64;
 
 impl Driver {
     pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.metrics.record(&event);
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
@@ -40,6 +42,12 @@ impl Driver {
     }
 
     fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match &event {
+            BehaviourEvent::Identify(event) => self.metrics.record(event),
+            BehaviourEvent::Kad(event) => self.metrics.record(event),
+            BehaviourEvent::Ping(event) => self.metrics.record(event),
+            _ => {}
+        }
         match event {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.on_identified(peer_id, info);
