@@ -2,7 +2,7 @@
 
 use crate::app::view::ErrorView;
 use crate::ui::layout;
-use crate::ui::parts::{Field, command, error_box, field};
+use crate::ui::parts::{Field, error_box, field};
 use maud::{Markup, html};
 
 /// The page. With a password set it can be typed here; without one, only a link from the command lets in.
@@ -30,8 +30,6 @@ pub fn page(has_password: bool, error: Option<&ErrorView>) -> Markup {
                 }))
                 div.buttons { button.primary type="submit" { "Sign in" } }
             }
-        } @else {
-            (command("netpay open --print"))
         }
     };
     layout::bare("NetPay", "Sign in", &body)
