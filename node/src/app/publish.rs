@@ -139,7 +139,8 @@ impl Node {
         let page = move |node: &Node| {
             let holds = |row: &ShelfRow| {
                 let held = |word: &String| {
-                    row.name.to_lowercase().contains(word) || row.tags.iter().any(|tag| tag.contains(&**word))
+                    row.name.to_lowercase().contains(word)
+                        || row.tags.iter().any(|tag| tag.to_lowercase().contains(word))
                 };
                 words.iter().all(held)
             };

@@ -64,9 +64,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     let db = tokio::task::spawn_blocking(move || Db::open(&opened.db()))
         .await
         .map_err(|_| Trouble::Stopping)??;
-    let sold = db.clone();
-    let tally = tokio::task::spawn_blocking(move || super::tally::load(&sold)).await;
-    let tally = tally.map_err(|_| Trouble::Stopping)??;
+    let tally = load_tally(&home, &db).await?;
     let network = settings.invite.network_id();
     let broker = settings.invite.broker;
     let purse = open_purse(&home, &db, &settings, passphrase.as_deref()).await?;
@@ -144,6 +142,16 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     tokio::spawn(super::news::run(node.clone()));
     tokio::spawn(sweep(node.clone()));
     Ok(node)
+}
+
+/// Sums up what was sold, and tidies up behind uploads that a crash broke off.
+async fn load_tally(home: &Home, db: &Db) -> Result<super::tally::Tally, Trouble> {
+    let (partial, db) = (home.partial(), db.clone());
+    let load = move || {
+        super::upload::sweep(&partial);
+        super::tally::load(&db)
+    };
+    tokio::task::spawn_blocking(load).await.map_err(|_| Trouble::Stopping)?
 }
 
 fn read_identity(home: &Home) -> Result<SecretKey, Trouble> {

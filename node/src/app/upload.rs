@@ -11,6 +11,8 @@ use tokio::io::AsyncWriteExt as _;
 pub const MAX_UPLOAD: u64 = 1 << 30;
 /// Names tried for one file, with numbers behind the first.
 const MAX_NAMES: u32 = 10_000;
+/// How the name of a file on its way begins.
+const DRAFT: &str = "upload-";
 
 /// A file on its way. Dropped before it is kept, nothing of it is left.
 pub struct Upload {
@@ -35,7 +37,7 @@ impl Node {
         let draft = self
             .home()
             .partial()
-            .join(format!("upload-{}.part", data_encoding::HEXLOWER.encode(&crate::clock::random::<8>())));
+            .join(format!("{DRAFT}{}.part", data_encoding::HEXLOWER.encode(&crate::clock::random::<8>())));
         let file = tokio::fs::File::create_new(&draft).await.map_err(|e| Trouble::file(&draft, e))?;
         Ok(Upload { draft, directory, name: safe_file_name(last), file, written: 0, kept: false })
     }
@@ -79,6 +81,16 @@ impl Drop for Upload {
     }
 }
 
+/// Removes what a crash has left of files on their way. Blocks.
+pub(super) fn sweep(partial: &Path) {
+    let entries = std::fs::read_dir(partial).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(DRAFT)) {
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!(%error, path = %entry.path().display(), "the rest of an upload stays");
+        }
+    }
+}
+
 /// Gives a file its name, which no other file has. A link is never made over another file, whoever else makes one at the
 /// same time.
 fn place(draft: &Path, path: &Path) -> std::io::Result<PathBuf> {
@@ -101,6 +113,18 @@ fn place(draft: &Path, path: &Path) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_start_tidies_up_what_a_crash_left_of_an_upload_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["upload-00ff.part", "7.part"] {
+            std::fs::write(dir.path().join(name), "half").expect("written");
+        }
+        sweep(dir.path());
+        sweep(&dir.path().join("nothing here"));
+        assert!(!dir.path().join("upload-00ff.part").exists());
+        assert!(dir.path().join("7.part").exists(), "that is a download");
+    }
 
     #[test]
     fn a_second_file_of_a_name_does_not_replace_the_first() {

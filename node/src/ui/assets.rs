@@ -42,8 +42,12 @@ pub fn url(name: &str) -> String {
     format!("/assets/{name}?v={hash}")
 }
 
-/// A file, for `GET /assets/{name}`. They are public: the page that signs in needs them too.
-pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+/// The files, under `/assets`. They are public: the page that signs in needs them too.
+pub fn router<S: Clone + Send + Sync + 'static>() -> axum::Router<S> {
+    axum::Router::new().route("/assets/{name}", axum::routing::get(serve))
+}
+
+async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
     let Some(at) = ASSETS.iter().position(|asset| asset.name == name) else {
         return (StatusCode::NOT_FOUND, "there is no such file").into_response();
     };

@@ -6,11 +6,15 @@ use super::parts::{Tone, foreign, icon};
 use maud::{DOCTYPE, Markup, html};
 
 /// What scripts, styles and forms a page may use: its own. Sent with every page.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How htmx is set up: it adds no styles, runs no code from attributes, and shows refusals like any other answer.
-const HTMX: &str = r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"selfRequestsOnly":true,"responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#;
+const HTMX: &str = concat!(
+    r#"{"includeIndicatorStyles":false,"allowEval":false,"allowScriptTags":false,"selfRequestsOnly":true,"#,
+    r#""historyCacheSize":0,"refreshOnHistoryMiss":true,"#,
+    r#""responseHandling":[{"code":"204","swap":false},{"code":"...","swap":true}]}"#
+);
 
 /// A place in the navigation.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +114,9 @@ pub fn bare(product: &str, title: &str, body: &Markup) -> Markup {
 #[must_use]
 pub fn notice(notice: &Notice) -> Markup {
     html! {
-        p.notice.(notice.tone.class()) role="status" { (icon(notice.tone.icon())) span { (foreign(&notice.text)) } }
+        p.notice.(notice.tone.class()) role="status" {
+            (icon(notice.tone.icon())) span { (foreign(&notice.text)) }
+        }
     }
 }
 

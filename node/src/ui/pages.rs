@@ -109,8 +109,17 @@ pub fn header(header: &Header) -> Markup {
             }
         }
         span { (badge(broker.0, broker.1)) }
-        a href="/peers" { (icon("peers")) b { (header.peers) } (if header.peers == 1 { "peer" } else { "peers" }) }
-        span { span.hidden { "Receiving " } "↓" b { (rate(header.down)) } span.hidden { ", sending " } "↑" b { (rate(header.up)) } }
+        a href="/peers" {
+            (icon("peers")) b { (header.peers) } (if header.peers == 1 { "peer" } else { "peers" })
+        }
+        span {
+            span.hidden { "Receiving " }
+            "↓"
+            b { (rate(header.down)) }
+            span.hidden { ", sending " }
+            "↑"
+            b { (rate(header.up)) }
+        }
     }
 }
 

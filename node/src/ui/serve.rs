@@ -69,7 +69,10 @@ impl Ui {
     }
 }
 
-/// The pages of a peer, for a router whose guard has put a [`Visit`]'s session into each request.
+/// The pages of a peer. Whoever mounts them lets only people in who are signed in, and puts the [`Csrf`] secret of their
+/// session into each request as an extension: a form without it is refused, so without a guard nothing can be changed.
+/// Beside them belong [`assets::router`](crate::ui::assets::router) and, at `/login`,
+/// [`login::page`](crate::ui::pages::login::page), both open to everybody.
 pub fn router(ui: Ui) -> axum::Router {
     axum::Router::new()
         .route("/", get(other::home))

@@ -19,7 +19,8 @@ pub fn page(context: &Context, shown: &[DownloadView], pages: &Pages) -> Markup 
     let body = html! {
         (title("Downloads", &html! { a.button.primary href="/search" { (icon("search")) "Find files" } }))
         @if shown.is_empty() {
-            (parts::empty("down", "Nothing downloaded yet", "Search for a file by its name or a link, and buy it from there.",
+            (parts::empty("down", "Nothing downloaded yet",
+                "Search for a file by its name or a link, and buy it from there.",
                 &html! { a.button href="/search" { "Search" } }))
         } @else {
             (list(Some(context), shown))
@@ -158,12 +159,16 @@ fn acts(context: &Context, view: &DownloadView, in_place: bool) -> Markup {
         button(&format!("{base}/{act}"), context.seal(), picture, word, &name)
     };
     let cancel = html! {
-        a.button href=(format!("{base}/cancel")) data-ask { (icon("cross")) "Cancel" span.hidden { " " (name) } }
+        a.button href=(format!("{base}/cancel")) data-ask {
+            (icon("cross")) "Cancel" span.hidden { " " (name) }
+        }
     };
     html! {
         div.acts id=(format!("acts-{}", view.id)) hx-swap-oob=[swap(in_place)] {
             @match view.state {
-                DownloadState::Waiting | DownloadState::Running => { (act("pause", "pause", "Pause")) (cancel) }
+                DownloadState::Waiting | DownloadState::Running => {
+                    (act("pause", "pause", "Pause")) (cancel)
+                }
                 DownloadState::Paused => { (act("resume", "play", "Resume")) (cancel) }
                 DownloadState::Failed => { (act("retry", "arrows", "Retry")) (cancel) }
                 DownloadState::Done | DownloadState::Cancelled => {}
@@ -273,7 +278,9 @@ pub fn cancel(context: &Context, view: &DownloadView) -> Markup {
         title: &format!("Cancel “{name}”?"),
         body: html! {
             @if view.paid > 0 {
-                p { "The part that is there is deleted, and the " (money(view.paid)) " paid for it are gone." }
+                p {
+                    "The part that is there is deleted, and the " (money(view.paid)) " paid for it are gone."
+                }
                 p.quiet { "To go on later, pause it in place of that: what was paid stays paid." }
             } @else {
                 p { "The part that is there is deleted. Nothing was paid for it." }

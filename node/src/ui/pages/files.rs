@@ -49,12 +49,22 @@ pub fn page(context: &Context, files: &Files<'_>) -> Markup {
         (title("Files", &add))
         @if let Some(error) = files.error { (problem(error)) }
         @if files.shared.is_empty() && files.words.is_empty() {
-            (parts::empty("file", "You share nothing yet",
-                "Name a file or a folder of this machine below, and its price. Buyers find it by the words of its name and its tags.", &parts::nothing()))
+            (parts::empty(
+                "file",
+                "You share nothing yet",
+                "Name a file or a folder of this machine below, and its price. Buyers find it by the words \
+                 of its name and its tags.",
+                &parts::nothing(),
+            ))
         } @else {
             (narrow(files))
             @if files.shared.is_empty() {
-                (parts::empty("search", "None of your files has these words", "Try fewer.", &html! { a.button href="/files" { "All files" } }))
+                (parts::empty(
+                    "search",
+                    "None of your files has these words",
+                    "Try fewer.",
+                    &html! { a.button href="/files" { "All files" } },
+                ))
             } @else {
                 (list(context, files.shared))
                 (pager(&files.pages))
@@ -75,7 +85,13 @@ fn narrow(files: &Files<'_>) -> Markup {
     }
     html! {
         form.row method="get" action="/files" role="search" {
-            (field(&Field { name: "words", label: "Only names with", kind: "search", value: files.words, ..Field::default() }))
+            (field(&Field {
+                name: "words",
+                label: "Only names with",
+                kind: "search",
+                value: files.words,
+                ..Field::default()
+            }))
             button type="submit" { "Show" }
         }
     }
@@ -108,7 +124,9 @@ fn row(context: &Context, file: &SharedFile) -> Vec<Markup> {
         money(file.earned),
         if file.present { badge(Tone::Good, "offered") } else { badge(Tone::Warn, "changed or gone") },
         html! {
-            a.button href=(format!("/files/{}/remove", file.id)) data-ask { (icon("cross")) "Stop sharing" span.hidden { " " (name) } }
+            a.button href=(format!("/files/{}/remove", file.id)) data-ask {
+                (icon("cross")) "Stop sharing" span.hidden { " " (name) }
+            }
         },
     ]
 }
@@ -122,7 +140,8 @@ pub fn price(context: &Context, file: &SharedFile) -> Markup {
         form.price method="post" action=(action) hx-post=(action) hx-swap="outerHTML" data-again {
             (context.seal().fields())
             label.hidden for=(id) { "Price of " (shown::foreign(&file.name)) ", in coins" }
-            input id=(id) name="price" type="number" min="0" inputmode="numeric" required value=(file.price) autocomplete="off";
+            input id=(id) name="price" type="number" min="0" inputmode="numeric" required value=(file.price)
+                autocomplete="off";
             span.quiet aria-hidden="true" { (parts::unit(file.price)) }
             button type="submit" { "Set" span.hidden { " the price of " (shown::foreign(&file.name)) } }
         }
@@ -139,13 +158,34 @@ fn by_path(context: &Context, typed: &Typed) -> Markup {
             p.hint { "The file stays where it is; the peer reads it there whenever it sells it." }
             form method="post" action="/files" {
                 (context.seal().fields())
-                (field(&Field { name: "path", label: "Path of a file or folder", value: path, required: true, hint: "In full, as in /home/ann/music", ..Field::default() }))
+                (field(&Field {
+                    name: "path",
+                    label: "Path of a file or folder",
+                    value: path,
+                    required: true,
+                    hint: "In full, as in /home/ann/music",
+                    ..Field::default()
+                }))
                 div.row {
-                    (field(&Field { name: "price", label: "Price of each file, in coins", kind: "number", value: price, required: true, range: Some((0, 1 << 40)), ..Field::default() }))
-                    (field(&Field { name: "tags", label: "Tags, with commas", value: &typed.tags, ..Field::default() }))
+                    (field(&Field {
+                        name: "price",
+                        label: "Price of each file, in coins",
+                        kind: "number",
+                        value: price,
+                        required: true,
+                        range: Some((0, 1 << 40)),
+                        ..Field::default()
+                    }))
+                    (field(&Field {
+                        name: "tags",
+                        label: "Tags, with commas",
+                        value: &typed.tags,
+                        ..Field::default()
+                    }))
                 }
                 div.check {
-                    input #f-recursive name="recursive" type="checkbox" value="yes" checked[typed.recursive.is_some()];
+                    input #f-recursive name="recursive" type="checkbox" value="yes"
+                        checked[typed.recursive.is_some()];
                     label for="f-recursive" { "Everything in the folder, and in folders in it" }
                 }
                 div.buttons { button.primary type="submit" { "Share" } }
@@ -162,9 +202,23 @@ fn upload(context: &Context, limit: u64) -> Markup {
             p.hint { "The file is copied into the folder “shared” of the peer's home." }
             form method="post" action="/files/upload" enctype="multipart/form-data" {
                 (context.seal().fields())
-                (field(&Field { name: "upload_price", label: "Price, in coins", kind: "number", required: true, range: Some((0, 1 << 40)), ..Field::default() }))
+                (field(&Field {
+                    name: "upload_price",
+                    label: "Price, in coins",
+                    kind: "number",
+                    required: true,
+                    range: Some((0, 1 << 40)),
+                    ..Field::default()
+                }))
                 div.drop {
-                    (field(&Field { name: "file", label: "File: choose one, or drop it here", kind: "file", required: true, hint: &format!("At most {}.", shown::size(limit)), ..Field::default() }))
+                    (field(&Field {
+                        name: "file",
+                        label: "File: choose one, or drop it here",
+                        kind: "file",
+                        required: true,
+                        hint: &format!("At most {}.", shown::size(limit)),
+                        ..Field::default()
+                    }))
                 }
                 div.buttons { button.primary type="submit" { (icon("up")) "Upload and share" } }
             }
@@ -179,7 +233,10 @@ pub fn remove(context: &Context, file: &SharedFile) -> Markup {
     let body = confirm(&Confirm {
         title: &format!("Stop sharing “{name}”?"),
         body: html! {
-            p { "It is no longer offered, for " (money(file.price)) " or at all. The file itself stays where it is, and what it earned stays yours." }
+            p {
+                "It is no longer offered, for " (money(file.price))
+                " or at all. The file itself stays where it is, and what it earned stays yours."
+            }
             p.quiet { (parts::foreign(&file.path)) }
         },
         action: &format!("/files/{}/remove", file.id),

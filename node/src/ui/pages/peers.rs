@@ -16,12 +16,18 @@ pub fn page(
     address: &str,
     error: Option<&ErrorView>,
 ) -> Markup {
+    let shown = if address.is_empty() { "ADDRESS".to_owned() } else { quoted(address) };
     let body = html! {
         (title("Peers", &parts::nothing()))
         @if let Some(error) = error { (problem(error)) }
         @if peers.is_empty() {
-            (parts::empty("peers", "Nobody else is here",
-                "Others are found through the broker as soon as it is connected; or connect to one by its address.", &parts::nothing()))
+            (parts::empty(
+                "peers",
+                "Nobody else is here",
+                "Others are found through the broker as soon as it is connected; or connect to one by its \
+                 address.",
+                &parts::nothing(),
+            ))
         } @else {
             (list(peers))
             (pager(pages))
@@ -32,12 +38,15 @@ pub fn page(
                 (context.seal().fields())
                 div.field.wide {
                     label for="f-address" { "Its address" }
-                    input #f-address name="address" value=(address) required autocomplete="off" spellcheck="false" aria-describedby="f-address-hint";
-                    p.hint #f-address-hint { "As in /ip4/192.0.2.7/tcp/4780/p2p/12D3Koo…; its owner finds it under Settings." }
+                    input #f-address name="address" value=(address) required autocomplete="off"
+                        spellcheck="false" aria-describedby="f-address-hint";
+                    p.hint #f-address-hint {
+                        "As in /ip4/192.0.2.7/tcp/4780/p2p/12D3Koo…; its owner finds it under Settings."
+                    }
                 }
                 button type="submit" { (icon("link")) "Connect" }
             }
-            (parts::command(&format!("netpay connect {}", if address.is_empty() { "ADDRESS".to_owned() } else { quoted(address) })))
+            (parts::command(&format!("netpay connect {shown}")))
         }
     };
     context.page("/peers", "Peers", &body)
@@ -63,11 +72,20 @@ fn row(peer: &PeerView) -> Vec<Markup> {
             a href=(address) data-menu="Browse its files" { (peer_name(peer.name.as_deref(), &peer.node)) }
             @if peer.name.is_some() { span.sub { (parts::id(&peer.node)) } }
         },
-        html! { @match peer.files { Some(files) => (shown::grouped(u64::from(files))), None => span.quiet { "not known" } } },
+        html! {
+            @match peer.files {
+                Some(files) => (shown::grouped(u64::from(files))),
+                None => span.quiet { "not known" },
+            }
+        },
         round_trip(peer),
         html! { @if peer.member { "yes" } @else { span.quiet { "not shown" } } },
         if peer.connected { badge(Tone::Good, "online") } else { badge(Tone::Idle, "away") },
-        html! { a.button href=(address) { "Browse" span.hidden { " " (shown::foreign(peer.name.as_deref().unwrap_or(&peer.node))) } } },
+        html! {
+            a.button href=(address) {
+                "Browse" span.hidden { " " (shown::foreign(peer.name.as_deref().unwrap_or(&peer.node))) }
+            }
+        },
     ]
 }
 
@@ -94,17 +112,34 @@ pub fn browse(
         (title(&name, &parts::nothing()))
         section.card aria-label="About it" {
             (facts(&[
-                ("State", if peer.connected { badge(Tone::Good, "online") } else { badge(Tone::Idle, "away") }),
+                (
+                    "State",
+                    if peer.connected { badge(Tone::Good, "online") } else { badge(Tone::Idle, "away") },
+                ),
                 ("Round trip", round_trip(peer)),
                 ("Key", html! { code { (peer.node) } }),
-                ("Addresses", html! { @for address in &peer.addresses { code { (parts::foreign(address)) } br; } @if peer.addresses.is_empty() { "none known" } }),
+                (
+                    "Addresses",
+                    html! {
+                        @for address in &peer.addresses { code { (parts::foreign(address)) } br; }
+                        @if peer.addresses.is_empty() { "none known" }
+                    },
+                ),
             ]))
         }
         h2 { "What it offers" }
         @match found {
             Err(error) => (problem(error)),
-            Ok([]) => (parts::empty("file", "It offers nothing now", "It may share something later.", &parts::nothing())),
-            Ok(found) => { (search::offers(found)) (pager(pages)) (parts::command(&format!("netpay browse {}", peer.node))) }
+            Ok([]) => (parts::empty(
+                "file",
+                "It offers nothing now",
+                "It may share something later.",
+                &parts::nothing(),
+            )),
+            Ok(found) => {
+                (search::offers(found)) (pager(pages))
+                (parts::command(&format!("netpay browse {}", peer.node)))
+            }
         }
         p { a href="/peers" { "All peers" } }
     };

@@ -46,7 +46,9 @@ pub fn page(context: &Context, asked: &Purchase) -> Markup {
             section.confirm #confirm {
                 h1 { "“" (name) "” costs " (parts::coins(quote.price)) }
                 (error_box(&error))
-                div.buttons { a.button.primary href=(href) { (word) } a.button href=(asked.back) data-close { "Back" } }
+                div.buttons {
+                    a.button.primary href=(href) { (word) } a.button href=(asked.back) data-close { "Back" }
+                }
             }
         };
         return context.page("/search", "Not enough coins", &body);
@@ -88,7 +90,8 @@ fn sum(asked: &Purchase) -> Markup {
             @if quote.price == 0 {
                 "Every piece is verified as it arrives."
             } @else {
-                "Every piece is verified as it arrives and paid for then. If the vendor sends nothing, or something else, you lose at most "
+                "Every piece is verified as it arrives and paid for then. If the vendor sends nothing, or \
+                 something else, you lose at most "
                 b { (parts::coins(asked.at_risk)) } ", the piece that is paid ahead."
             }
         }

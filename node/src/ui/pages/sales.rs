@@ -61,7 +61,9 @@ pub fn page(context: &Context, sales: &Sales<'_>) -> Markup {
         @if sales.wallet.earned > 0 {
             form.inline method="post" action="/sales/redeem" {
                 (context.sealed(&sales.key).fields())
-                button.primary type="submit" { (icon("broker")) "Redeem " (parts::coins(sales.wallet.earned)) }
+                button.primary type="submit" {
+                    (icon("broker")) "Redeem " (parts::coins(sales.wallet.earned))
+                }
             }
         }
     };
@@ -75,7 +77,8 @@ pub fn page(context: &Context, sales: &Sales<'_>) -> Markup {
             (figure("Waiting", &money(sales.wallet.pending), "for settlement at the broker"))
         }
         @if sales.count == 0 {
-            (parts::empty("sales", "Nothing sold yet", "What you share is found by others. Each sale is listed here as it ends.",
+            (parts::empty("sales", "Nothing sold yet",
+                "What you share is found by others. Each sale is listed here as it ends.",
                 &html! { a.button href="/files" { "Share files" } }))
         } @else {
             (days(sales))
@@ -97,7 +100,13 @@ fn days(sales: &Sales<'_>) -> Markup {
     html! {
         section.card aria-labelledby="days" {
             h2 #days { "The last " (sales.days.len()) " days" }
-            (chart(&format!("Coins earned on each of the last {} days; the table below has the figures", sales.days.len()), sales.days))
+            (chart(
+                &format!(
+                    "Coins earned on each of the last {} days; the table below has the figures",
+                    sales.days.len(),
+                ),
+                sales.days,
+            ))
             @if rows.is_empty() { p.quiet { "Nothing was sold on these days." } }
             @else { details { summary { "As a table" } (table("Sales by day (UTC)", &columns, &rows)) } }
         }
@@ -112,7 +121,11 @@ fn files(sales: &Sales<'_>) -> Markup {
     html! {
         section.stack aria-labelledby="files" {
             h2 #files { "By file" }
-            (table("Sales by file, those that brought most", &columns, &sales.files.iter().map(row).collect::<Vec<_>>()))
+            (table(
+                "Sales by file, those that brought most",
+                &columns,
+                &sales.files.iter().map(row).collect::<Vec<_>>(),
+            ))
         }
     }
 }
@@ -124,7 +137,11 @@ fn list(sales: &Sales<'_>) -> Markup {
         vec![
             file_name(&sale.name, &sale.root),
             parts::moment(sale.at),
-            html! { a href=(format!("/peers/{}", sale.buyer)) { (peer_name(sales.names.get(&sale.buyer).map(String::as_str), &sale.buyer)) } },
+            html! {
+                a href=(format!("/peers/{}", sale.buyer)) {
+                    (peer_name(sales.names.get(&sale.buyer).map(String::as_str), &sale.buyer))
+                }
+            },
             money(sale.coins),
         ]
     };
@@ -138,7 +155,11 @@ fn list(sales: &Sales<'_>) -> Markup {
 }
 
 fn file_name(name: &str, root: &str) -> Markup {
-    html! { @if name.is_empty() { (parts::id(root)) span.sub { "no longer shared" } } @else { (parts::foreign(name)) } }
+    html! {
+        @if name.is_empty() { (parts::id(root)) span.sub { "no longer shared" } } @else {
+            (parts::foreign(name))
+        }
+    }
 }
 
 /// The machinery of payment, for whoever wants to see it.
@@ -146,9 +167,15 @@ fn behind(sales: &Sales<'_>) -> Markup {
     html! {
         section.card aria-labelledby="behind" {
             h2 #behind { (icon("key")) " Behind the scenes" }
-            p.hint { "Coins arrive as segments of buyers' chains. Witnesses certify each, so that nobody can spend it twice; then the broker pays." }
+            p.hint {
+                "Coins arrive as segments of buyers' chains. Witnesses certify each, so that nobody can \
+                 spend it twice; then the broker pays."
+            }
             details { summary { "The till: " (sales.till.len()) " segments" } (till(sales.till)) }
-            details { summary { "Certifications lately: " (sales.certifications.len()) } (certifications(sales.certifications)) }
+            details {
+                summary { "Certifications lately: " (sales.certifications.len()) }
+                (certifications(sales.certifications))
+            }
             details { summary { "Handoffs lately: " (sales.handoffs.len()) } (handoffs(sales.handoffs)) }
         }
     }
@@ -166,7 +193,11 @@ fn till(till: &[TillView]) -> Markup {
         };
         vec![parts::id(&line.chain), html! { (line.segment) }, money(line.coins), badge(tone, &line.state)]
     };
-    html! { @if till.is_empty() { p.quiet { "Empty." } } @else { (table("The till", &columns, &till.iter().map(row).collect::<Vec<_>>())) } }
+    html! {
+        @if till.is_empty() { p.quiet { "Empty." } } @else {
+            (table("The till", &columns, &till.iter().map(row).collect::<Vec<_>>()))
+        }
+    }
 }
 
 fn certifications(list: &[CertificationView]) -> Markup {
@@ -180,7 +211,11 @@ fn certifications(list: &[CertificationView]) -> Markup {
             took(one.micros),
         ]
     };
-    html! { @if list.is_empty() { p.quiet { "None since the peer was started." } } @else { (table("Certifications", &columns, &list.iter().map(row).collect::<Vec<_>>())) } }
+    html! {
+        @if list.is_empty() { p.quiet { "None since the peer was started." } } @else {
+            (table("Certifications", &columns, &list.iter().map(row).collect::<Vec<_>>()))
+        }
+    }
 }
 
 fn handoffs(list: &[HandoffView]) -> Markup {
@@ -193,7 +228,11 @@ fn handoffs(list: &[HandoffView]) -> Markup {
         };
         vec![parts::id(&one.chain), parts::moment(one.at / 1000), html! { (how) }, took(one.micros)]
     };
-    html! { @if list.is_empty() { p.quiet { "None since the peer was started." } } @else { (table("Handoffs", &columns, &list.iter().map(row).collect::<Vec<_>>())) } }
+    html! {
+        @if list.is_empty() { p.quiet { "None since the peer was started." } } @else {
+            (table("Handoffs", &columns, &list.iter().map(row).collect::<Vec<_>>()))
+        }
+    }
 }
 
 fn took(micros: u64) -> Markup {

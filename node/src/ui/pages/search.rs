@@ -63,12 +63,21 @@ pub fn page(context: &Context, typed: &Typed, outcome: &Outcome<'_>) -> Markup {
         (title("Search", &parts::nothing()))
         (form(typed))
         @match outcome {
-            Outcome::Nothing => (parts::empty("search", "What are you looking for?",
-                "Words in any order, all of which must match a name or a tag; or a netpay: link somebody gave you.", &parts::nothing())),
+            Outcome::Nothing => (parts::empty(
+                "search",
+                "What are you looking for?",
+                "Words in any order, all of which must match a name or a tag; or a netpay: link somebody \
+                 gave you.",
+                &parts::nothing(),
+            )),
             Outcome::Refused(error) => (problem(error)),
-            Outcome::Found([], _) => (parts::empty("search", "Nothing found",
-                "Try fewer or other words, or no limits. Vendors come and go: what is not there now may be later.",
-                &html! { a.button href="/peers" { "See who is online" } })),
+            Outcome::Found([], _) => (parts::empty(
+                "search",
+                "Nothing found",
+                "Try fewer or other words, or no limits. Vendors come and go: what is not there now may be \
+                 later.",
+                &html! { a.button href="/peers" { "See who is online" } },
+            )),
             Outcome::Found(found, pages) => {
                 (offers(found))
                 (pager(pages))
@@ -85,6 +94,7 @@ pub fn page(context: &Context, typed: &Typed, outcome: &Outcome<'_>) -> Markup {
 }
 
 fn form(typed: &Typed) -> Markup {
+    let limited = [&typed.max_price, &typed.extension, &typed.sort].iter().any(|limit| !limit.is_empty());
     html! {
         form.card method="get" action="/search" role="search" {
             div.row {
@@ -95,12 +105,30 @@ fn form(typed: &Typed) -> Markup {
                 }
                 button.primary type="submit" { (icon("search")) "Search" }
             }
-            details open[!(typed.max_price.is_empty() && typed.extension.is_empty() && typed.sort.is_empty())] {
+            details open[limited] {
                 summary { "Limits and order" }
                 div.row {
-                    (field(&Field { name: "max_price", label: "At most, coins", kind: "number", value: &typed.max_price, range: Some((0, 1 << 40)), ..Field::default() }))
-                    (field(&Field { name: "extension", label: "Type, as in mp4", value: &typed.extension, ..Field::default() }))
-                    (select("sort", "Order", &[("", "Best match"), ("price", "Price"), ("name", "Name"), ("size", "Size")], &typed.sort, ""))
+                    (field(&Field {
+                        name: "max_price",
+                        label: "At most, coins",
+                        kind: "number",
+                        value: &typed.max_price,
+                        range: Some((0, 1 << 40)),
+                        ..Field::default()
+                    }))
+                    (field(&Field {
+                        name: "extension",
+                        label: "Type, as in mp4",
+                        value: &typed.extension,
+                        ..Field::default()
+                    }))
+                    (select(
+                        "sort",
+                        "Order",
+                        &[("", "Best match"), ("price", "Price"), ("name", "Name"), ("size", "Size")],
+                        &typed.sort,
+                        "",
+                    ))
                 }
             }
         }
@@ -129,12 +157,18 @@ fn offer(found: &Found) -> Vec<Markup> {
     let what = shown::foreign(&found.name);
     vec![
         html! {
-            a href=(buy) data-ask data-menu=(if found.price == 0 { "Download…" } else { "Buy…" }) { (parts::foreign(&found.name)) }
+            a href=(buy) data-ask data-menu=(if found.price == 0 { "Download…" } else { "Buy…" }) {
+                (parts::foreign(&found.name))
+            }
             @if !found.tags.is_empty() { span.sub { (tags(&found.tags)) } }
         },
         html! { (shown::size(found.size)) },
         html! { @if found.price == 0 { "free" } @else { (money(found.price)) } },
-        html! { a href=(vendor) data-menu="Browse this peer" { (peer_name(found.vendor_name.as_deref(), &found.vendor)) } },
+        html! {
+            a href=(vendor) data-menu="Browse this peer" {
+                (peer_name(found.vendor_name.as_deref(), &found.vendor))
+            }
+        },
         online,
         html! {
             a.button href=(buy) data-ask {

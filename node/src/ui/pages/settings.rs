@@ -72,8 +72,6 @@ pub struct Settings<'a> {
     pub home: String,
     /// The software's version.
     pub version: String,
-    /// Whether a password is set.
-    pub has_password: bool,
 }
 
 /// The page.
@@ -145,7 +143,10 @@ fn reach(shown: &Settings<'_>) -> Markup {
             }
             section.card aria-labelledby="invite" {
                 h2 #invite { "Invite to the network" }
-                p.hint { "Whoever sets up a peer with this line joins the same broker's network. It is no secret, and gives nobody your coins." }
+                p.hint {
+                    "Whoever sets up a peer with this line joins the same broker's network. It is no secret, \
+                     and gives nobody your coins."
+                }
                 p { code { (parts::foreign(&shown.invite)) } }
                 (qr("The invite as a QR code", &shown.invite))
                 (parts::command("netpay init --broker INVITE"))
@@ -172,7 +173,9 @@ fn stop() -> Markup {
     html! {
         section.card aria-labelledby="stop" {
             h2 #stop { "Stop the peer" }
-            p.hint { "Sales end and downloads wait until it is started again. Coins and files stay as they are." }
+            p.hint {
+                "Sales end and downloads wait until it is started again. Coins and files stay as they are."
+            }
             div.buttons { a.button.danger href="/settings/stop" data-ask { (icon("power")) "Stop…" } }
             (parts::command("netpay stop"))
         }

@@ -6,7 +6,7 @@ use crate::shown;
 use crate::ui::pages::error::problem;
 use crate::ui::parts::{
     self, Column, Confirm, Field, Pages, Tone, badge, button, chain_bar, confirm, field, figure, icon, money,
-    pager, table, title,
+    pager, quoted, table, title,
 };
 use maud::{Markup, html};
 
@@ -42,7 +42,9 @@ pub struct Wallet<'a> {
 #[must_use]
 pub fn page(context: &Context, shown: &Wallet<'_>) -> Markup {
     let lock = html! {
-        @if shown.lockable && shown.wallet.is_some() { (button("/wallet/lock", context.seal(), "lock", "Lock", "the wallet")) }
+        @if shown.lockable && shown.wallet.is_some() {
+            (button("/wallet/lock", context.seal(), "lock", "Lock", "the wallet"))
+        }
     };
     let body = html! {
         (title("Wallet", &lock))
@@ -64,14 +66,20 @@ pub fn page(context: &Context, shown: &Wallet<'_>) -> Markup {
 }
 
 fn balance(wallet: &WalletView) -> Markup {
-    let at_broker = html! { @match wallet.at_broker { Some(coins) => (money(coins)), None => span.quiet { "not known" } } };
+    let at_broker = html! {
+        @match wallet.at_broker { Some(coins) => (money(coins)), None => span.quiet { "not known" } }
+    };
     let held = wallet.leased.saturating_add(wallet.unconfirmed);
+    let account = match wallet.pending {
+        0 => "your account".to_owned(),
+        pending => format!("and {} waiting for settlement", parts::coins(pending)),
+    };
     html! {
         dl.figures {
             (figure("To spend", &money(wallet.spendable), "free in your chains"))
             (figure("Held", &money(held), "by sales that run or wait for a receipt"))
             (figure("Locked", &money(wallet.locked), "come back at settlement"))
-            (figure("At the broker", &at_broker, &if wallet.pending > 0 { format!("and {} waiting for settlement", parts::coins(wallet.pending)) } else { "your account".to_owned() }))
+            (figure("At the broker", &at_broker, &account))
         }
     }
 }
@@ -130,7 +138,9 @@ fn chain_row(chain: &ChainView, now: u64) -> Vec<Markup> {
         },
         html! {
             @if !chain.retired {
-                a.button href=(format!("/wallet/retire?id={}", chain.id)) data-ask { "Give up" span.hidden { " chain " (shown::short(&chain.id)) } }
+                a.button href=(format!("/wallet/retire?id={}", chain.id)) data-ask {
+                    "Give up" span.hidden { " chain " (shown::short(&chain.id)) }
+                }
             }
         },
     ]
@@ -140,10 +150,19 @@ fn unlock(context: &Context) -> Markup {
     html! {
         section.card #unlock aria-labelledby="unlock-title" {
             h2 #unlock-title { (icon("lock")) " The wallet is locked" }
-            p.hint { "This peer can sell and search, but not spend. Its passphrase opens the wallet until it is locked or the peer stops." }
+            p.hint {
+                "This peer can sell and search, but not spend. Its passphrase opens the wallet until it is \
+                 locked or the peer stops."
+            }
             form.row method="post" action="/wallet/unlock" {
                 (context.seal().fields())
-                (field(&Field { name: "passphrase", label: "Passphrase", kind: "password", required: true, ..Field::default() }))
+                (field(&Field {
+                    name: "passphrase",
+                    label: "Passphrase",
+                    kind: "password",
+                    required: true,
+                    ..Field::default()
+                }))
                 button.primary type="submit" { "Unlock" }
             }
             (parts::command("netpay wallet unlock"))
@@ -155,7 +174,10 @@ fn register(context: &Context, shown: &Wallet<'_>) -> Markup {
     html! {
         section.card #register aria-labelledby="register-title" {
             h2 #register-title { "Open an account at the broker" }
-            p.hint { "Coins are bought and earnings redeemed through it. A voucher, if the operator gave you one, also brings the first money in." }
+            p.hint {
+                "Coins are bought and earnings redeemed through it. A voucher, if the operator gave you one, \
+                 also brings the first money in."
+            }
             form.row method="post" action="/wallet/register" {
                 (context.sealed(&shown.key).fields())
                 (voucher_field("Voucher, if you have one", shown.voucher, false))
@@ -178,19 +200,30 @@ fn voucher_field(label: &str, value: &str, required: bool) -> Markup {
 }
 
 fn buy(shown: &Wallet<'_>) -> Markup {
+    let coins = if shown.coins.is_empty() { "N".to_owned() } else { quoted(shown.coins) };
     html! {
         section.card #buy aria-labelledby="buy-title" {
             h2 #buy-title { "Buy coins" }
             p.hint {
                 "From your account at the broker"
-                @if let Some(coins) = shown.wallet.as_ref().and_then(|wallet| wallet.at_broker) { ", which holds " (parts::coins(coins)) }
+                @if let Some(coins) = shown.wallet.as_ref().and_then(|wallet| wallet.at_broker) {
+                    ", which holds " (parts::coins(coins))
+                }
                 "."
             }
             form.row method="get" action="/wallet/buy" {
-                (field(&Field { name: "coins", label: "Coins", kind: "number", value: shown.coins, required: true, range: Some((1, MOST)), ..Field::default() }))
+                (field(&Field {
+                    name: "coins",
+                    label: "Coins",
+                    kind: "number",
+                    value: shown.coins,
+                    required: true,
+                    range: Some((1, MOST)),
+                    ..Field::default()
+                }))
                 button.primary type="submit" { "Continue" }
             }
-            (parts::command(&format!("netpay wallet buy {}", if shown.coins.is_empty() { "N" } else { shown.coins })))
+            (parts::command(&format!("netpay wallet buy {coins}")))
         }
     }
 }
@@ -217,9 +250,18 @@ fn account(shown: &Wallet<'_>) -> Markup {
             h2 #account-title { "The account" }
             (parts::facts(&[
                 ("Broker", html! { (parts::foreign(broker.name.as_deref().unwrap_or("not heard of yet"))) }),
-                ("State", if broker.connected { badge(Tone::Good, "connected") } else { badge(Tone::Warn, "away") }),
-                ("Account", if broker.registered { badge(Tone::Good, "open") } else { badge(Tone::Warn, "none yet") }),
-                ("A coin is", html! { (parts::foreign(broker.denomination.as_deref().unwrap_or("not told"))) }),
+                (
+                    "State",
+                    if broker.connected { badge(Tone::Good, "connected") } else { badge(Tone::Warn, "away") },
+                ),
+                (
+                    "Account",
+                    if broker.registered { badge(Tone::Good, "open") } else { badge(Tone::Warn, "none yet") },
+                ),
+                (
+                    "A coin is",
+                    html! { (parts::foreign(broker.denomination.as_deref().unwrap_or("not told"))) },
+                ),
                 ("Operator", html! { (parts::foreign(broker.contact.as_deref().unwrap_or("not told"))) }),
             ]))
             @if broker.registered && shown.wallet.is_some() { p { a href="/wallet/history" { "Statement" } } }
@@ -231,7 +273,10 @@ fn backup(context: &Context) -> Markup {
     html! {
         section.card aria-labelledby="backup-title" {
             h2 #backup-title { "Back it up" }
-            p.hint { "Account and chains in one file, encrypted under a passphrase of its own. What was earned and not redeemed is not in it: redeem first." }
+            p.hint {
+                "Account and chains in one file, encrypted under a passphrase of its own. What was earned \
+                 and not redeemed is not in it: redeem first."
+            }
             form method="post" action="/wallet/backup" data-again {
                 (context.seal().fields())
                 div.row {
@@ -267,11 +312,17 @@ pub fn ask_buy(context: &Context, coins: u64, wallet: &WalletView, broker: &Brok
                 div { dt { "Coins" } dd { (money(coins)) } }
                 @if let Some(has) = wallet.at_broker {
                     div { dt { "Your account has" } dd { (money(has)) } }
-                    div.total { dt { "After it" } dd { @if has >= coins { (money(has - coins)) } @else { "not enough" } } }
+                    div.total {
+                        dt { "After it" }
+                        dd { @if has >= coins { (money(has - coins)) } @else { "not enough" } }
+                    }
                 }
                 div { dt { "To spend after it" } dd { (money(wallet.spendable.saturating_add(coins))) } }
             }
-            p.quiet { "Nothing is lost if the connection breaks: the purchase is finished as soon as the broker can be reached. Coins that are not spent come back to the account." }
+            p.quiet {
+                "Nothing is lost if the connection breaks: the purchase is finished as soon as the broker \
+                 can be reached. Coins that are not spent come back to the account."
+            }
         },
         action: "/wallet/buy",
         fields: &[("coins", &coins.to_string())],
@@ -298,8 +349,15 @@ pub fn ask_retire(context: &Context, chain: Option<&ChainView>, free: u64) -> Ma
     let body = confirm(&Confirm {
         title: &title,
         body: html! {
-            p { "Its " (money(free)) " can no longer be spent. They come back to your account when the broker settles the chain, not before." }
-            p.quiet { "Do this if the coins may be in other hands: after a copy of this wallet got lost, for example." }
+            p {
+                "Its " (money(free))
+                " can no longer be spent. They come back to your account when the broker settles the chain, \
+                 not before."
+            }
+            p.quiet {
+                "Do this if the coins may be in other hands: after a copy of this wallet got lost, for \
+                 example."
+            }
         },
         action: "/wallet/retire",
         fields: &fields,
@@ -329,9 +387,18 @@ pub fn history(context: &Context, lines: Result<&[HistoryLine], &ErrorView>, pag
         (title("Statement", &parts::nothing()))
         @match lines {
             Err(error) => (problem(error)),
-            Ok([]) => (parts::empty("wallet", "Nothing was booked yet", "What comes into and goes out of your account is listed here.", &parts::nothing())),
+            Ok([]) => (parts::empty(
+                "wallet",
+                "Nothing was booked yet",
+                "What comes into and goes out of your account is listed here.",
+                &parts::nothing(),
+            )),
             Ok(lines) => {
-                (table("Your account at the broker, newest first", &columns, &lines.iter().map(row).collect::<Vec<_>>()))
+                (table(
+                    "Your account at the broker, newest first",
+                    &columns,
+                    &lines.iter().map(row).collect::<Vec<_>>(),
+                ))
                 (pager(pages))
                 (parts::command("netpay wallet history --csv"))
             }

@@ -57,8 +57,8 @@ pub fn page(context: &Context, home: &Home) -> Markup {
         let body = html! {
             (title("Welcome to NetPay", &parts::nothing()))
             p.lead {
-                "People sell each other files here for small coins, piece by piece, as the bytes arrive and are verified. \
-                 A few steps, and this peer takes part."
+                "People sell each other files here for small coins, piece by piece, as the bytes \
+                 arrive and are verified. A few steps, and this peer takes part."
             }
             (checklist(context, home))
         };
@@ -77,7 +77,11 @@ fn overview(home: &Home) -> Markup {
     html! {
         (title("Home", &acts))
         dl.figures {
-            (figure("To spend", &parts::money(wallet.spendable), if home.wallet.is_none() { "the wallet is locked" } else { "" }))
+            (figure(
+                "To spend",
+                &parts::money(wallet.spendable),
+                if home.wallet.is_none() { "the wallet is locked" } else { "" },
+            ))
             (figure("Earned", &parts::money(wallet.earned), "not yet redeemed"))
             (figure("Shared", &shared, ""))
             (figure("Sold", &html! { (crate::shown::grouped(home.sold)) }, "times, in all"))
@@ -115,16 +119,30 @@ fn checklist(context: &Context, home: &Home) -> Markup {
                 p { "Others see it beside your files. Now it is " b { (foreign(&home.name)) } "." }
                 form.row method="post" action="/settings/name" {
                     (context.seal().fields())
-                    (field(&Field { name: "name", label: "Name", value: &home.name, required: true, ..Field::default() }))
+                    (field(&Field {
+                        name: "name",
+                        label: "Name",
+                        value: &home.name,
+                        required: true,
+                        ..Field::default()
+                    }))
                     button type="submit" { "Save" }
                 }
             }))
             (step(1, "Join a broker's network", broker(home)))
             (step(2, "Open an account at the broker", html! {
-                p { "Coins are bought and earnings redeemed through it. A voucher, if the operator gave you one, also brings the first money in." }
+                p {
+                    "Coins are bought and earnings redeemed through it. A voucher, if the operator gave you \
+                     one, also brings the first money in."
+                }
                 form.row method="post" action="/wallet/register" {
                     (context.sealed(&home.key).fields())
-                    (field(&Field { name: "voucher", label: "Voucher, if you have one", hint: "32 letters and digits", ..Field::default() }))
+                    (field(&Field {
+                        name: "voucher",
+                        label: "Voucher, if you have one",
+                        hint: "32 letters and digits",
+                        ..Field::default()
+                    }))
                     button.primary[home.broker.connected] type="submit" { "Open account" }
                 }
                 (parts::command("netpay broker register --voucher"))
@@ -132,7 +150,15 @@ fn checklist(context: &Context, home: &Home) -> Markup {
             (step(3, "Buy coins", html! {
                 p { "Coins lie in your wallet on this machine. Whatever is not spent comes back." }
                 form.row method="get" action="/wallet/buy" {
-                    (field(&Field { name: "coins", label: "Coins", kind: "number", value: "100", required: true, range: Some((1, 1_048_576)), ..Field::default() }))
+                    (field(&Field {
+                        name: "coins",
+                        label: "Coins",
+                        kind: "number",
+                        value: "100",
+                        required: true,
+                        range: Some((1, 1_048_576)),
+                        ..Field::default()
+                    }))
                     button.primary[home.broker.registered] type="submit" { "Continue" }
                 }
             }))
@@ -151,7 +177,9 @@ fn broker(home: &Home) -> Markup {
     html! {
         p {
             "Network " b { (foreign(&home.network)) } ". "
-            (foreign(name)) " is " (if home.broker.connected { "connected." } else { "not connected: is its address right, and is it running?" })
+            (foreign(name))
+            @if home.broker.connected { " is connected." }
+            @else { " is not connected: is its address right, and is it running?" }
         }
         @if let Some(contact) = &home.broker.contact { p { "Operator: " (foreign(contact)) } }
     }

@@ -29,7 +29,8 @@ pub fn chart(name: &str, days: &[Day]) -> Markup {
     let width = days.len().max(1) * STEP;
     html! {
         figure.chart {
-            svg viewBox=(format!("0 0 {width} {}", HEIGHT + 2)) preserveAspectRatio="none" role="img" aria-label=(name) {
+            svg viewBox=(format!("0 0 {width} {}", HEIGHT + 2)) preserveAspectRatio="none" role="img"
+                aria-label=(name) {
                 line.base x1="0" x2=(width) y1=(HEIGHT + 1) y2=(HEIGHT + 1) {}
                 @for (at, day) in days.iter().enumerate() {
                     @let height = scaled(day.coins, most);
@@ -40,7 +41,9 @@ pub fn chart(name: &str, days: &[Day]) -> Markup {
             }
             figcaption {
                 span { (days.first().map_or("", |day| &day.day)) }
-                span { "most on one day: " (super::coins(days.iter().map(|day| day.coins).max().unwrap_or(0))) }
+                span {
+                    "most on one day: " (super::coins(days.iter().map(|day| day.coins).max().unwrap_or(0)))
+                }
                 span { (days.last().map_or("", |day| &day.day)) }
             }
         }
@@ -72,12 +75,15 @@ pub fn chain_bar(chain: &ChainView) -> Markup {
         super::coins(chain.total)
     );
     html! {
-        svg.chain viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img" aria-label=(words) {
+        svg.chain viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img"
+            aria-label=(words) {
             title { (words) }
             rect.free x="0" y="0" width=(WIDTH) height="10" {}
             rect.spent x="0" y="0" width=(spent) height="10" {}
             rect.leased x=(spent) y="0" width=(leased) height="10" {}
-            @if chain.retired && free > 0 { rect.retired x=(spent + leased) y="0" width=(free) height="10" {} }
+            @if chain.retired && free > 0 {
+                rect.retired x=(spent + leased) y="0" width=(free) height="10" {}
+            }
         }
     }
 }
@@ -95,7 +101,12 @@ pub fn legend() -> Markup {
             }
         }
     };
-    html! { ul.legend { (one("spent", "spent")) (one("leased", "leased")) (one("free", "free")) (one("retired", "given up")) } }
+    html! {
+        ul.legend {
+            (one("spent", "spent")) (one("leased", "leased")) (one("free", "free"))
+            (one("retired", "given up"))
+        }
+    }
 }
 
 /// The empty border that a QR code needs, in modules.

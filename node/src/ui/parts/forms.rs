@@ -55,6 +55,11 @@ pub fn field(field: &Field<'_>) -> Markup {
     let id = format!("f-{}", field.name.replace('.', "-"));
     let hint = (!field.hint.is_empty()).then(|| format!("{id}-hint"));
     let secret = matches!(field.kind, "password");
+    let autocomplete = match field.kind {
+        "password" => Some("current-password"),
+        "file" => None,
+        _ => Some("off"),
+    };
     // A secret is not given back in a page.
     let value = (!secret && field.kind != "file" && !field.value.is_empty()).then_some(field.value);
     html! {
@@ -63,7 +68,7 @@ pub fn field(field: &Field<'_>) -> Markup {
             input id=(id) name=(field.name) type=(field.kind) value=[value] required[field.required]
                 min=[field.range.map(|(least, _)| least)] max=[field.range.map(|(_, most)| most)]
                 inputmode=[(field.kind == "number").then_some("numeric")] aria-describedby=[hint.as_deref()]
-                autocomplete=[secret.then_some("current-password").or((field.kind != "file").then_some("off"))];
+                autocomplete=[autocomplete];
             @if let Some(hint) = &hint { p.hint id=(hint) { (field.hint) } }
         }
     }

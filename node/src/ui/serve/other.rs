@@ -118,7 +118,6 @@ fn shown_settings(ui: &Ui, visit: &Visit, settings: &[Setting], error: Option<&E
         peer_id: peer_id.to_string(),
         home: ui.node.home().path().display().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        has_password: false,
     };
     let page = settings::page(&ui.context(visit), &shown);
     match error {

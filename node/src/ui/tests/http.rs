@@ -30,6 +30,7 @@ impl Person {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
         let pages = router(Ui::new(node.clone())).layer(axum::Extension(Csrf(SECRET.to_owned())));
+        let pages = pages.merge(crate::ui::assets::router());
         tokio::spawn(async move { axum::serve(listener, pages).await });
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         Self { http: http.build().expect("a client"), base }
@@ -303,5 +304,26 @@ async fn a_vendor_of_ten_thousand_files_and_sales_is_shown_fifty_at_a_time() {
         let next = all(&parsed, "a[rel=next]")[0].attr("href").expect("an address").to_owned();
         path = next.trim_end_matches("#list").to_owned();
     }
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_pages_are_kept_by_browsers_until_they_change() {
+    let town = Town::of(1).await;
+    let person = Person::at(&town.peers[0]).await;
+    for name in ["style.css", "app.js", "htmx.min.js", "icons.svg", "mark.svg"] {
+        let address = format!("{}{}", person.base, crate::ui::assets::url(name));
+        let first = person.http.get(&address).send().await.expect("an answer");
+        assert_eq!(first.status(), StatusCode::OK, "{name}");
+        let header =
+            |name| first.headers().get(name).and_then(|value| value.to_str().ok()).expect("it is sent");
+        assert!(header("cache-control").contains("immutable"), "{name}");
+        let tag = header("etag").to_owned();
+        let again = person.http.get(&address).header("if-none-match", tag).send().await.expect("an answer");
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{name}");
+    }
+    let none =
+        person.http.get(format!("{}/assets/identity.key", person.base)).send().await.expect("an answer");
+    assert_eq!(none.status(), StatusCode::NOT_FOUND);
     town.stop().await;
 }
