@@ -24,6 +24,8 @@ fn nobody_honest_loses_more_than_it_risks_whatever_breaks_and_whoever_lies() {
     for how in 0..3 {
         assert!(outcomes.iter().any(|outcome| outcome.handoffs()[how] > 0), "no handoff of kind {how}");
     }
+    // Nor did anybody wait for the broker.
+    assert!(outcomes.iter().map(Outcome::sales_without_broker).sum::<u64>() > 0);
 }
 
 #[test]

@@ -160,7 +160,9 @@ impl Segment {
         self.open.hash() == *object || self.close.as_ref().is_some_and(|close| close.hash() == *object)
     }
 
-    fn link(&self) -> Link {
+    /// The segment as it travels.
+    #[must_use]
+    pub fn link(&self) -> Link {
         Link { open: self.open.wire(), close: self.close.as_ref().map(Signed::wire) }
     }
 }
@@ -264,8 +266,14 @@ impl Line {
     /// Takes a certificate of a segment's Open (or Close): what lies below it need not be shown any more.
     /// Returns whether it held and was of use.
     pub fn certify(&mut self, network: &NetworkId, certificate: Certificate) -> bool {
+        let is_shown = self.segments.iter().any(|segment| segment.is(&certificate.object));
+        is_shown && certificate.holds(network, &self.touchstone) && self.rebase(certificate)
+    }
+
+    /// As [`Line::certify`], with a certificate that holds.
+    pub(crate) fn rebase(&mut self, certificate: Certificate) -> bool {
         let at = self.segments.iter().position(|segment| segment.is(&certificate.object));
-        let Some(at) = at.filter(|_| certificate.holds(network, &self.touchstone)) else { return false };
+        let Some(at) = at else { return false };
         let rest = self.segments.split_off(at + 1);
         if let Some(segment) = self.segments.pop() {
             self.base = Some((segment, certificate));

@@ -409,7 +409,7 @@ impl Till {
         let mut changes = vec![TillChange::Segment(*chain, j)];
         // With the vendor's own Closes in it, a line is certified by a certificate of one of them too.
         if let Some(mut line) = self.closed_line(chain)
-            && line.certify(&network, certificate.clone())
+            && line.rebase(certificate.clone())
         {
             self.lines.insert(*chain, line);
             changes.push(TillChange::Line(*chain));

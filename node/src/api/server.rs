@@ -150,7 +150,7 @@ pub fn router(api: Api) -> axum::Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(is_ready))
         .route("/metrics", get(figures).layer(from_fn_with_state(api.clone(), guard::for_all)))
-        .route("/assets/{name}", get(assets::serve))
+        .merge(assets::router())
         .merge(people::router())
         .nest("/api/v1", programs)
         .with_state(api.clone())

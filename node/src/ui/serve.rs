@@ -98,6 +98,8 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/wallet/unlock", post(money::unlock))
         .route("/peers", get(other::peers).post(other::connect))
         .route("/peers/{node}", get(other::browse))
+        .route("/peers/{node}/block", post(other::block))
+        .route("/peers/{node}/unblock", post(other::unblock))
         .route("/settings", get(other::settings).post(other::set))
         .route("/settings/name", post(other::set_name))
         .route("/settings/stop", get(other::ask_stop).post(other::stop))

@@ -1,8 +1,9 @@
-//! The bank at both ends of a run: it sells the chains before anybody trades, and pays and settles when nobody does any
-//! more. While sales go on it is not there at all.
+//! The bank: it sells the chains before anybody trades, is asked over the network while they do, and settles when nobody
+//! does any more.
 
 use super::dice::Dice;
 use super::oracle::Oracle;
+use super::scene::{Actor, Message, Scene};
 use super::town::{BEGIN, Peer, PeerNo, Town};
 use super::vendor::VendorPeer;
 use netpay_broker::checks::Checks;
@@ -11,12 +12,14 @@ use netpay_core::amount::{Cap, Coins};
 use netpay_core::codec::{Bytes, Text};
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::touchstone::{Committee, REDEEM_FOR, SPEND_FOR, Touchstone, place_of};
-use netpay_core::id::{NetworkId, Place};
+use netpay_core::id::{ChainId, NetworkId, Place};
 use netpay_core::keys::{SecretKey, Signed};
 use netpay_core::record::chain::Evidence;
+use netpay_core::record::freeze::Freeze;
 use netpay_core::time::{DAY, Time};
-use netpay_core::wire::bank::{BankRequest, Buy, MAX_CLAIMS, Outcome};
-use netpay_core::wire::reject::Reject;
+use netpay_core::wire::bank::{BankRequest, Buy, MAX_CLAIMS, Outcome, Query};
+use netpay_core::wire::reject::{Reject, RejectCode};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Uncertified claims are handed in so long before settlement, as the node does it.
@@ -29,7 +32,8 @@ pub struct Bank {
     checks: Checks,
     secret: SecretKey,
     journal: Vec<Record>,
-    asked: u64,
+    /// Chains whose committees were told that they are frozen.
+    frozen: BTreeSet<ChainId>,
 }
 
 impl Bank {
@@ -40,7 +44,7 @@ impl Bank {
             checks: Checks { network, broker: secret.public(), ledger },
             secret,
             journal: Vec::new(),
-            asked: 0,
+            frozen: BTreeSet::new(),
         }
     }
 
@@ -54,14 +58,51 @@ impl Bank {
         SecretKey::derive(&[0xac; 32], &peer.to_le_bytes())
     }
 
-    /// How often it was asked for anything so far.
-    pub const fn asked(&self) -> u64 {
-        self.asked
+    /// A peer's question for the state of its account.
+    pub fn query(peer: PeerNo, scene: &Scene<'_>) -> BankRequest {
+        let account = Self::account(peer);
+        let query = Query { account: account.public(), at: scene.time(), after: 0 };
+        BankRequest::Account(account.sign(&scene.town.network, query).wire())
+    }
+
+    /// Answers, as `service.rs` of the broker does, and tells the committees of chains whose buyer is convicted.
+    pub fn hear(&mut self, from: Actor, number: u64, request: &BankRequest, scene: &mut Scene<'_>) {
+        scene.oracle.broker_is_asked(request);
+        let now = scene.time();
+        let answer = match request.clone() {
+            BankRequest::Account(query) => {
+                self.checks.query(query, now).map(|query| Answer::Account(query.account))
+            }
+            BankRequest::Redeem { redeem, claims } => {
+                self.checks.redeem(redeem, claims).and_then(|command| self.carry_out(command, now))
+            }
+            BankRequest::Evidence(evidence) => {
+                self.checks.evidence(evidence).and_then(|command| self.carry_out(command, now))
+            }
+            _ => Err(Reject::new(RejectCode::Malformed, "nobody here asks for that")),
+        };
+        scene.send(from, Message::Told(number, Box::new(answer)));
+        if matches!(request, BankRequest::Evidence(_)) {
+            self.freeze(scene);
+        }
+    }
+
+    fn freeze(&mut self, scene: &mut Scene<'_>) {
+        let frozen = self.checks.ledger.read().unwrap_or_else(PoisonError::into_inner).frozen_chains();
+        for chain in frozen.into_keys() {
+            let Some(sold) = scene.town.chains.get(&chain).filter(|_| self.frozen.insert(chain)) else {
+                continue;
+            };
+            let word = self.secret.sign(&self.checks.network, Freeze { chain, at: scene.time() }).wire();
+            let word = Arc::new((sold.touchstone.wire(), word));
+            for peer in &sold.seats {
+                scene.send(Actor::Witness(*peer), Message::Freeze(Arc::clone(&word)));
+            }
+        }
     }
 
     /// Carries out a command that was checked.
     fn carry_out(&mut self, command: Command, now: Time) -> Result<Answer, Reject> {
-        self.asked += 1;
         let mut ledger = self.checks.ledger.write().unwrap_or_else(PoisonError::into_inner);
         let decision = ledger.decide(command, now)?;
         if let Some(event) = decision.event {
@@ -165,7 +206,7 @@ impl Bank {
 
     fn redeem(&mut self, vendor: &mut VendorPeer, now: Time, last_call: bool, oracle: &mut Oracle) {
         // Who claims more than it was paid gets nothing for that, and may still claim what it was paid.
-        for rows in [vendor.overclaims(), vendor.claimable(last_call)] {
+        for rows in [vendor.other_claims(), vendor.claimable(last_call)] {
             for rows in rows.chunks(MAX_CLAIMS).take(MAX_REDEMPTIONS) {
                 let account = Self::account(vendor.peer);
                 let request = netpay_core::session::redeem::request(&self.checks.network, &account, rows);

@@ -1,7 +1,10 @@
 //! A buyer: its wallet and its purchases, one after the other, driven as the node drives them (`buy/`); and the ways
 //! not to.
 
+use super::bank::Bank;
 use super::dice::Dice;
+use super::disk::Disk;
+use super::errands::Errands;
 use super::oracle::Oracle;
 use super::rounds::{Rounds, WITNESS_TIMEOUT};
 use super::scene::{Actor, Alarm, Message, Put, Scene, StreamNo};
@@ -21,6 +24,7 @@ use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::record::RecordReply;
 use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// How long a buyer waits before it tries again, by how often it got nowhere; after the last it takes up its next
 /// purchase, and comes back to this one. As in the node, in milliseconds.
@@ -70,6 +74,9 @@ struct Deal {
     have: BTreeSet<u64>,
     paid: Coins,
     ended: bool,
+    /// When it was first ordered, and when it ended.
+    began_at: Option<u64>,
+    ended_at: Option<u64>,
 }
 
 impl Deal {
@@ -95,10 +102,17 @@ struct Visit {
 
 /// What is durable.
 #[derive(Default)]
-struct Disk {
+struct Stored {
     chains: BTreeMap<ChainId, Vec<u8>>,
     indices: BTreeMap<ChainId, BTreeMap<SegmentNo, Index>>,
     deals: Vec<Deal>,
+}
+
+/// A row as it is to be stored.
+enum Row {
+    Chain(ChainId, Vec<u8>),
+    Index(ChainId, SegmentNo, Index),
+    Deal(usize, Deal),
 }
 
 /// One buyer, or one of the two hands of one that copied its wallet.
@@ -112,13 +126,16 @@ pub struct BuyerPeer {
     hand: usize,
     secret: [u8; 32],
     wallet: Wallet,
-    disk: Disk,
+    stored: Stored,
+    /// What is being written, and what a machine put out with it on a stream.
+    disk: Disk<Vec<Row>, (StreamNo, Vec<Output>)>,
     deals: Vec<Deal>,
     current: usize,
     attempt: usize,
     shortened: bool,
     visit: Option<Visit>,
     rounds: Rounds,
+    errands: Errands,
     /// Payments made before, to be sent to whoever comes next.
     replay: Vec<(ChainId, Pay)>,
     /// The last number given to a round or stream; a crash does not make them come again.
@@ -152,11 +169,11 @@ impl BuyerPeer {
         deals: Vec<Deal>,
     ) -> Self {
         let mut wallet = Wallet::new(town.network, town.broker, secret);
-        let mut disk = Disk { deals: deals.clone(), ..Disk::default() };
+        let mut stored = Stored { deals: deals.clone(), ..Stored::default() };
         for (id, sold) in town.chains_of(peer) {
             let seed = netpay_core::coin::chain::Seed(sold.seed.0);
             wallet.add(sold.touchstone.wire(), seed, sold.key.clone()).expect("it was sold like this");
-            disk.chains.insert(*id, encode(&wallet.row(id).expect("it was just added")));
+            stored.chains.insert(*id, encode(&wallet.row(id).expect("it was just added")));
         }
         Self {
             peer,
@@ -165,13 +182,15 @@ impl BuyerPeer {
             hand,
             secret,
             wallet,
-            disk,
+            stored,
+            disk: Disk::default(),
             deals,
             current: 0,
             attempt: 0,
             shortened: false,
             visit: None,
             rounds: Rounds::default(),
+            errands: Errands::default(),
             replay: Vec::new(),
             number: 0,
         }
@@ -180,15 +199,17 @@ impl BuyerPeer {
     /// It is up again, with what was durable.
     pub fn restart(&mut self, scene: &mut Scene<'_>) {
         let mut wallet = Wallet::new(scene.town.network, scene.town.broker, self.secret);
-        for (id, row) in &self.disk.chains {
-            let indices = self.disk.indices.get(id).into_iter().flatten();
+        for (id, row) in &self.stored.chains {
+            let indices = self.stored.indices.get(id).into_iter().flatten();
             let indices: Vec<_> = indices.map(|(j, index)| (*j, *index)).collect();
             wallet.load(decode(row).expect("a row of its own"), &indices).expect("it holds");
         }
         self.wallet = wallet;
-        self.deals = self.disk.deals.clone();
+        self.deals = self.stored.deals.clone();
+        self.disk = Disk::default();
         self.visit = None;
         self.rounds = Rounds::default();
+        self.errands = Errands::default();
         (self.attempt, self.shortened) = (0, false);
         scene.wake(Alarm::Visit, PATIENCE[0]);
     }
@@ -199,6 +220,7 @@ impl BuyerPeer {
             Message::ToBuyer(stream, said) => self.hear_vendor(stream, *said, scene),
             Message::Broken(stream) if self.is_at(stream) => self.leave(scene),
             Message::Answer(number, reply) => self.answer(number, from, *reply, scene),
+            Message::Told(number, _) => drop(self.errands.told(number)),
             _ => {}
         }
     }
@@ -219,6 +241,17 @@ impl BuyerPeer {
                 self.shorten(LONG, scene);
             }
             Alarm::Round(number) => drop(self.rounds.end(number)),
+            Alarm::Written => {
+                if let Some((rows, (stream, out))) = self.disk.written() {
+                    self.stored.keep(rows);
+                    self.act(stream, out, scene);
+                }
+            }
+            Alarm::Bank => {
+                self.number += 1;
+                self.errands.begin(self.number, Bank::query(self.peer, scene), scene);
+            }
+            Alarm::Errand(number) => self.errands.again(number, scene),
             _ => {}
         }
     }
@@ -236,7 +269,8 @@ impl BuyerPeer {
             return;
         }
         self.shortened = false;
-        let deal = &self.deals[next];
+        let deal = &mut self.deals[next];
+        deal.began_at.get_or_insert(scene.now);
         let missing = (0..deal.units.count()).find(|unit| !deal.have.contains(unit));
         // With every unit here it comes back only to settle, and to pay.
         let span = missing
@@ -304,18 +338,32 @@ impl BuyerPeer {
     /// What a step makes durable is one commit, with the units that came, before anything is said. The peer may crash
     /// before it, and between any two outputs.
     fn carry_out(&mut self, out: Vec<Output>, scene: &mut Scene<'_>) {
+        let Some(stream) = self.visit.as_ref().map(|visit| visit.stream) else { return };
         if scene.crashes() {
             return;
         }
+        let mut rows = Vec::new();
         for output in &out {
             if let Output::Persist { changes, paid } = output {
                 self.deals[self.current].paid = *paid;
-                self.persist(changes);
+                rows.extend(self.rows(changes));
             }
         }
-        self.keep_deal();
+        // The units that came are on the disk as they came; only what is said with them waits.
+        let is_durable = rows.is_empty() && self.disk.is_idle();
+        rows.push(Row::Deal(self.current, self.deals[self.current].clone()));
+        if is_durable {
+            self.stored.keep(rows);
+            self.act(stream, out, scene);
+        } else {
+            self.disk.write(rows, (stream, out), scene.town.peers[self.peer].disk, scene);
+        }
+    }
+
+    /// Does what a machine wanted done, as far as its stream is still there.
+    fn act(&mut self, stream: StreamNo, out: Vec<Output>, scene: &mut Scene<'_>) {
         for output in out {
-            if scene.crashes() {
+            if scene.crashes() || !self.is_at(stream) {
                 return;
             }
             match output {
@@ -324,7 +372,8 @@ impl BuyerPeer {
                 Output::Finished => {
                     let deal = &mut self.deals[self.current];
                     deal.ended = deal.is_complete();
-                    self.keep_deal();
+                    deal.ended_at = deal.ended.then_some(scene.now);
+                    self.stored.deals[self.current] = self.deals[self.current].clone();
                     self.leave(scene);
                 }
                 Output::Refused(_) | Output::OutOfCoins => self.leave(scene),
@@ -425,29 +474,25 @@ impl BuyerPeer {
         };
         let changes: Vec<WalletChange> =
             certificates.into_iter().filter_map(|one| self.wallet.certified(&chain, one)).collect();
-        if !scene.crashes() {
-            self.persist(&changes);
+        let rows = self.rows(&changes);
+        if !rows.is_empty() && !scene.crashes() {
+            let nothing = (StreamNo(0), Vec::new());
+            self.disk.write(rows, nothing, scene.town.peers[self.peer].disk, scene);
         }
     }
 
-    fn persist(&mut self, changes: &[WalletChange]) {
-        for change in changes {
-            match change {
-                WalletChange::Chain(id) => {
-                    let row = self.wallet.row(id).expect("what may be opened can be stored");
-                    self.disk.chains.insert(*id, encode(&row));
-                }
-                WalletChange::Index(id, j) => {
-                    if let Some(index) = self.wallet.released(id, *j) {
-                        self.disk.indices.entry(*id).or_default().insert(*j, index);
-                    }
-                }
+    /// Rows as they are now.
+    fn rows(&self, changes: &[WalletChange]) -> Vec<Row> {
+        let row = |change: &WalletChange| match change {
+            WalletChange::Chain(id) => {
+                let row = self.wallet.row(id).expect("what may be opened can be stored");
+                Some(Row::Chain(*id, encode(&row)))
             }
-        }
-    }
-
-    fn keep_deal(&mut self) {
-        self.disk.deals[self.current] = self.deals[self.current].clone();
+            WalletChange::Index(id, j) => {
+                self.wallet.released(id, *j).map(|index| Row::Index(*id, *j, index))
+            }
+        };
+        changes.iter().filter_map(row).collect()
     }
 
     /// Whether a purchase has to end: both sides are honest, and the committees can certify.
@@ -477,11 +522,14 @@ impl BuyerPeer {
     }
 
     /// Tells the oracle how many sales there were, and whether an honest buyer paid what it got and no more.
-    pub fn count(&self, town: &Town, oracle: &mut Oracle) {
+    pub fn count(&self, town: &Town, away: &[Range<u64>], oracle: &mut Oracle) {
         for deal in &self.deals {
             let honest_both = self.habit == Habit::Honest && town.peers[town.vendors[deal.vendor]].honest;
             let unsound = honest_both && !self.must_end(deal, town);
             oracle.sale(deal.ended, unsound && !deal.ended);
+            let (began, ended) = (deal.began_at.unwrap_or(u64::MAX), deal.ended_at.unwrap_or(u64::MAX));
+            oracle
+                .sale_without_broker(away.iter().any(|away| away.contains(&began) && away.contains(&ended)));
             let owed: u64 = deal.have.iter().map(|unit| deal.cost(*unit).0).sum();
             let ahead = (0..deal.units.count()).map(|unit| deal.cost(unit).0).max().unwrap_or(0);
             if self.habit == Habit::Honest && deal.paid.0 > owed + ahead.max(1) {
@@ -505,6 +553,22 @@ fn deal(vendor: usize, treasure: bool, dice: &mut Dice) -> Deal {
         have: BTreeSet::new(),
         paid: Coins::ZERO,
         ended: false,
+        began_at: None,
+        ended_at: None,
+    }
+}
+
+impl Stored {
+    fn keep(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            match row {
+                Row::Chain(id, row) => drop(self.chains.insert(id, row)),
+                Row::Index(id, j, index) => {
+                    self.indices.entry(id).or_default().insert(j, index);
+                }
+                Row::Deal(at, deal) => self.deals[at] = deal,
+            }
+        }
     }
 }
 

@@ -1,17 +1,21 @@
 //! A network in virtual time: the product's own machines (buyer, vendor, wallet, till, witness rules, certifying, the
-//! broker's checks and books) among many peers, without sockets, disks or clocks. Messages are late, lost and
+//! broker's checks and books) among many peers, without sockets or clocks. Messages are late, lost and
 //! overtaken, streams break, the network falls apart and heals, peers crash between any two outputs and come back with
 //! what was durable, and a share of all members keeps to no rule. An oracle watches.
 //!
 //! A seed is a run, exactly: every number in it follows from the seed.
 //!
 //! The rooms, from the bottom up: `dice` (chance), `net` (the links), `town` (who there is), `scene` (what actors see
-//! and say), `rounds` (certifying), `witness`, `vendor`, `buyer` and `bank` (the actors), `oracle` (what must not be),
+//! and say), `disk` (what is durable when), `beliefs` (what was verified), `rounds` (certifying), `errands` (what is asked
+//! of the broker), `witness`, `vendor`, `buyer` and `bank` (the actors), `oracle` (what must not be),
 //! `world` (the queue), `report` (what is told).
 
 mod bank;
+mod beliefs;
 mod buyer;
 mod dice;
+mod disk;
+mod errands;
 mod net;
 mod oracle;
 mod report;
@@ -144,6 +148,12 @@ impl Outcome {
     #[must_use]
     pub const fn sales(&self) -> u64 {
         self.measures.sales
+    }
+
+    /// Of these, begun and ended while the broker was away.
+    #[must_use]
+    pub const fn sales_without_broker(&self) -> u64 {
+        self.measures.without_broker
     }
 
     /// Handoffs by how they were answered: by the last vendor, by the chain's record, by nobody.

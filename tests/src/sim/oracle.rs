@@ -11,6 +11,7 @@ use netpay_core::keys::{Signature, Unverified};
 use netpay_core::record::chain::{ChainRecord, Culprit, Evidence, Link};
 use netpay_core::session::vendor::Vendor;
 use netpay_core::till::{Held, Till};
+use netpay_core::wire::bank::BankRequest;
 use netpay_core::wire::trade::{Funding, TabId, ToVendor};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,8 +49,10 @@ pub struct Stake {
 pub struct Measures {
     /// Purchases that ended.
     pub sales: u64,
-    /// What the broker was asked while anybody traded.
-    pub broker_messages: u64,
+    /// Of these, begun and ended while the broker was away.
+    pub without_broker: u64,
+    /// What the broker was asked while anybody traded: to redeem, for an account, to take evidence, anything else.
+    pub asked: [u64; 4],
     /// Purchases between honest peers that need not end: too few of a committee are honest.
     pub excused: u64,
     /// Handoffs asked for, by how they were answered: by the vendor, by the record, by nobody.
@@ -64,6 +67,11 @@ pub struct Measures {
     pub detections: Vec<u64>,
     /// Double spenders' chains of which nobody honest ever held evidence.
     pub undetected: u64,
+    /// Chains of which two Opens of one number were used; those of them whose committees have liars enough to certify
+    /// both, 2q − k; and those where both were.
+    pub double_spent: u64,
+    pub weak: u64,
+    pub conflicting_chains: u64,
     /// Segments of which two Opens were certified.
     pub conflicting: u64,
     /// Of the committees of these, the fewest that the acks seen convict.
@@ -89,9 +97,11 @@ pub struct Oracle {
     /// Opens certified, by their own certificate or by that of their Close.
     certified: BTreeMap<(ChainId, SegmentNo), BTreeMap<ObjectHash, CertifiedBy>>,
     evidence: BTreeMap<ChainId, Evidence>,
-    stakes: Vec<Stake>,
+    stakes: BTreeMap<(usize, ChainId, ObjectHash), Stake>,
     /// Coins' worth of units that were sent, by tab.
     sent: BTreeMap<(usize, ChainId), BTreeMap<TabId, u64>>,
+    /// Units that honest vendors sent.
+    left: BTreeSet<(usize, TabId, u64)>,
     paid: BTreeSet<(ChainId, u32)>,
 }
 
@@ -135,7 +145,8 @@ impl Oracle {
             violations: Vec::new(),
             measures: Measures {
                 sales: 0,
-                broker_messages: 0,
+                without_broker: 0,
+                asked: [0; 4],
                 excused: 0,
                 handoffs: [0; 3],
                 losses: Vec::new(),
@@ -143,6 +154,9 @@ impl Oracle {
                 certified: (0, 0),
                 detections: Vec::new(),
                 undetected: 0,
+                double_spent: 0,
+                weak: 0,
+                conflicting_chains: 0,
                 conflicting: 0,
                 convicted_signers: None,
             },
@@ -153,8 +167,9 @@ impl Oracle {
             acks: BTreeMap::new(),
             certified: BTreeMap::new(),
             evidence: BTreeMap::new(),
-            stakes: Vec::new(),
+            stakes: BTreeMap::new(),
             sent: BTreeMap::new(),
+            left: BTreeSet::new(),
             paid: BTreeSet::new(),
         }
     }
@@ -267,14 +282,22 @@ impl Oracle {
         by.close |= !by_open;
     }
 
-    /// An honest vendor sends a unit.
-    pub fn unit_leaves(&mut self, now: u64, vendor: usize, sale: &Vendor, till: &Till, is_last: bool) {
+    /// An honest vendor has charged a unit, and sends it as soon as what it has written before is durable.
+    pub fn unit_leaves(
+        &mut self,
+        now: u64,
+        vendor: usize,
+        (sale, till): (&Vendor, &Till),
+        unit: u64,
+        is_last: bool,
+    ) {
         let Some((id, tab)) = sale.tab().and_then(|id| Some((id, till.tab(&id)?))) else { return };
         let payers: BTreeSet<&ChainId> = sale.chains().chain(tab.chains.iter()).collect();
         let uncertified: u64 = payers.iter().map(|chain| till.uncertified_of(chain).0).sum();
         // What is lost if all of that is: what was sent, less what certified coins paid.
         let at_stake = (uncertified + tab.charged.0).saturating_sub(tab.paid.0);
-        if uncertified > 0 && at_stake > self.risk {
+        let is_new = self.left.insert((vendor, id, unit));
+        if is_new && uncertified > 0 && at_stake > self.risk {
             self.violation(format!(
                 "at {now} vendor {vendor} sends a unit, and {at_stake} coins' worth rest on {uncertified} uncertified coins"
             ));
@@ -292,12 +315,20 @@ impl Oracle {
         }
     }
 
-    /// The broker was asked so often between the first sale and the last: it is on the way of none.
-    pub fn broker_was_asked(&mut self, times: u64) {
-        self.measures.broker_messages = times;
-        if times > 0 {
-            self.violation(format!("the broker was asked {times} times while peers traded"));
-        }
+    /// The broker is asked for something.
+    pub const fn broker_is_asked(&mut self, request: &BankRequest) {
+        let what = match request {
+            BankRequest::Redeem { .. } => 0,
+            BankRequest::Account(_) => 1,
+            BankRequest::Evidence(_) => 2,
+            _ => 3,
+        };
+        self.measures.asked[what] += 1;
+    }
+
+    /// Whether a purchase began and ended while the broker was away.
+    pub fn sale_without_broker(&mut self, without: bool) {
+        self.measures.without_broker += u64::from(without);
     }
 
     /// A handoff was answered.
@@ -311,9 +342,9 @@ impl Oracle {
         self.measures.excused += u64::from(excused);
     }
 
-    /// What an honest vendor is about to redeem.
+    /// What an honest vendor is about to redeem, or has just redeemed.
     pub fn stake(&mut self, stake: Stake) {
-        self.stakes.push(stake);
+        self.stakes.entry((stake.vendor, stake.chain, stake.open)).or_insert(stake);
     }
 
     /// The broker paid these coins.
@@ -351,15 +382,22 @@ impl Oracle {
         self.conflicts(town);
         self.count_losses(town, ledger);
         let used = self.used.keys().map(|(chain, _)| *chain).collect::<BTreeSet<_>>();
-        let undetected = used
-            .iter()
-            .filter(|chain| self.second_use(chain).is_some() && !self.evidence.contains_key(*chain));
+        let twice: Vec<_> = used.into_iter().filter(|chain| self.second_use(chain).is_some()).collect();
+        let undetected = twice.iter().filter(|chain| !self.evidence.contains_key(*chain));
         self.measures.undetected = undetected.count() as u64;
+        self.measures.double_spent = twice.len() as u64;
+        let is_weak = |chain: &&ChainId| {
+            town.chains.get(*chain).is_some_and(|sold| {
+                let liars = sold.seats.iter().filter(|peer| !town.peers[**peer].honest).count();
+                liars >= 2 * sold.touchstone.quorum() - sold.seats.len()
+            })
+        };
+        self.measures.weak = twice.iter().filter(is_weak).count() as u64;
     }
 
     fn count_losses(&mut self, town: &Town, ledger: &Ledger) {
         let mut earned: BTreeMap<(usize, ChainId), Earned> = BTreeMap::new();
-        for stake in std::mem::take(&mut self.stakes) {
+        for stake in std::mem::take(&mut self.stakes).into_values() {
             earned.entry((stake.vendor, stake.chain)).or_default().add(&stake, ledger);
         }
         for ((vendor, chain), Earned { received, certified, uncertified }) in earned {
@@ -405,6 +443,9 @@ impl Oracle {
             }
         }
         told.into_iter().for_each(|told| self.violation(told));
+        let twice = self.certified.iter().filter(|(_, opens)| opens.len() > 1);
+        let twice: BTreeSet<&ChainId> = twice.map(|((chain, _), _)| chain).collect();
+        self.measures.conflicting_chains = twice.len() as u64;
     }
 
     /// The members of the committee that two acks for two Opens of one number convict.

@@ -35,15 +35,29 @@ pub struct Summary {
     losses_above_x0: u64,
     certified_share: f64,
     broker_messages_per_sale: f64,
+    broker_messages: Asked,
+    sales_without_broker: u64,
     detection_ms: Percentiles,
     detected: usize,
     undetected: u64,
+    double_spent_chains: u64,
+    with_weak_committees: u64,
+    with_conflicting_certificates: u64,
     conflicting_certificates: u64,
     convicted_signers_min: Option<usize>,
     seconds: f64,
     /// What did not hold, each with its seed.
     #[serde(skip)]
     pub told: Vec<String>,
+}
+
+/// What the broker was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Asked {
+    redemptions: u64,
+    accounts: u64,
+    evidence: u64,
+    others: u64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "small numbers")]
@@ -65,6 +79,9 @@ impl Summary {
             outcome.violations.iter().map(move |what| format!("seed {seed}: {what}"))
         });
         let told: Vec<String> = told.collect();
+        let asked: [u64; 4] =
+            all().fold([0; 4], |sum, measures| std::array::from_fn(|what| sum[what] + measures.asked[what]));
+        let [redemptions, accounts, evidence, others] = asked;
         Self {
             violations: told.len(),
             seeds: outcomes.len(),
@@ -85,13 +102,15 @@ impl Summary {
                 sum(|measures| measures.certified.0),
                 sum(|measures| measures.certified.1),
             ),
-            broker_messages_per_sale: ratio(
-                sum(|measures| measures.broker_messages),
-                sum(|measures| measures.sales),
-            ),
+            broker_messages_per_sale: ratio(asked.iter().sum(), sum(|measures| measures.sales)),
+            broker_messages: Asked { redemptions, accounts, evidence, others },
+            sales_without_broker: sum(|measures| measures.without_broker),
             detection_ms: Percentiles { p50: at(50), p99: at(99) },
             detected: detections.len(),
             undetected: sum(|measures| measures.undetected),
+            double_spent_chains: sum(|measures| measures.double_spent),
+            with_weak_committees: sum(|measures| measures.weak),
+            with_conflicting_certificates: sum(|measures| measures.conflicting_chains),
             conflicting_certificates: sum(|measures| measures.conflicting),
             convicted_signers_min: all().filter_map(|measures| measures.convicted_signers).min(),
             seconds: (took.as_secs_f64() * 10.0).round() / 10.0,
@@ -127,6 +146,7 @@ impl Summary {
             ),
             ("certified at the last unit", format!("{:.1} %", self.certified_share * 100.0)),
             ("messages to the broker per sale", self.broker_messages_per_sale.to_string()),
+            ("sales while it was away", self.sales_without_broker.to_string()),
             (
                 "detected after",
                 format!("{} ms, {} ms at p99", number(self.detection_ms.p50), number(self.detection_ms.p99)),

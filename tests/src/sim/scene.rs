@@ -1,15 +1,21 @@
 //! What actors see and say: the time, the town, the dice, and a list of what is to happen because of them.
 
+use super::beliefs::Beliefs;
 use super::dice::Dice;
 use super::oracle::Oracle;
 use super::town::{PeerNo, Town, moment};
+use netpay_broker::ledger::Answer;
 use netpay_core::codec::List;
 use netpay_core::coin::segment::{Close, Handover};
+use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::Unverified;
 use netpay_core::record::chain::ChainRecord;
+use netpay_core::record::freeze::Freeze;
 use netpay_core::time::{Moment, Time};
+use netpay_core::wire::bank::BankRequest;
 use netpay_core::wire::record::{MAX_CLOSES, MAX_WANTED, RecordReply};
+use netpay_core::wire::reject::Reject;
 use netpay_core::wire::trade::{ToBuyer, ToVendor};
 use std::sync::Arc;
 
@@ -26,6 +32,8 @@ pub enum Actor {
     Vendor(usize),
     /// This one of the buyers.
     Buyer(usize),
+    /// The broker.
+    Broker,
 }
 
 /// What is put at a committee.
@@ -65,6 +73,12 @@ pub enum Message {
     ToBuyer(StreamNo, Box<ToBuyer>),
     /// A stream is gone.
     Broken(StreamNo),
+    /// To the broker. The number is the asker's.
+    Ask(u64, Arc<BankRequest>),
+    /// Its answer.
+    Told(u64, Box<Result<Answer, Reject>>),
+    /// To a witness: the broker's word that a chain's buyer is convicted.
+    Freeze(Arc<(Unverified<Touchstone>, Unverified<Freeze>)>),
 }
 
 /// What an actor wants to be woken for.
@@ -88,6 +102,12 @@ pub enum Alarm {
     HandoffOver(u64),
     /// A vendor: so have the witnesses.
     ReadOver(u64),
+    /// What was written first is durable.
+    Written,
+    /// A buyer or vendor: to ask the broker for what it asks from time to time.
+    Bank,
+    /// A buyer or vendor: has the broker answered?
+    Errand(u64),
 }
 
 /// What is to happen because of an actor.
@@ -109,6 +129,8 @@ pub struct Scene<'a> {
     pub dice: &'a mut Dice,
     /// Who watches.
     pub oracle: &'a mut Oracle,
+    /// What anybody has verified.
+    pub beliefs: &'a mut Beliefs,
     /// What is to happen.
     pub acts: Vec<Act>,
     /// After so many more outputs the peer crashes.

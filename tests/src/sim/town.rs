@@ -18,6 +18,10 @@ pub type PeerNo = usize;
 
 /// When a run begins, in Unix seconds.
 pub const BEGIN: Time = Time(1_800_000_000);
+/// How long a disk takes to make something durable, in milliseconds: most, and one in so many that is slow.
+const FAST_DISK: (u64, u64) = (0, 4);
+const SLOW_DISK: (u64, u64) = (40, 500);
+const SLOW_DISKS: u64 = 8;
 /// Chains of an honest buyer, and coins of each.
 const CHAINS: (usize, Cap) = (2, Cap(256));
 /// One that keeps to no rule has all its money in one chain, and can spend all of that twice: nothing is left to make up
@@ -38,6 +42,8 @@ pub struct Peer {
     pub node: PublicKey,
     /// Whether it keeps to the rules.
     pub honest: bool,
+    /// From when to when its disk may take to make something durable, in milliseconds.
+    pub disk: (u64, u64),
 }
 
 /// One chain, and who bought it.
@@ -77,12 +83,13 @@ pub struct Town {
 impl Town {
     /// The town of a seed, and the bank with everybody's account.
     pub fn new(seed: u64, settings: &Settings) -> (Self, Bank) {
-        let mut dice = Dice::apart(seed, 2);
+        let (mut dice, mut disks) = (Dice::apart(seed, 2), Dice::apart(seed, 4));
         let broker = SecretKey::from_seed(&dice.bytes());
         let network = NetworkId::of("simulated", &broker.public());
         let peer = |_| {
             let key = SecretKey::from_seed(&dice.bytes());
-            Peer { node: key.public(), key, honest: true }
+            let slow = disks.between(0, SLOW_DISKS) == 0;
+            Peer { node: key.public(), key, honest: true, disk: if slow { SLOW_DISK } else { FAST_DISK } }
         };
         let mut peers: Vec<Peer> = (0..settings.peers).map(peer).collect();
         let busy = dice.draw((0..peers.len()).collect(), settings.vendors + settings.buyers);

@@ -4,29 +4,33 @@
 use super::Settings;
 use super::bank::Bank;
 use super::dice::Dice;
+use super::disk::Disk;
+use super::errands::Errands;
 use super::oracle::{How, Oracle, Stake};
 use super::rounds::{Rounds, WITNESS_TIMEOUT};
 use super::scene::{Actor, Alarm, Message, Put, Scene, StreamNo};
 use super::town::{PeerNo, Town};
-use netpay_core::amount::{Coins, Count};
+use netpay_broker::ledger::Answer;
+use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{List, decode, encode};
 use netpay_core::coin::segment::{Close, Handover, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::units::Units;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, Signed, Unverified};
-use netpay_core::record::chain::{self as record, Certificate};
+use netpay_core::record::chain::{self as record, Certificate, Evidence};
 use netpay_core::session::certify::Step;
 use netpay_core::session::redeem;
 use netpay_core::session::vendor::{Input, Offer, Output, Policy, Shop, Vendor};
 use netpay_core::till::{Held, SegmentRow, Till, TillChange};
 use netpay_core::wallet::Seller;
-use netpay_core::wire::bank::Outcome;
+use netpay_core::wire::bank::{BankRequest, MAX_CLAIMS, Outcome};
 use netpay_core::wire::handoff::HANDOFF_TIMEOUT_MS;
 use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::record::RecordReply;
+use netpay_core::wire::reject::Reject;
 use netpay_core::wire::trade::{TabId, ToBuyer, ToVendor};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long certifying may be put off, when what lacks its certificate is looked for again, how long the last vendor
 /// has before the record is read too, and after how long a silent sale is over: as in the node, in milliseconds.
@@ -39,6 +43,8 @@ const MAX_SALES: usize = 256;
 const INBOX: usize = 64;
 /// Bursts of units in one step: more than the longest file here has.
 const MAX_BURSTS: usize = 64;
+/// After a restart the broker is asked so soon.
+const BANK_SOON: u64 = 2_000;
 /// A vendor that vanishes does so after so many units.
 const VANISHES_AFTER: (u64, u64) = (1, 12);
 
@@ -52,6 +58,8 @@ enum Habit {
     Withholds,
     /// It is gone for good in the middle of a sale.
     Vanishes,
+    /// It gives its buyers Closes at half of what it was paid, shows its own to the witnesses, and claims both.
+    ClosesTwice,
 }
 
 /// One sale.
@@ -77,10 +85,32 @@ struct Asking {
 
 /// What is durable.
 #[derive(Default)]
-struct Disk {
+struct Stored {
     segments: BTreeMap<(ChainId, SegmentNo), Vec<u8>>,
     tabs: BTreeMap<TabId, Vec<u8>>,
     lines: BTreeMap<ChainId, Vec<u8>>,
+}
+
+/// A row as it is to be stored; without bytes it is deleted.
+enum Row {
+    Segment((ChainId, SegmentNo), Option<Vec<u8>>),
+    Tab(TabId, Option<Vec<u8>>),
+    Line(ChainId, Option<Vec<u8>>),
+}
+
+/// What is done once rows are durable.
+enum Then {
+    Nothing,
+    /// What a machine put out.
+    Step {
+        stream: StreamNo,
+        out: Vec<Output>,
+        counted: Vec<(TabId, Coins)>,
+    },
+    /// The sales are told.
+    Certified(ChainId, Certificate),
+    /// A handover is answered.
+    HandedOver(Actor, u64, Unverified<Close>),
 }
 
 /// One vendor.
@@ -92,11 +122,15 @@ pub struct VendorPeer {
     shop: Shop,
     secret: [u8; 32],
     till: Till,
-    disk: Disk,
+    stored: Stored,
+    disk: Disk<Vec<Row>, Then>,
     sales: BTreeMap<StreamNo, Sale>,
     asking: BTreeMap<u64, Asking>,
     due: BTreeMap<ChainId, u64>,
     rounds: Rounds,
+    errands: Errands,
+    /// Chains whose buyer it has reported: one proof of each is enough.
+    reported: BTreeSet<ChainId>,
     /// Acks that are no certificate, of the last round of each chain.
     acks: BTreeMap<ChainId, Vec<Certificate>>,
     /// The last number given to a question or round; a crash does not make them come again.
@@ -108,7 +142,7 @@ impl VendorPeer {
     /// This one of the town's vendors.
     pub fn new(at: usize, town: &Town, settings: &Settings, dice: &mut Dice) -> Self {
         let peer = town.vendors[at];
-        let bad = [Habit::Overclaims, Habit::Withholds, Habit::Vanishes];
+        let bad = [Habit::Overclaims, Habit::Withholds, Habit::Vanishes, Habit::ClosesTwice];
         let habit = match town.peers[peer].honest {
             true => Habit::Honest,
             false => dice.one_of(&bad).unwrap_or(Habit::Vanishes),
@@ -123,11 +157,14 @@ impl VendorPeer {
             shop,
             secret,
             till: Till::new(town.network, secret, Bank::account(peer).public()),
+            stored: Stored::default(),
             disk: Disk::default(),
             sales: BTreeMap::new(),
             asking: BTreeMap::new(),
             due: BTreeMap::new(),
             rounds: Rounds::default(),
+            errands: Errands::default(),
+            reported: BTreeSet::new(),
             acks: BTreeMap::new(),
             number: 0,
             units_left: dice.between(VANISHES_AFTER.0, VANISHES_AFTER.1),
@@ -147,22 +184,26 @@ impl VendorPeer {
     /// It is up again, with what was durable.
     pub fn restart(&mut self, scene: &mut Scene<'_>) {
         let mut till = Till::new(self.shop.network, self.secret, Bank::account(self.peer).public());
-        for row in self.disk.segments.values() {
+        for row in self.stored.segments.values() {
             till.load(decode::<SegmentRow>(row).expect("a row of its own")).expect("it holds");
         }
-        for row in self.disk.lines.values() {
+        for row in self.stored.lines.values() {
             till.load_line(decode(row).expect("a row of its own"), &self.shop.broker).expect("it holds");
         }
-        for (tab, row) in &self.disk.tabs {
+        for (tab, row) in &self.stored.tabs {
             till.load_tab(*tab, decode(row).expect("a row of its own"));
         }
         self.till = till;
+        self.disk = Disk::default();
         self.sales.clear();
         self.asking.clear();
         self.due.clear();
         self.acks.clear();
         self.rounds = Rounds::default();
+        self.errands = Errands::default();
+        self.reported.clear();
         scene.wake(Alarm::Sweep, 0);
+        scene.wake(Alarm::Bank, BANK_SOON);
     }
 
     /// A message has come.
@@ -173,7 +214,8 @@ impl VendorPeer {
             Message::HandOver(number, handover) => self.hand_over(from, number, handover, scene),
             Message::HandedOver(number, close) => self.handed_over(number, close, scene),
             Message::Answer(number, reply) => self.answer(number, from, *reply, scene),
-            Message::Put(..) | Message::Get(..) | Message::ToBuyer(..) => {}
+            Message::Told(number, answer) => self.told(number, *answer, scene),
+            _ => {}
         }
     }
 
@@ -213,6 +255,14 @@ impl VendorPeer {
             }
             Alarm::HandoffOver(number) => self.handed_over(number, None, scene),
             Alarm::ReadOver(number) => self.record_says_no(number, scene),
+            Alarm::Written => {
+                if let Some((rows, then)) = self.disk.written() {
+                    self.stored.keep(rows);
+                    self.go_on(then, scene);
+                }
+            }
+            Alarm::Bank => self.ask_bank(scene),
+            Alarm::Errand(number) => self.errands.again(number, scene),
             Alarm::Visit | Alarm::Shorten => {}
         }
     }
@@ -272,12 +322,57 @@ impl VendorPeer {
         if out.is_empty() || scene.crashes() {
             return;
         }
+        let (mut rows, mut all) = (Vec::new(), Vec::new());
         for output in &out {
-            if let Output::Persist { changes, counted } = output {
-                self.persist(changes);
-                counted.iter().for_each(|(tab, paid)| self.till.durable(tab, *paid));
+            match (output, self.sales.get(&stream)) {
+                (Output::Persist { changes, counted }, _) => {
+                    rows.extend(self.rows(changes));
+                    all.extend(*counted);
+                }
+                (Output::SendUnit(unit), Some(sale)) if self.habit == Habit::Honest => {
+                    let is_last = unit + 1 == sale.units;
+                    let books = (&sale.machine, &self.till);
+                    scene.oracle.unit_leaves(scene.now, self.at, books, *unit, is_last);
+                }
+                _ => {}
             }
         }
+        self.after(rows, Then::Step { stream, out, counted: all }, scene);
+    }
+
+    /// Does something once rows are durable, and all that was written before.
+    fn after(&mut self, rows: Vec<Row>, then: Then, scene: &mut Scene<'_>) {
+        if rows.is_empty() && self.disk.is_idle() {
+            self.go_on(then, scene);
+        } else {
+            let takes = if rows.is_empty() { (0, 1) } else { scene.town.peers[self.peer].disk };
+            self.disk.write(rows, then, takes, scene);
+        }
+    }
+
+    fn go_on(&mut self, then: Then, scene: &mut Scene<'_>) {
+        match then {
+            Then::Nothing => {}
+            Then::Certified(chain, certificate) => {
+                self.tell_sales(&Input::Certified(chain, certificate), scene);
+            }
+            Then::HandedOver(to, number, close) => {
+                if !scene.crashes() {
+                    scene.send(to, Message::HandedOver(number, Some(close)));
+                }
+            }
+            Then::Step { stream, out, counted } => {
+                counted.iter().for_each(|(tab, paid)| self.till.durable(tab, *paid));
+                self.act(stream, out, scene);
+                // What was counted may open the way for units.
+                if !counted.is_empty() && !scene.crashed {
+                    self.step(stream, Vec::new(), scene);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, stream: StreamNo, out: Vec<Output>, scene: &mut Scene<'_>) {
         for output in out {
             if scene.crashes() {
                 return;
@@ -293,7 +388,10 @@ impl VendorPeer {
                     self.want(chain, if urgent { 0 } else { DEFERRAL }, scene);
                 }
                 Output::Evidence(evidence) => {
-                    scene.oracle.holds_evidence(scene.now, scene.town, &evidence);
+                    if let Evidence::TwoOpens { touchstone, .. } = &*evidence {
+                        let chain = ChainId::of(touchstone.hash(&scene.town.network));
+                        self.reports(chain, *evidence, scene);
+                    }
                 }
                 Output::Finished => drop(self.sales.remove(&stream)),
             }
@@ -308,6 +406,11 @@ impl VendorPeer {
                     let all = std::mem::take(closes).into_vec();
                     *closes =
                         List::first_of(all.into_iter().map(|close| self.above(&close).unwrap_or(close)));
+                }
+                Habit::ClosesTwice => {
+                    let all = std::mem::take(closes).into_vec();
+                    *closes =
+                        List::first_of(all.into_iter().map(|close| self.below(&close).unwrap_or(close)));
                 }
                 Habit::Honest | Habit::Vanishes => {}
             }
@@ -326,19 +429,37 @@ impl VendorPeer {
                 return;
             }
         }
-        if self.habit == Habit::Honest {
-            let is_last = unit + 1 == sale.units;
-            scene.oracle.unit_leaves(scene.now, self.at, &sale.machine, &self.till, is_last);
-        }
         let said = ToBuyer::Unit { unit, len: 0, proof: List::new() };
         scene.send(sale.buyer, Message::ToBuyer(stream, Box::new(said)));
     }
 
     /// The same Close, as it would be had the whole lease been paid.
     fn above(&self, close: &Unverified<Close>) -> Option<Unverified<Close>> {
+        self.other(close, |close, held| Close { end: held.open().cap.as_index(), ..close })
+    }
+
+    /// The Close as it would be, coin and release too, had half of that been paid.
+    fn below(&self, close: &Unverified<Close>) -> Option<Unverified<Close>> {
+        self.other(close, |close, held| {
+            let (open, paid) = (held.open(), close.end.0 - held.open().start.0);
+            let waived = paid - paid / 2;
+            Close {
+                end: Index(close.end.0 - waived),
+                coin: close.coin.walk_down(waived),
+                release: open.release_key().walk_down(Count(paid), &close.release, Count(waived)),
+                ..close
+            }
+        })
+    }
+
+    fn other(
+        &self,
+        close: &Unverified<Close>,
+        change: impl Fn(Close, &Held) -> Close,
+    ) -> Option<Unverified<Close>> {
         let close = close.claim().ok()?;
         let held = self.till.held(&close.chain, close.j)?;
-        let close = Close { end: held.open().cap.as_index(), ..close };
+        let close = change(close, held);
         Some(held.tag().holder(&self.secret).sign(&self.shop.network, close).wire())
     }
 
@@ -375,13 +496,12 @@ impl VendorPeer {
         match step {
             Step::Certified(certificates) => {
                 for certificate in certificates {
+                    scene.beliefs.holds(&chain, &certificate);
                     self.take_certificate(chain, &certificate, scene);
                 }
             }
             Step::Conflict(evidence) => {
-                if self.habit == Habit::Honest {
-                    scene.oracle.holds_evidence(scene.now, scene.town, &evidence);
-                }
+                self.reports(chain, *evidence, scene);
                 self.tell_sales(&Input::Conflict(chain), scene);
             }
             Step::Hopeless => self.tell_sales(&Input::Conflict(chain), scene),
@@ -397,8 +517,8 @@ impl VendorPeer {
         if scene.crashes() {
             return;
         }
-        self.persist(&changes);
-        self.tell_sales(&Input::Certified(chain, certificate.clone()), scene);
+        let rows = self.rows(&changes);
+        self.after(rows, Then::Certified(chain, certificate.clone()), scene);
     }
 
     fn tell_sales(&mut self, news: &Input, scene: &mut Scene<'_>) {
@@ -416,21 +536,22 @@ impl VendorPeer {
         if self.habit == Habit::Withholds {
             return;
         }
-        let close = match self.till.hand_over(handover) {
-            Err(_) => None,
-            Ok((close, changes)) => {
-                if scene.crashes() {
-                    return;
-                }
-                self.persist(&changes);
-                self.want(close.chain, DEFERRAL, scene);
-                let above = (self.habit == Habit::Overclaims).then(|| self.above(&close.wire()));
-                Some(above.flatten().unwrap_or_else(|| close.wire()))
-            }
-        };
-        if !scene.crashes() {
-            scene.send(from, Message::HandedOver(number, close));
+        let handed = self.till.hand_over(handover);
+        if scene.crashes() {
+            return;
         }
+        let Ok((close, changes)) = handed else {
+            scene.send(from, Message::HandedOver(number, None));
+            return;
+        };
+        self.want(close.chain, DEFERRAL, scene);
+        let other = match self.habit {
+            Habit::Overclaims => self.above(&close.wire()),
+            Habit::ClosesTwice => self.below(&close.wire()),
+            _ => None,
+        };
+        let rows = self.rows(&changes);
+        self.after(rows, Then::HandedOver(from, number, other.unwrap_or_else(|| close.wire())), scene);
     }
 
     fn ask_previous(
@@ -511,7 +632,8 @@ impl VendorPeer {
         let open: Vec<_> = open.map(|held| (held.open().chain, held.open().j)).collect();
         for (chain, j) in open {
             if let Ok((_, changes)) = self.till.close(&chain, j) {
-                self.persist(&changes);
+                let rows = self.rows(&changes);
+                self.after(rows, Then::Nothing, scene);
             }
             self.want(chain, 0, scene);
         }
@@ -532,52 +654,100 @@ impl VendorPeer {
         self.till.all().filter(ready).filter_map(claim).collect()
     }
 
-    /// What one that overclaims would like to be paid.
-    pub fn overclaims(&self) -> Vec<(SegmentRow, [u8; 32])> {
-        if self.habit != Habit::Overclaims {
-            return Vec::new();
-        }
-        let above = |(row, salt): (SegmentRow, [u8; 32])| {
-            let close = self.above(row.close.as_ref()?)?;
+    /// What one that overclaims would like to be paid, and one that closes twice for its other Closes.
+    pub fn other_claims(&self) -> Vec<(SegmentRow, [u8; 32])> {
+        let other = |(row, salt): (SegmentRow, [u8; 32])| {
+            let close = row.close.as_ref()?;
+            let close = match self.habit {
+                Habit::Overclaims => self.above(close)?,
+                Habit::ClosesTwice => self.below(close)?,
+                _ => return None,
+            };
             Some((SegmentRow { close: Some(close), close_certificate: None, ..row }, salt))
         };
-        self.claimable(true).into_iter().filter_map(above).collect()
+        self.claimable(true).into_iter().filter_map(other).collect()
     }
 
-    /// What became of a claim.
+    /// What became of a claim, after the run.
     pub fn answered(&mut self, chain: &ChainId, j: SegmentNo, outcome: &Outcome) {
         if redeem::is_final(outcome) {
-            let changes = self.till.release(chain, j);
-            self.persist(&changes);
+            self.till.release(chain, j);
         }
     }
 
-    /// Tells the oracle what an honest vendor was paid, before it redeems any of it.
+    /// Tells the oracle what an honest vendor was paid, before it redeems what is left of it.
     pub fn stakes(&self, oracle: &mut Oracle) {
         for held in self.till.all().filter(|held| self.is_honest() && held.paid() > Count::ZERO) {
-            oracle.stake(Stake {
-                vendor: self.at,
-                chain: held.open().chain,
-                open: held.open().hash(),
-                paid: held.paid().0,
-                certified: held.is_certified(),
-            });
+            oracle.stake(self.stake(held));
         }
     }
 
-    fn persist(&mut self, changes: &[TillChange]) {
-        let (till, disk) = (&self.till, &mut self.disk);
-        for change in changes {
-            match change {
-                TillChange::Segment(chain, j) => {
-                    put(&mut disk.segments, (*chain, *j), till.row(chain, *j).map(|row| encode(&row)));
-                }
-                TillChange::Tab(tab) => put(&mut disk.tabs, *tab, till.tab(tab).map(encode)),
-                TillChange::Line(chain) => {
-                    put(&mut disk.lines, *chain, till.line_row(chain).map(|row| encode(&row)));
-                }
+    fn stake(&self, held: &Held) -> Stake {
+        Stake {
+            vendor: self.at,
+            chain: held.open().chain,
+            open: held.open().hash(),
+            paid: held.paid().0,
+            certified: held.is_certified(),
+        }
+    }
+
+    // The broker.
+
+    /// Somebody signed two Opens: the broker is told.
+    fn reports(&mut self, chain: ChainId, evidence: Evidence, scene: &mut Scene<'_>) {
+        if self.is_honest() && self.reported.insert(chain) {
+            scene.oracle.holds_evidence(scene.now, scene.town, &evidence);
+            let number = self.next_number();
+            self.errands.begin(number, BankRequest::Evidence(evidence), scene);
+        }
+    }
+
+    /// Redeems what has its certificate, and asks for the state of the account.
+    fn ask_bank(&mut self, scene: &mut Scene<'_>) {
+        let account = Bank::account(self.peer);
+        for rows in self.claimable(false).chunks(MAX_CLAIMS) {
+            if let Some((request, _)) = redeem::request(&self.shop.network, &account, rows) {
+                let number = self.next_number();
+                self.errands.begin(number, request, scene);
             }
         }
+        let number = self.next_number();
+        self.errands.begin(number, Bank::query(self.peer, scene), scene);
+    }
+
+    fn told(&mut self, number: u64, answer: Result<Answer, Reject>, scene: &mut Scene<'_>) {
+        if !self.errands.told(number) {
+            return;
+        }
+        let Ok(Answer::Outcomes(outcomes)) = answer else { return };
+        for (chain, j, outcome) in outcomes {
+            if let (true, Outcome::Refused(reject)) = (self.is_honest(), &outcome) {
+                scene.oracle.violation(format!("an honest claim {chain:.8}/{j} is refused: {reject}"));
+            }
+            let Some(held) = self.till.held(&chain, j).filter(|_| redeem::is_final(&outcome)) else {
+                continue;
+            };
+            if self.is_honest() {
+                scene.oracle.stake(self.stake(held));
+            }
+            let changes = self.till.release(&chain, j);
+            let rows = self.rows(&changes);
+            self.after(rows, Then::Nothing, scene);
+        }
+    }
+
+    /// Rows as they are now.
+    fn rows(&self, changes: &[TillChange]) -> Vec<Row> {
+        let till = &self.till;
+        let row = |change: &TillChange| match change {
+            TillChange::Segment(chain, j) => {
+                Row::Segment((*chain, *j), till.row(chain, *j).map(|row| encode(&row)))
+            }
+            TillChange::Tab(tab) => Row::Tab(*tab, till.tab(tab).map(encode)),
+            TillChange::Line(chain) => Row::Line(*chain, till.line_row(chain).map(|row| encode(&row))),
+        };
+        changes.iter().map(row).collect()
     }
 
     const fn next_number(&mut self) -> u64 {
@@ -593,6 +763,18 @@ impl Sale {
         self.units = Units::new(terms.size, terms.unit_log).map_or(0, |units| units.count());
         let offer = Offer::Offered { price: terms.price, size: terms.size };
         Input::Ordered(Box::new(said), offer)
+    }
+}
+
+impl Stored {
+    fn keep(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            match row {
+                Row::Segment(key, row) => put(&mut self.segments, key, row),
+                Row::Tab(key, row) => put(&mut self.tabs, key, row),
+                Row::Line(key, row) => put(&mut self.lines, key, row),
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run: a queue of things that happen at virtual milliseconds, and who they happen to.
 
 use super::Settings;
+use super::beliefs::Beliefs;
 use super::buyer::{BuyerPeer, Habit};
 use super::dice::Dice;
 use super::net::{HEALED, Net};
@@ -11,6 +12,7 @@ use super::vendor::VendorPeer;
 use super::witness::WitnessPeer;
 use super::{Outcome, bank::Bank};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Every purchase of an honest buyer at an honest vendor ends so long after the network has healed.
 const BOUND: u64 = 240_000;
@@ -28,6 +30,8 @@ const FUSE_BURNS: u64 = 2_000;
 const LEAVES_WITHIN: u64 = 1_500;
 /// The first purchases begin within so long.
 const BEGINS: u64 = 3_000;
+/// Once in a run, in between, a trader asks the broker for its account, and a vendor redeems; again after a crash.
+const ASKS_BANK: (u64, u64) = (3_000, HEALED);
 /// A broken stream is noticed after so long.
 const NOTICED: (u64, u64) = (50, 2_500);
 /// What lies open is closed and certified for so long, when all trade is over.
@@ -88,6 +92,9 @@ pub struct World {
     vendors: Vec<VendorPeer>,
     buyers: Vec<BuyerPeer>,
     oracle: Oracle,
+    beliefs: Beliefs,
+    /// When the broker was away.
+    broker_away: Vec<Range<u64>>,
     /// Nothing is sold any more: what was, is closed and certified.
     shops_are_shut: bool,
 }
@@ -104,7 +111,8 @@ impl World {
         for peer in &town.buyers {
             BuyerPeer::add(*peer, &town, &mut dice, &mut buyers);
         }
-        let states = vec![State::default(); town.peers.len()];
+        // The last is the broker.
+        let states = vec![State::default(); town.peers.len() + 1];
         let mut world = Self {
             now: 0,
             queue: BTreeMap::new(),
@@ -119,6 +127,8 @@ impl World {
             witnesses,
             vendors,
             buyers,
+            beliefs: Beliefs::default(),
+            broker_away: Vec::new(),
             shops_are_shut: false,
         };
         world.begin(settings);
@@ -135,6 +145,14 @@ impl World {
             self.set_alarm(Actor::Buyer(buyer), Alarm::Visit, at);
         }
         (0..self.vendors.len()).for_each(|vendor| self.set_alarm(Actor::Vendor(vendor), Alarm::Sweep, 0));
+        let traders: Vec<Actor> = (0..self.vendors.len()).map(Actor::Vendor).collect();
+        let traders = traders.into_iter().chain((0..self.buyers.len()).map(Actor::Buyer));
+        for trader in traders.collect::<Vec<_>>() {
+            let at = self.dice.between(ASKS_BANK.0, ASKS_BANK.1);
+            self.set_alarm(trader, Alarm::Bank, at);
+        }
+        let at = self.dice.between(GOES_DOWN.0, GOES_DOWN.1);
+        self.after(at, Event::Crashes(self.broker()));
         let role = [self.town.vendors.clone(), self.town.buyers.clone()];
         let busy: Vec<PeerNo> = role.concat();
         let idle: Vec<PeerNo> = (0..self.town.peers.len()).filter(|peer| !busy.contains(peer)).collect();
@@ -150,7 +168,6 @@ impl World {
 
     /// Plays the run to its end.
     pub fn play(mut self) -> Outcome {
-        let asked = self.bank.asked();
         self.trade_until(HEALED + BOUND, true);
         for buyer in &self.buyers {
             buyer.is_done(&self.town, &mut self.oracle);
@@ -162,12 +179,11 @@ impl World {
             self.with(Actor::Vendor(vendor), |world, scene| world.vendors[vendor].close_all(scene));
         }
         self.trade_until(self.now + CLOSING, false);
-        self.oracle.broker_was_asked(self.bank.asked() - asked);
         for vendor in &self.vendors {
             vendor.stakes(&mut self.oracle);
         }
         for buyer in &self.buyers {
-            buyer.count(&self.town, &mut self.oracle);
+            buyer.count(&self.town, &self.broker_away, &mut self.oracle);
         }
         let evidence = self.oracle.evidence_held();
         self.bank.close(&self.town, &mut self.vendors, &evidence, &mut self.oracle);
@@ -201,7 +217,8 @@ impl World {
                 let shut = self.shops_are_shut && matches!(actor, Actor::Buyer(_));
                 if !state.down && !shut && state.life == life {
                     self.with(actor, |world, scene| match actor {
-                        Actor::Witness(_) => {}
+                        Actor::Witness(at) => world.witnesses[at].written(scene),
+                        Actor::Broker => {}
                         Actor::Vendor(at) => world.vendors[at].wake(alarm, scene),
                         Actor::Buyer(at) => {
                             let sellers = &world.vendors;
@@ -242,6 +259,11 @@ impl World {
             Actor::Witness(at) => world.witnesses[at].hear(from, message, scene),
             Actor::Vendor(at) => world.vendors[at].hear(from, message, scene),
             Actor::Buyer(at) => world.buyers[at].hear(from, message, scene),
+            Actor::Broker => {
+                if let Message::Ask(number, request) = message {
+                    world.bank.hear(from, number, &request, scene);
+                }
+            }
         });
     }
 
@@ -253,13 +275,18 @@ impl World {
             town: &self.town,
             dice: &mut self.dice,
             oracle: &mut self.oracle,
+            beliefs: &mut self.beliefs,
             acts: Vec::new(),
             fuse: self.states[peer].fuse,
             crashed: false,
             gone: false,
         };
-        let mut actors =
-            Actors { witnesses: &mut self.witnesses, vendors: &mut self.vendors, buyers: &mut self.buyers };
+        let mut actors = Actors {
+            witnesses: &mut self.witnesses,
+            vendors: &mut self.vendors,
+            buyers: &mut self.buyers,
+            bank: &mut self.bank,
+        };
         act(&mut actors, &mut scene);
         let Scene { acts, fuse, crashed, gone, .. } = scene;
         self.states[peer].fuse = fuse;
@@ -333,16 +360,21 @@ impl World {
         }
         if !self.states[peer].gone {
             let wait = self.dice.between(DOWN.0, DOWN.1);
+            if peer == self.broker() {
+                self.broker_away.push(self.now..self.now + wait);
+            }
             self.after(wait, Event::Returns(peer));
         }
     }
 
     fn returns(&mut self, peer: PeerNo) {
         self.states[peer].down = false;
+        if let Some(witness) = self.witnesses.get_mut(peer) {
+            witness.restart();
+        }
         for actor in self.actors_of(peer) {
             self.with(actor, |world, scene| match actor {
-                // A witness answers from its disk, always.
-                Actor::Witness(_) => {}
+                Actor::Witness(_) | Actor::Broker => {}
                 Actor::Vendor(at) => world.vendors[at].restart(scene),
                 Actor::Buyer(at) => world.buyers[at].restart(scene),
             });
@@ -366,9 +398,15 @@ impl World {
     fn peer_of(&self, actor: Actor) -> PeerNo {
         match actor {
             Actor::Witness(peer) => peer,
+            Actor::Broker => self.broker(),
             Actor::Vendor(at) => self.vendors[at].peer,
             Actor::Buyer(at) => self.buyers[at].peer,
         }
+    }
+
+    /// The broker's place among those that can be down.
+    const fn broker(&self) -> PeerNo {
+        self.states.len() - 1
     }
 
     fn actors_of(&self, peer: PeerNo) -> Vec<Actor> {
@@ -383,4 +421,5 @@ struct Actors<'a> {
     witnesses: &'a mut Vec<WitnessPeer>,
     vendors: &'a mut Vec<VendorPeer>,
     buyers: &'a mut Vec<BuyerPeer>,
+    bank: &'a mut Bank,
 }

@@ -80,13 +80,41 @@ fn row(peer: &PeerView) -> Vec<Markup> {
         },
         round_trip(peer),
         html! { @if peer.member { "yes" } @else { span.quiet { "not shown" } } },
-        if peer.connected { badge(Tone::Good, "online") } else { badge(Tone::Idle, "away") },
+        state(peer),
         html! {
             a.button href=(address) {
                 "Browse" span.hidden { " " (shown::foreign(peer.name.as_deref().unwrap_or(&peer.node))) }
             }
         },
     ]
+}
+
+fn state(peer: &PeerView) -> Markup {
+    match (peer.blocked, peer.connected) {
+        (true, _) => badge(Tone::Bad, "blocked"),
+        (false, true) => badge(Tone::Good, "online"),
+        (false, false) => badge(Tone::Idle, "away"),
+    }
+}
+
+/// Having nothing to do with a peer any more, or again.
+fn block(context: &Context, peer: &PeerView) -> Markup {
+    let (act, button, hint) = if peer.blocked {
+        ("unblock", "Unblock", "It is connected again as soon as it can be reached.")
+    } else {
+        ("block", "Block", "No connection, no search result, no sale, until you unblock it.")
+    };
+    html! {
+        section.card aria-labelledby="block" {
+            h2 #block { (button) " this peer" }
+            p.hint { (hint) }
+            form method="post" action=(format!("/peers/{}/{act}", peer.node)) {
+                (context.seal().fields())
+                div.buttons { button type="submit" { (button) } }
+            }
+            (parts::command(&format!("netpay {act} {}", peer.node)))
+        }
+    }
 }
 
 fn round_trip(peer: &PeerView) -> Markup {
@@ -112,10 +140,7 @@ pub fn browse(
         (title(&name, &parts::nothing()))
         section.card aria-label="About it" {
             (facts(&[
-                (
-                    "State",
-                    if peer.connected { badge(Tone::Good, "online") } else { badge(Tone::Idle, "away") },
-                ),
+                ("State", state(peer)),
                 ("Round trip", round_trip(peer)),
                 ("Key", html! { code { (peer.node) } }),
                 (
@@ -141,6 +166,7 @@ pub fn browse(
                 (parts::command(&format!("netpay browse {}", peer.node)))
             }
         }
+        (block(context, peer))
         p { a href="/peers" { "All peers" } }
     };
     context.page("/peers", &format!("{name} – Peers"), &body)

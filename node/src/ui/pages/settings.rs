@@ -82,7 +82,7 @@ pub fn page(context: &Context, shown: &Settings<'_>) -> Markup {
         @if let Some(error) = shown.error { (problem(error)) }
         (form(context, shown))
         (reach(shown))
-        div.pair { (about(shown)) (stop()) }
+        div.pair { (about(shown)) (leave(context)) }
     };
     context.page("/settings", "Settings", &body)
 }
@@ -169,7 +169,7 @@ fn about(shown: &Settings<'_>) -> Markup {
     }
 }
 
-fn stop() -> Markup {
+fn leave(context: &Context) -> Markup {
     html! {
         section.card aria-labelledby="stop" {
             h2 #stop { "Stop the peer" }
@@ -178,6 +178,12 @@ fn stop() -> Markup {
             }
             div.buttons { a.button.danger href="/settings/stop" data-ask { (icon("power")) "Stop…" } }
             (parts::command("netpay stop"))
+            h2 { "Sign out" }
+            p.hint { "Of this browser. The peer goes on; a new link lets in again: netpay open" }
+            form method="post" action="/logout" {
+                (context.seal().fields())
+                div.buttons { button type="submit" { "Sign out" } }
+            }
         }
     }
 }

@@ -69,6 +69,22 @@ pub async fn connect(State(ui): State<Ui>, sent: Sent) -> Response {
     }
 }
 
+/// `POST /peers/{node}/block`
+pub async fn block(State(ui): State<Ui>, Path(node): Path<String>, sent: Sent) -> Response {
+    match ui.node.block(node).await {
+        Ok(peer) => onward(&ui, "/peers", &format!("{} is blocked.", called(&peer))),
+        Err(trouble) => ui.refused(&sent.visit, trouble),
+    }
+}
+
+/// `POST /peers/{node}/unblock`
+pub async fn unblock(State(ui): State<Ui>, Path(node): Path<String>, sent: Sent) -> Response {
+    match ui.node.unblock(node).await {
+        Ok(peer) => onward(&ui, "/peers", &format!("{} is blocked no more.", called(&peer))),
+        Err(trouble) => ui.refused(&sent.visit, trouble),
+    }
+}
+
 fn called(peer: &PeerView) -> String {
     crate::shown::foreign(peer.name.as_deref().unwrap_or_else(|| crate::shown::short(&peer.node)))
 }
