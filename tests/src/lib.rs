@@ -7,5 +7,6 @@
 pub mod bench;
 pub mod cli;
 pub mod demo;
+pub mod fuzz;
 pub mod sim;
 pub mod swarm;

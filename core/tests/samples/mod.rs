@@ -1,5 +1,5 @@
 //! One sample of every message, signed object and stored row, each with the decoder of its type: what the
-//! golden bytes are made of, and what bad input is cut from.
+//! golden bytes are made of, and what bad input is cut from. The fuzz targets are made of them too (tests/src/fuzz).
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
 use data_encoding::HEXLOWER;
@@ -31,6 +31,7 @@ use netpay_core::wire::index::{IndexReply, IndexRequest, PutListing};
 use netpay_core::wire::record::{RecordReply, RecordRequest, Shown};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
+use std::any::type_name;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -40,6 +41,8 @@ pub const NOW: Time = Time(1_800_000_000);
 /// A value's bytes, and its type's decoder followed by its encoder.
 pub struct Sample {
     pub name: &'static str,
+    /// The type's whole name.
+    pub of: &'static str,
     pub bytes: Vec<u8>,
     pub max: usize,
     pub recode: fn(&[u8]) -> Result<Vec<u8>, CodecError>,
@@ -48,6 +51,7 @@ pub struct Sample {
 fn sample<T: Wire>(name: &'static str, value: &T) -> Sample {
     Sample {
         name,
+        of: type_name::<T>(),
         bytes: encode(value),
         max: T::MAX,
         recode: |bytes| decode::<T>(bytes).map(|value| encode(&value)),
@@ -56,19 +60,25 @@ fn sample<T: Wire>(name: &'static str, value: &T) -> Sample {
 
 /// The path of a sample's golden bytes.
 pub fn vector(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.hex"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../core/tests/vectors").join(format!("{name}.hex"))
 }
 
 /// A sample whose value another test builds.
 fn stored<T: Wire>(name: &'static str) -> Sample {
     let text = std::fs::read_to_string(vector(name)).expect("a vector for each message");
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).expect("hexadecimal");
-    Sample { name, bytes, max: T::MAX, recode: |bytes| decode::<T>(bytes).map(|value| encode(&value)) }
+    let recode = |bytes: &[u8]| decode::<T>(bytes).map(|value| encode(&value));
+    Sample { name, of: type_name::<T>(), bytes, max: T::MAX, recode }
 }
 
 /// Everything that goes over the wire, is signed, or is stored by its encoding.
 pub fn all() -> Vec<Sample> {
     [objects(), records(), rows(), greetings(), sales(), bank(), index()].into_iter().flatten().collect()
+}
+
+/// The bytes of the samples of these names.
+pub fn bytes_of(names: &[&str]) -> Vec<Vec<u8>> {
+    all().into_iter().filter(|sample| names.contains(&sample.name)).map(|sample| sample.bytes).collect()
 }
 
 pub fn key(n: u8) -> SecretKey {

@@ -13,7 +13,7 @@
 mod bank;
 mod beliefs;
 mod buyer;
-mod dice;
+pub(crate) mod dice;
 mod disk;
 mod errands;
 mod net;
@@ -28,6 +28,7 @@ mod world;
 
 pub use report::Summary;
 
+use dice::Dice;
 use std::num::NonZero;
 use std::ops::Range;
 use std::process::ExitCode;
@@ -104,6 +105,9 @@ pub struct Settings {
     pub per_chain: u64,
     /// x0, as the vendors take it. If it is more, the oracle must notice.
     pub vendors_risk: u64,
+    /// Who keeps to no rule, if that is not left to chance: those whose bits are set. The vendors come first, then the
+    /// buyers, then all others.
+    pub liars: Option<u64>,
 }
 
 impl Settings {
@@ -112,7 +116,7 @@ impl Settings {
     pub fn of(peers: usize, malicious: f64, churn: f64) -> Self {
         let traders = peers / PER_TRADER;
         let (vendors, buyers) = (traders.min(MAX_VENDORS), traders.min(MAX_BUYERS));
-        Self { peers, vendors, buyers, malicious, churn, per_chain: RISK, vendors_risk: RISK }
+        Self { peers, vendors, buyers, malicious, churn, per_chain: RISK, vendors_risk: RISK, liars: None }
     }
 
     fn malicious_of(&self, count: usize) -> usize {
@@ -173,6 +177,13 @@ impl Outcome {
 #[must_use]
 pub fn play(seed: u64, settings: &Settings) -> Outcome {
     World::new(seed, settings).play()
+}
+
+/// Plays a run in the town of a seed in which bytes say what happens: who is how bad, how long each message takes and
+/// whether it comes, who crashes when.
+#[must_use]
+pub fn play_bytes(bytes: &[u8], seed: u64, settings: &Settings) -> Outcome {
+    World::thrown(Dice::fed(bytes), seed, settings).play()
 }
 
 /// Plays the runs of some seeds, on as many threads as there are processors.

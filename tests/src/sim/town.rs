@@ -101,6 +101,11 @@ impl Town {
                 peers[villain].honest = false;
             }
         }
+        if let Some(liars) = settings.liars {
+            for (number, peer) in vendors.iter().chain(buyers).chain(&idle).enumerate() {
+                peers[*peer].honest = liars >> number & 1 == 0;
+            }
+        }
         let mut bank = Bank::new(network, broker);
         let roster = Roster::new(bank.broker());
         for (number, peer) in peers.iter().enumerate() {

@@ -102,8 +102,12 @@ pub struct World {
 impl World {
     /// The world of a seed, before anything happens.
     pub fn new(seed: u64, settings: &Settings) -> Self {
+        Self::thrown(Dice::apart(seed, 3), seed, settings)
+    }
+
+    /// The same town, where these dice say what happens.
+    pub fn thrown(mut dice: Dice, seed: u64, settings: &Settings) -> Self {
         let (town, bank) = Town::new(seed, settings);
-        let mut dice = Dice::apart(seed, 3);
         let witnesses = (0..town.peers.len()).map(|peer| WitnessPeer::new(peer, &town, &mut dice)).collect();
         let vendors =
             (0..town.vendors.len()).map(|at| VendorPeer::new(at, &town, settings, &mut dice)).collect();
