@@ -225,16 +225,14 @@ impl<'de, const MAX: usize> Deserialize<'de> for Bytes<MAX> {
                 write!(f, "at most {MAX} bytes")
             }
             fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                self.visit_byte_buf(bytes.to_vec())
-            }
-            fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
                 if bytes.len() > MAX {
                     return Err(E::custom(format_args!("more than {MAX} bytes")));
                 }
-                Ok(bytes)
+                Ok(bytes.to_vec())
             }
         }
-        deserializer.deserialize_byte_buf(Raw::<MAX>).map(Self)
+        // Not `deserialize_byte_buf`, which makes room for the length that is claimed before a byte is there.
+        deserializer.deserialize_bytes(Raw::<MAX>).map(Self)
     }
 }
 
@@ -274,10 +272,20 @@ impl<const MAX: usize> Deref for Text<MAX> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text.len() > MAX {
-            return Err(D::Error::custom(format_args!("text longer than {MAX} bytes")));
+        struct Plain<const MAX: usize>;
+        impl<const MAX: usize> Visitor<'_> for Plain<MAX> {
+            type Value = String;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "text of at most {MAX} bytes")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+                if text.len() > MAX {
+                    return Err(E::custom(format_args!("text longer than {MAX} bytes")));
+                }
+                Ok(text.to_owned())
+            }
         }
-        Ok(Self(text))
+        // As with bytes: `deserialize_string` would believe the length.
+        deserializer.deserialize_str(Plain::<MAX>).map(Self)
     }
 }
