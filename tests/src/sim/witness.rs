@@ -44,6 +44,9 @@ pub struct WitnessPeer {
     first: BTreeMap<ChainId, ChainRecord>,
 }
 
+/// What is to be durable first, if anything is new, and the answer then.
+type Judged = (Option<(ChainId, Vec<u8>)>, RecordReply);
+
 impl WitnessPeer {
     /// The witness at a peer.
     pub fn new(peer: PeerNo, town: &Town, dice: &mut Dice) -> Self {
@@ -102,12 +105,7 @@ impl WitnessPeer {
     }
 
     /// Answers, after what the answer says is durable.
-    fn answer(
-        &mut self,
-        (to, number): (Actor, u64),
-        judged: Option<(Option<(ChainId, Vec<u8>)>, RecordReply)>,
-        scene: &mut Scene<'_>,
-    ) {
+    fn answer(&mut self, (to, number): (Actor, u64), judged: Option<Judged>, scene: &mut Scene<'_>) {
         let Some((row, reply)) = judged.filter(|_| !scene.crashes()) else { return };
         match row {
             Some(row) => {
@@ -124,7 +122,7 @@ impl WitnessPeer {
         if helps { Habit::AcksAll } else { self.habit }
     }
 
-    fn put(&mut self, put: &Put, scene: &mut Scene<'_>) -> Option<(Option<(ChainId, Vec<u8>)>, RecordReply)> {
+    fn put(&mut self, put: &Put, scene: &mut Scene<'_>) -> Option<Judged> {
         let chain = ChainId::of(put.record.touchstone.hash(&scene.town.network));
         match self.habit_for(&chain, scene) {
             Habit::Honest => Some(self.put_honestly(chain, put, scene)),
@@ -144,12 +142,7 @@ impl WitnessPeer {
 
     /// As `Witness::put` of the node: believe, judge, keep, and only then sign. What somebody in this run has believed
     /// before is not verified again.
-    fn put_honestly(
-        &self,
-        chain: ChainId,
-        put: &Put,
-        scene: &mut Scene<'_>,
-    ) -> (Option<(ChainId, Vec<u8>)>, RecordReply) {
+    fn put_honestly(&self, chain: ChainId, put: &Put, scene: &mut Scene<'_>) -> Judged {
         scene.oracle.is_used(scene.now, scene.town, &put.record);
         let kept = self.kept(&chain);
         let Some(line) = scene.beliefs.believe(&chain, &put.record, scene.town) else {
