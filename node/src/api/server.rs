@@ -1,4 +1,4 @@
-//! Listening, and what stands before what: [`super::guard`] before everything, the API behind a token or a session, pages
+//! Listening, and what stands before what: `guard` before everything, the API behind a token or a session, pages
 //! behind a session.
 
 use super::guard::{self, Access};
