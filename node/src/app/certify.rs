@@ -5,20 +5,21 @@ use super::recent::Recent;
 use super::view::CertificationView;
 use super::{Node, lock};
 use crate::clock;
-use crate::overlay::Protocol;
+use crate::overlay::{Event, Protocol};
 use crate::store::Batch;
 use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec::{self, List};
 use netpay_core::coin::segment::{Close, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
-use netpay_core::keys::Signed;
+use netpay_core::keys::{PublicKey, Signed};
 use netpay_core::record::chain::{self as record, Certificate};
 use netpay_core::session::certify::{Certify, Step};
 use netpay_core::wire::record::{RecordReply, RecordRequest};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
@@ -111,6 +112,7 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
     let mut running = FuturesUnordered::new();
     let mut in_vain: BTreeMap<ChainId, u32> = BTreeMap::new();
     let mut sweep = tokio::time::interval(RETRY);
+    let mut events = node.overlay().events();
     loop {
         let next = due.iter().min_by_key(|(_, at)| **at).map(|(chain, at)| (*chain, *at));
         let room = running.len() < PARALLEL;
@@ -150,9 +152,34 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
                     due.entry(chain).or_insert_with(|| Instant::now() + RETRY);
                 }
             }
+            event = events.recv() => match event {
+                // A witness that is back may be the one that was missing: its chains have waited long enough.
+                Ok(Event::Connected(peer)) => {
+                    let soon = Instant::now() + RETRY;
+                    for chain in witnessed_by(&node, &peer, in_vain.keys()) {
+                        in_vain.insert(chain, 1);
+                        due.entry(chain).and_modify(|at| *at = soon.min(*at));
+                    }
+                }
+                Ok(Event::Disconnected(_) | Event::Learned { .. }) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
             () = node.stopped() => return,
         }
     }
+}
+
+/// Those of some chains whose committee this peer is in.
+fn witnessed_by<'a>(
+    node: &Node,
+    peer: &PublicKey,
+    chains: impl Iterator<Item = &'a ChainId>,
+) -> Vec<ChainId> {
+    node.till(|till| {
+        let theirs =
+            |chain: &&ChainId| till.of_chain(chain).any(|held| held.touchstone().committee.contains(peer));
+        chains.filter(theirs).copied().collect()
+    })
 }
 
 /// Certifies everything the till holds of one chain. Says whether all of it is; failures are logged, and it is tried again.
