@@ -127,7 +127,8 @@ fn head(title: &str, owner: &str, product: &str) -> Markup {
             meta charset="utf-8";
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
-            meta name="referrer" content="no-referrer";
+            // With none at all browsers leave their own pages out of Origin, too, and forms would be refused.
+            meta name="referrer" content="same-origin";
             meta name="htmx-config" content=(HTMX);
             title {
                 (title) " · "

@@ -64,7 +64,7 @@ pub fn poll(shown: &[DownloadView]) -> Markup {
         .collect();
     html! {
         div #poll hx-get=[moving.then(|| format!("/live/downloads?seen={}", seen.join(",")))]
-            hx-trigger=[moving.then_some("every 500ms")] hx-swap=[moving.then_some("outerHTML")] {}
+            hx-trigger=[moving.then_some("every 300ms")] hx-swap=[moving.then_some("outerHTML")] {}
     }
 }
 
@@ -198,7 +198,7 @@ pub fn live(context: &Context, view: &DownloadView, names: &Names, seen: Option<
     let moving = is_moving(view.state) || (view.state == DownloadState::Done && view.sales > 0);
     let address = format!("/live/downloads/{}?seen={}", view.id, word(view.state));
     html! {
-        div.stack.live #live hx-get=[moving.then_some(address)] hx-trigger=[moving.then_some("every 500ms")]
+        div.stack.live #live hx-get=[moving.then_some(address)] hx-trigger=[moving.then_some("every 300ms")]
             hx-swap=[moving.then_some("outerHTML")] {
             section.card aria-label="Progress" {
                 div.title { (state_badge(view)) span.quiet { (so_far(view)) } }

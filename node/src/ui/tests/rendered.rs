@@ -371,7 +371,7 @@ fn only_downloads_that_move_are_asked_for_and_only_new_states_bring_new_buttons(
     let page = Html::parse_document(&page);
     let poll = all(&page, "#poll");
     assert_eq!(poll[0].attr("hx-get"), Some("/live/downloads?seen=1-waiting,2-running"));
-    assert_eq!(poll[0].attr("hx-trigger"), Some("every 500ms"));
+    assert_eq!(poll[0].attr("hx-trigger"), Some("every 300ms"));
     let seen = [(1, "waiting".to_owned()), (2, "waiting".to_owned())].into();
     let changes = downloads::changes(&context(), &views[..2], &seen).into_string();
     let changes = Html::parse_fragment(&changes);

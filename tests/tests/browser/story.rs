@@ -1,0 +1,152 @@
+//! One story: somebody joins, sells, buys from somebody else, and turns what was earned into money.
+
+use super::browser::{Browser, Hands};
+use super::look::Look;
+use super::program;
+use anyhow::{Context as _, Result, ensure};
+use netpay_tests::swarm::peer::Peer;
+use netpay_tests::swarm::{Swarm, goods, until};
+use std::path::Path;
+use std::time::Duration;
+
+/// What the voucher is worth, in coins.
+const VOUCHER: u64 = 500;
+/// What the buyer takes of it into its wallet.
+const COINS: u64 = 200;
+/// What the file costs.
+const PRICE: u64 = 64;
+/// Its size: enough that a bar can be seen to move.
+const SIZE: u64 = 256 << 20;
+/// Places of a bar that are seen while the file comes, at the least.
+const PLACES: usize = 3;
+
+/// Notes every place of the bar, whenever the page changes.
+const WATCH: &str = include_str!("watch.js");
+
+/// Goes through all of it.
+pub async fn tell(hands: Hands, look: Look, pictures: &Path) -> Result<()> {
+    let mut swarm = Swarm::temporary(program(), 7).await?;
+    let peers = swarm.add_many(3).await?;
+    let [vendor, buyer, _witness] = &peers[..] else { unreachable!("three were added") };
+    let voucher = swarm.broker()?.vouchers(VOUCHER, 1).await?.remove(0);
+    let file = goods::make(&swarm.goods(), "Lecture 07 – Hash chains.mp4", SIZE, 7)?;
+
+    let browser = Browser::open(hands, look, pictures).await?;
+    joins(&browser, vendor, None).await?;
+    shares(&browser, &file).await?;
+    joins(&browser, buyer, Some(&voucher)).await?;
+    buys_coins(&browser).await?;
+    finds(&browser, vendor).await?;
+    downloads(&browser, &swarm, vendor).await?;
+    goods::compare(&file, Path::new(&buyer.downloads().await?.first().context("a download")?.path))?;
+    redeems(&browser, vendor).await?;
+    browser.go(&link(buyer)?).await?;
+    looks_around(&browser).await?;
+    browser.close().await
+}
+
+/// A link that signs in, once.
+pub fn link(peer: &Peer) -> Result<String> {
+    Ok(peer.command(&["open"])?.trim().to_owned())
+}
+
+async fn joins(browser: &Browser, peer: &Peer, voucher: Option<&str>) -> Result<()> {
+    browser.go(&link(peer)?).await?;
+    browser.reads("Welcome to NetPay").await?;
+    browser.look(&format!("welcome of {}", peer.name())).await?;
+    if let Some(voucher) = voucher {
+        browser.fill("Voucher, if you have one", voucher).await?;
+    }
+    browser.press("Open account").await?;
+    browser.reads("account").await?;
+    let member = async || Ok(peer.status().await?.broker.filter(|broker| broker.registered).map(drop));
+    until("the account", Duration::from_secs(60), member).await?;
+    browser.look(&format!("{} has an account", peer.name())).await
+}
+
+async fn shares(browser: &Browser, file: &Path) -> Result<()> {
+    browser.press("Files").await?;
+    browser.reads("You share nothing yet").await?;
+    browser.fill("Path of a file or folder", &file.to_string_lossy()).await?;
+    browser.fill("Price of each file, in coins", &PRICE.to_string()).await?;
+    browser.fill("Tags, with commas", "netpay, lecture").await?;
+    browser.press("Share").await?;
+    browser.reads("offered").await?;
+    browser.look("files").await
+}
+
+async fn buys_coins(browser: &Browser) -> Result<()> {
+    browser.press("Wallet").await?;
+    browser.fill("Coins", &COINS.to_string()).await?;
+    browser.press("Continue").await?;
+    browser.press(&format!("Buy {COINS} coins")).await?;
+    browser.reads("200 coins").await?;
+    browser.look("wallet").await
+}
+
+async fn finds(browser: &Browser, vendor: &Peer) -> Result<()> {
+    browser.press("Search").await?;
+    let found = async || {
+        browser.fill("Words or a link", "hash lecture").await?;
+        browser.enter().await?;
+        let offers = browser.ask("return document.querySelector('main')?.innerText ?? '';").await?;
+        Ok(offers.as_str().is_some_and(|text| text.contains("Lecture 07")).then_some(()))
+    };
+    until("the offer", Duration::from_secs(60), found).await?;
+    browser.reads(vendor.name()).await?;
+    browser.look("search").await
+}
+
+/// The vendor hangs when the first bytes are there, so that the bar can be looked at on its way.
+async fn downloads(browser: &Browser, swarm: &Swarm, vendor: &Peer) -> Result<()> {
+    browser.press("Buy").await?;
+    browser.press(&format!("Buy for {PRICE} coins")).await?;
+    browser.reads("What happened").await?;
+    browser.ask(WATCH).await?;
+    let places = async |least: usize| {
+        let seen = async || {
+            let count = browser.ask("return window.places.length;").await?.as_u64().unwrap_or_default();
+            Ok((count >= least as u64).then_some(()))
+        };
+        until("the bar to move", Duration::from_secs(60), seen).await
+    };
+    places(2).await?;
+    swarm.hang(vendor.name())?;
+    browser.look("download").await?;
+    swarm.wake(vendor.name())?;
+    browser.reads("Receipt from").await?;
+    let seen = browser.ask("return window.places;").await?;
+    let places: Vec<(f64, f64)> = serde_json::from_value(seen)?;
+    println!("places of the bar (ms, per cent): {places:?}");
+    ensure!(places.len() >= PLACES, "the bar was seen at {places:?} only");
+    ensure!(places.is_sorted_by(|a, b| a.1 <= b.1), "the bar went back: {places:?}");
+    browser.look("downloaded").await
+}
+
+async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
+    browser.go(&link(vendor)?).await?;
+    browser.press("Sales").await?;
+    browser.reads("Lecture 07").await?;
+    browser.look("sales").await?;
+    let paid = async || {
+        let view = vendor.wallet().await?;
+        if view.earned > 0 {
+            browser.press("Redeem").await?;
+        }
+        Ok((view.earned == 0).then_some(()))
+    };
+    until("all to be redeemed", Duration::from_secs(60), paid).await?;
+    browser.look("redeemed").await
+}
+
+/// What else there is to see.
+async fn looks_around(browser: &Browser) -> Result<()> {
+    for (section, heading) in
+        [("Home", "Home"), ("Peers", "Peers"), ("Downloads", "Downloads"), ("Settings", "Settings")]
+    {
+        browser.press(section).await?;
+        browser.reads(heading).await?;
+        browser.look(&section.to_lowercase()).await?;
+    }
+    Ok(())
+}
