@@ -147,6 +147,10 @@ mod tests {
         let request = GetRequest { what: what.to_owned(), keep_open, ..GetRequest::default() };
         let view = town.peers[2].get(request).await.expect("somebody offers it");
         assert_eq!(town.peers[2].settled(view.id).await.state, DownloadState::Done);
+        // What was committed before is durable when this is.
+        let mut batch = Batch::new();
+        batch.put(Table::new("test"), *b"flush", *b"");
+        town.peers[2].db().commit(batch).await.expect("durable");
         view.id
     }
 

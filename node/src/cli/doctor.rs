@@ -27,23 +27,27 @@ const MANY_FILES: u64 = 4096;
 /// … and without so many it hardly works.
 const FEW_FILES: u64 = 256;
 
+/// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub enum State {
+    /// It is well.
     Ok,
+    /// It may be as the person wants it.
     Warn,
+    /// It keeps the peer from working, or its secrets from being secret.
     Bad,
 }
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
-    check: &'static str,
-    state: State,
+pub struct Row {
+    pub check: &'static str,
+    pub state: State,
     /// What was seen.
-    why: String,
+    pub why: String,
     /// What to do; empty if it is well.
-    fix: String,
+    pub fix: String,
 }
 
 impl Row {
@@ -89,7 +93,8 @@ pub async fn run(global: &Global, home: &Home) -> Result<(), ErrorView> {
     if bad.is_empty() { Ok(()) } else { Err(errors::unwell(bad.join(", "))) }
 }
 
-async fn look(home: &Home) -> Vec<Row> {
+/// What is to be said of a home.
+pub async fn look(home: &Home) -> Vec<Row> {
     let mut rows = vec![home_row(home)];
     if !home.path().is_dir() {
         return rows;

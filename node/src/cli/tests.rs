@@ -1,5 +1,7 @@
 //! The command as it is typed: every flag has its variable, every code its way to come about.
 
+mod with_a_peer;
+
 use super::args::Args;
 use super::interrupt::Watch;
 use super::{run, show};
