@@ -26,7 +26,7 @@ impl Answering {
         for peer in &town.peers {
             let interface = Interface { at: SocketAddr::from(([127, 0, 0, 1], 0)), hosts: Vec::new() };
             let (ready, is_ready) = tokio::sync::oneshot::channel();
-            let ready = move |_, _| drop(ready.send(()));
+            let ready = move |_, _| ready.send(()).expect("somebody waits");
             served.push(tokio::spawn(serve(peer.clone(), interface, ready)));
             is_ready.await.expect("it answers");
             let invite = peer.settings().invite.to_string();
