@@ -15,7 +15,7 @@ arguments. Results go to stdout, everything else to stderr; with --json an error
 
 Exit codes: 0 done, 1 other, 2 usage, 3 no peer runs or it is locked, 4 not found, 5 peer or broker unreachable,
 6 payment needed or refused, 7 verification failed, 8 timed out, 9 configuration, 11 over the limit or declined,
-130 ended by ^C. `netpay explain CODE` says more about an error.";
+130 ended by ^C, 143 by SIGTERM. `netpay explain CODE` says more about an error.";
 /// What the help of a command says that spends or destroys.
 pub(super) const ASKS: &str = "\
 It asks first. Without a terminal, or with --no-input, nothing is done and the exit code is 11, unless --yes is given.";

@@ -141,9 +141,28 @@ async fn a_receipt_is_listed_saved_and_checked_and_a_changed_one_is_refused() {
     let changed = written(them.town.dir.path(), "changed", &bytes);
     assert_eq!(them.runs(2, &["receipt", "check", &changed]).await, exit::VERIFICATION);
     assert_eq!(them.runs(2, &["evidence", "check", &paper]).await, exit::VERIFICATION);
-
     assert_eq!(them.runs(0, &["evidence", "ls"]).await, exit::OK);
     assert_eq!(them.runs(0, &["evidence", "save", "ab", &paper]).await, exit::NOT_FOUND);
+    them.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_against_a_cheat_is_listed_saved_and_checked() {
+    let them = Answering::of(2).await;
+    them.town.is_cheated(0).await;
+    let id = them.town.peers[0].evidence_list(None).expect("readable").remove(0).id;
+    assert_eq!(them.runs(0, &["evidence", "ls"]).await, exit::OK);
+    let saved = them.town.dir.path().join("proof");
+    let paper = saved.to_string_lossy().into_owned();
+    assert_eq!(them.runs(0, &["evidence", "save", &id[..8], &paper]).await, exit::OK);
+    assert_eq!(them.runs(1, &["evidence", "check", &paper]).await, exit::OK);
+    let mut bytes = std::fs::read(&saved).expect("readable");
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    let changed = written(them.town.dir.path(), "changed", &bytes);
+    assert_eq!(them.runs(1, &["evidence", "check", &changed]).await, exit::VERIFICATION);
+    assert_eq!(them.runs(1, &["receipt", "check", &paper]).await, exit::VERIFICATION);
     them.stop().await;
 }
 
