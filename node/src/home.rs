@@ -69,7 +69,7 @@ impl Home {
 
     /// Creates what is missing of its directories, readable by the owner only.
     pub fn create(&self) -> Result<(), HomeError> {
-        for directory in [self.path.clone(), self.partial(), self.receipts()] {
+        for directory in [self.path.clone(), self.partial()] {
             files::create_dir_durably(&directory).map_err(|e| io_error("creating", &directory, e))?;
         }
         Ok(())
@@ -144,11 +144,6 @@ impl Home {
     /// `shared/`: files that were sent through the pages to be sold.
     pub fn shared(&self) -> PathBuf {
         self.path.join("shared")
-    }
-
-    /// `receipts/`: what was paid and to whom.
-    pub fn receipts(&self) -> PathBuf {
-        self.path.join("receipts")
     }
 
     /// `api-token`: lets programs in, 0600.

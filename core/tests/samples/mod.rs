@@ -7,6 +7,7 @@ use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::{Bytes, CodecError, List, Text, Wire, decode, encode};
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::payment::Pay;
+use netpay_core::coin::receipt::Receipt;
 use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, ReleaseChain, SegmentNo, pay_to};
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
@@ -97,7 +98,7 @@ fn tag() -> HolderTag {
     HolderTag([6; 16])
 }
 
-fn holder() -> SecretKey {
+pub fn holder() -> SecretKey {
     tag().holder(&[8; 32])
 }
 
@@ -165,6 +166,10 @@ pub fn close() -> Signed<Close> {
         .sign(&NETWORK, Close { chain: chain(), j, open: open().hash(), end: index, coin, release, pay_to })
 }
 
+pub fn receipt() -> Receipt {
+    Receipt { touchstone: touchstone().wire(), open: open().wire(), close: close().wire() }
+}
+
 fn handover() -> Signed<Handover> {
     key(2).sign(&NETWORK, Handover { chain: chain(), j: SegmentNo::FIRST, to: key(30).public() })
 }
@@ -215,6 +220,7 @@ fn objects() -> Vec<Sample> {
         sample("open_fair", open_by(|open| open.fair = Some(fair)).value()),
         sample("open_signed", &open().wire()),
         sample("close", close().value()),
+        sample("kept_receipt", &receipt()),
         sample("handover", handover().value()),
         sample("pay", &pay()),
         sample("ack", &Ack { chain: chain(), object: open().hash() }),

@@ -1,9 +1,11 @@
 //! What programs ask: a thin view over [`crate::app::Node`], under `/api/v1`. Each room says what it answers, and that is
 //! what the API's description says.
 
+mod account;
 mod downloads;
 mod files;
 mod own;
+mod papers;
 mod peers;
 mod sales;
 mod wallet;
@@ -78,6 +80,8 @@ pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
         .merge(downloads::router())
         .merge(wallet::router())
         .merge(sales::router())
+        .merge(papers::router())
+        .merge(account::router())
         .split_for_parts();
     description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
     (router.fallback(nothing_here), description)

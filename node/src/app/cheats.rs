@@ -1,11 +1,12 @@
 //! Those who were caught: proofs are kept and reported, and a vendor that sees too many of them risks nothing for a while.
 
-use super::{Node, lock};
+use super::view::EvidenceView;
+use super::{Node, Trouble, lock};
 use crate::store::{Batch, Table};
 use netpay_core::amount::Coins;
 use netpay_core::codec;
 use netpay_core::id::{ChainId, NetworkId};
-use netpay_core::record::chain::Evidence;
+use netpay_core::record::chain::{Culprit, Evidence};
 use netpay_core::session::vendor::Policy;
 use netpay_core::wire::bank::BankRequest;
 use std::collections::{BTreeSet, VecDeque};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// What was seen of evidence, kept under its hash.
 const EVIDENCE: Table = Table::new("evidence");
+/// Proofs listed at once.
+pub const PAGE: usize = 256;
 /// Those who were reported, remembered at most; once there are more the broker hears again of some.
 const MAX_REPORTED: usize = 10_000;
 /// After so many conflicts …
@@ -87,6 +90,59 @@ impl Node {
             }
         });
     }
+}
+
+impl Node {
+    /// Some of the proofs that were seen, in the order of their ids, from behind that one on.
+    ///
+    /// # Errors
+    /// If an id is not well-formed, or the store fails.
+    pub fn evidence_list(&self, after: Option<&str>) -> Result<Vec<EvidenceView>, Trouble> {
+        let after = after.map(proof_id).transpose()?;
+        let page = self.db().scan(EVIDENCE, &[], after.as_deref(), PAGE)?;
+        Ok(page.iter().map(|(key, proof)| self.evidence_view(key, proof)).collect())
+    }
+
+    /// One proof, with its bytes.
+    ///
+    /// # Errors
+    /// If there is none of this id, or the store fails.
+    pub fn evidence(&self, id: &str) -> Result<EvidenceView, Trouble> {
+        let key = proof_id(id)?;
+        let none = || Trouble::NotFound { what: "proof", id: id.to_owned() };
+        let proof = self.db().get(EVIDENCE, &key)?.ok_or_else(none)?;
+        let bytes = Some(data_encoding::HEXLOWER.encode(&proof));
+        Ok(EvidenceView { proof: bytes, ..self.evidence_view(&key, &proof) })
+    }
+
+    fn evidence_view(&self, key: &[u8], proof: &[u8]) -> EvidenceView {
+        let culprit = codec::decode::<Evidence>(proof).ok();
+        let culprit = culprit.and_then(|proof| proof.convicts(&self.network(), &self.broker_key()));
+        EvidenceView { id: data_encoding::HEXLOWER.encode(key), ..EvidenceView::of(culprit) }
+    }
+}
+
+impl EvidenceView {
+    /// What is to be said of a proof that convicts this one.
+    #[must_use]
+    pub fn of(culprit: Option<Culprit>) -> Self {
+        let (convicts, node, chain) = match culprit {
+            Some(Culprit::Buyer(chain)) => ("buyer", None, Some(chain)),
+            Some(Culprit::Witness(node, chain)) => ("witness", Some(node), Some(chain)),
+            None => ("nobody", None, None),
+        };
+        Self {
+            convicts: convicts.to_owned(),
+            node: node.map(|node| node.to_string()),
+            chain: chain.map(|chain| chain.to_string()),
+            ..Self::default()
+        }
+    }
+}
+
+fn proof_id(id: &str) -> Result<Vec<u8>, Trouble> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(id.as_bytes());
+    bytes.map_err(|error| Trouble::bad("id", id, error))
 }
 
 fn accused(evidence: &Evidence, network: &NetworkId) -> Accused {

@@ -126,7 +126,7 @@ impl Node {
         }
     }
 
-    async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {
+    pub(super) async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {
         let BankReply::Account(account) = reply else {
             return Err(Trouble::BrokerNonsense("an account was asked for"));
         };
@@ -344,5 +344,6 @@ pub async fn run(node: Node) {
             tracing::debug!(%trouble, "the account was not asked for");
         }
         node.finish_purchases().await;
+        node.finish_payouts().await;
     }
 }

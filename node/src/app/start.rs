@@ -108,6 +108,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         blocked,
         acts: super::once::Acts::open(&db)?,
         news: super::news::News::default(),
+        receipts: super::receipts::Receipts::open(&db)?,
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,

@@ -5,11 +5,14 @@ use super::{Node, Settings, lock, start};
 use crate::clock;
 use crate::home::Home;
 use crate::invite::Invite;
-use netpay_core::amount::{Cap, Coins};
+use netpay_core::amount::{Cap, Coins, Index};
 use netpay_core::codec::List;
 use netpay_core::coin::chain::{Chain, Seed};
+use netpay_core::coin::segment::{Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::keys::SecretKey;
+use netpay_core::id::ChainId;
+use netpay_core::keys::{SecretKey, Signed};
+use netpay_core::record::chain::Evidence;
 use netpay_core::session::vendor::Policy;
 use netpay_core::wire::hello::Membership;
 use std::path::PathBuf;
@@ -85,10 +88,9 @@ impl Town {
         }
     }
 
-    pub(crate) async fn mint(&self, peer: usize, n: u32) {
+    /// The broker's word about a chain of that peer.
+    fn touchstone(&self, peer: usize, n: u32, seed: &Seed, key: &SecretKey) -> Signed<Touchstone> {
         let node = &self.peers[peer];
-        let seed = Seed(clock::random());
-        let key = SecretKey::from_seed(&clock::random());
         let now = clock::time();
         let witnesses = self.peers.iter().enumerate().filter(|(other, _)| *other != peer);
         let touchstone = Touchstone {
@@ -96,19 +98,51 @@ impl Town {
             broker: self.broker.public(),
             chain_key: key.public(),
             n: Cap(n),
-            root: Chain::root_of(&seed, Cap(n)),
+            root: Chain::root_of(seed, Cap(n)),
             nonce: clock::random(),
             committee: List::first_of(witnesses.map(|(_, node)| node.me())),
             issued: now,
             spend_by: now.plus(86_400),
             redeem_by: now.plus(2 * 86_400),
         };
-        let touchstone = self.broker.sign(&node.network(), touchstone).wire();
+        self.broker.sign(&node.network(), touchstone)
+    }
+
+    pub(crate) async fn mint(&self, peer: usize, n: u32) {
+        let node = &self.peers[peer];
+        let seed = Seed(clock::random());
+        let key = SecretKey::from_seed(&clock::random());
+        let touchstone = self.touchstone(peer, n, &seed, &key).wire();
         let added = node.change_wallet(|wallet| {
             let (id, change) = wallet.add(touchstone, seed, key).expect("a good chain");
             (id, vec![change])
         });
         added.await.expect("the wallet is open");
+    }
+
+    /// That peer is shown two Opens of one segment, and keeps them.
+    pub(crate) async fn is_cheated(&self, peer: usize) {
+        let node = &self.peers[peer];
+        let key = SecretKey::from_seed(&clock::random());
+        let touchstone = self.touchstone(peer, 100, &Seed(clock::random()), &key);
+        let open = |cap| {
+            let open = Open {
+                chain: ChainId::of(touchstone.hash()),
+                j: SegmentNo::FIRST,
+                prev: touchstone.hash(),
+                holder: node.me(),
+                start: Index::ZERO,
+                cap: Cap(cap),
+                release_root: Release([7; 32]),
+                fair: None,
+            };
+            key.sign(&node.network(), open).wire()
+        };
+        let touchstone = touchstone.wire();
+        node.report(&Evidence::TwoOpens { touchstone, one: open(8), other: open(9) });
+        while node.evidence_list(None).expect("readable").is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) fn file(&self, name: &str, size: usize) -> PathBuf {

@@ -321,6 +321,44 @@ pub struct SaleView {
     pub units: u64,
 }
 
+/// What a vendor signed for what it was paid in one segment of a chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReceiptView {
+    /// Its number, rising.
+    pub id: u64,
+    /// When it came.
+    pub at: u64,
+    /// The download during which it came.
+    pub download: u64,
+    /// That download's name.
+    pub name: String,
+    /// The vendor's node key, by this peer's own knowledge.
+    pub vendor: String,
+    /// The chain.
+    pub chain: String,
+    /// The segment of it.
+    pub segment: u32,
+    /// Coins paid in the segment.
+    pub coins: u64,
+    /// The receipt itself, in hexadecimal; not in lists.
+    pub receipt: Option<String>,
+}
+
+/// A proof that somebody signed two things of which the rules allow one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EvidenceView {
+    /// Its hash.
+    pub id: String,
+    /// Whom it convicts: `buyer`, `witness`, or `nobody` if it does not hold.
+    pub convicts: String,
+    /// The witness's node key.
+    pub node: Option<String>,
+    /// The chain.
+    pub chain: Option<String>,
+    /// The proof itself, in hexadecimal; not in lists.
+    pub proof: Option<String>,
+}
+
 /// One handoff that this vendor asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HandoffView {

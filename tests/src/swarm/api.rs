@@ -87,6 +87,19 @@ impl Api {
         self.send(reqwest::Method::POST, path, Some(body)).await
     }
 
+    /// Has something done under a name of its own: the same again is the same act.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn post_as<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.send_as(key, reqwest::Method::POST, path, Some(body)).await
+    }
+
     /// Has something taken back.
     ///
     /// # Errors
@@ -112,12 +125,22 @@ impl Api {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T> {
-        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let key: [u8; 16] = random()?;
+        self.send_as(&data_encoding::HEXLOWER.encode(&key), method, path, body).await
+    }
+
+    async fn send_as<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T> {
+        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let url = format!("http://{}/api/v1{path}", self.address()?);
         let mut request =
             self.client.request(method.clone(), url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
-        request = request.header("idempotency-key", data_encoding::HEXLOWER.encode(&key));
+        request = request.header("idempotency-key", key);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -402,7 +402,7 @@ impl Node {
         });
     }
 
-    fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
+    pub(super) fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
         lock(&self.0.downloads.all)
             .get(&id)
             .map(|download| download.row.clone())
