@@ -202,6 +202,14 @@ pub enum Command {
         #[command(subcommand)]
         act: Option<Config>,
     },
+    /// Show the log of the peer; also while it is stopped.
+    Logs(Logs),
+    /// Write what helps to find a fault into one file: settings, checks, log files, sizes; no keys, wallet, tokens or
+    /// codes. Look through it before you pass it on.
+    SupportBundle {
+        /// The file; without it one in this directory, named after the time.
+        file: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -217,6 +225,17 @@ pub enum Command {
         /// Such as NP-WALLET-001.
         code: String,
     },
+}
+
+/// Which part of the log is shown.
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// Go on with what comes, until ^C.
+    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+    pub follow: bool,
+    /// How many lines, the newest.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, env = "NETPAY_LOGS_LINES")]
+    pub lines: usize,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 
 use super::args::{Args, Broker, Command, Config, Downloads, Evidence, Global, Sales, Share};
 use super::show::{self, coins, foreign, short, size};
-use super::{daemon, money};
+use super::{daemon, money, service};
 use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
@@ -48,6 +48,8 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
             Ok(())
         }
         Command::Doctor => doctor(&global, &home).await,
+        Command::Logs(wanted) => service::logs(&global, &home, &wanted).await,
+        Command::SupportBundle { file } => service::bundle(&global, &home, file.as_deref()).await,
         other => asked(&global, &home, other).await,
     }
 }
@@ -109,6 +111,8 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         | Command::Man { .. }
         | Command::Explain { .. }
         | Command::Evidence(_)
+        | Command::Logs(_)
+        | Command::SupportBundle { .. }
         | Command::Doctor => Ok(()),
     }
 }
@@ -490,7 +494,8 @@ fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), Error
 }
 
 /// Looks at what most often goes wrong, and says what to do.
-async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
+/// What is looked at for what is wrong: its name, whether it is well, and what to do if not.
+pub(super) async fn checks(home: &Home) -> Vec<(&'static str, bool, String)> {
     let mut checks: Vec<(&str, bool, String)> = Vec::new();
     checks.push((
         "home",
@@ -531,6 +536,11 @@ async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
             }
         },
     }
+    checks
+}
+
+async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
+    let checks = checks(home).await;
     if global.json {
         let list = checks.iter().map(|(name, ok, fix)| json!({ "check": name, "ok": ok, "fix": fix }));
         show::json(&list.collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! Setting a home up, and running the peer in it.
 
-use super::args::{Global, Passphrase};
+use super::args::{Color, Global, Passphrase};
 use super::show;
 use crate::api::password::Password;
 use crate::api::server::{self, Interface};
@@ -9,6 +9,7 @@ use crate::app::{Settings, Trouble, start};
 use crate::config::{self, Config};
 use crate::errors;
 use crate::home::Home;
+use crate::logs::{self, Wanted};
 use crate::store::files::{PRIVATE, atomic_write};
 use netpay_core::amount::Coins;
 use netpay_core::session::vendor::Policy;
@@ -97,7 +98,7 @@ pub async fn up(
     flags.extend(listen.map(|listen| ("listen".to_owned(), listen)));
     flags.extend(api.map(|api| ("api.listen".to_owned(), api)));
     let config = config::load(&home, &flags)?.config;
-    log(global, &config);
+    log(global, &home, &config)?;
     let settings = settings(&config)?;
     let locked = crate::app::vault::needs_passphrase(&home.wallet()).map_err(Trouble::from)?;
     let secret = if locked { passphrase(global, given, "The wallet's passphrase: ")? } else { None };
@@ -157,19 +158,21 @@ async fn signalled() {
     }
 }
 
-fn log(global: &Global, config: &Config) {
-    let filter = match (global.quiet, global.verbose) {
-        (true, _) => "error".to_owned(),
-        (false, 0) => config.log.clone(),
-        (false, 1) => "info,netpay_node=debug".to_owned(),
-        (false, _) => "debug,netpay_node=trace".to_owned(),
+fn log(global: &Global, home: &Home, config: &Config) -> Result<(), ErrorView> {
+    let screen = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => config.log.as_str(),
+        (false, 1) => "info,netpay_node=debug",
+        (false, _) => "debug,netpay_node=trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A log that takes nothing more, as on a full disk, must not end whatever wanted to say something.
-    let subscriber = subscriber.log_internal_errors(false);
-    // A second subscriber in one process is no reason to stop.
-    let _ = subscriber.try_init();
+    // Who wants to see little now may want to look something up later.
+    let files = if global.quiet { config.log.as_str() } else { screen };
+    let colored = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => logs::screen_has_colors(),
+    };
+    logs::begin(&Wanted { screen, colored, files: Some((&home.logs(), files)) })
 }
 
 fn settings(config: &Config) -> Result<Settings, ErrorView> {

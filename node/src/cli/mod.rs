@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod daemon;
 mod money;
+mod service;
 mod show;
 
 use crate::app::view::ErrorView;
