@@ -12,6 +12,7 @@ pub mod errors;
 pub mod home;
 pub mod invite;
 pub mod logs;
+pub mod manager;
 pub mod overlay;
 pub mod sealed;
 pub mod shown;

@@ -25,6 +25,8 @@ pub const KEPT: usize = 7;
 pub const FILE_MAX: u64 = 8 << 20;
 /// The longest line; what is longer is cut.
 pub const LINE_MAX: usize = 16 << 10;
+/// Lines shown if nobody says how many.
+pub const SHOWN: usize = 100;
 /// The most lines that can be asked for at once.
 pub const MAX_SHOWN: usize = 1_000_000;
 /// How often whoever follows looks for more. Files are looked at, and not waited for, since not every file system tells.
@@ -330,8 +332,9 @@ mod tests {
         let mut log = LogFile::open_with(home.path(), "2026-01-01", 100).expect("a log");
         for n in 0..200 {
             log.write_line(format!("line number {n:04}\n").as_bytes(), "2026-01-01").expect("written");
-            let bytes = list(home.path()).expect("a list").iter().map(|path| fs::metadata(path).expect("a file").len());
-            assert!(bytes.sum::<u64>() <= 100 * KEPT as u64);
+            let files = list(home.path()).expect("a list");
+            let bytes: u64 = files.iter().map(|path| fs::metadata(path).expect("a file").len()).sum();
+            assert!(bytes <= 100 * KEPT as u64);
         }
         assert_eq!(all(home.path()).last().map(String::as_str), Some("line number 0199"));
     }

@@ -1,5 +1,6 @@
 //! The arguments, as INTERFACE names them.
 
+use crate::logs;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -234,7 +235,7 @@ pub struct Logs {
     #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
     pub follow: bool,
     /// How many lines, the newest.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, env = "NETPAY_LOGS_LINES")]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
     pub lines: usize,
 }
 

@@ -10,10 +10,12 @@ use crate::config::{self, Config};
 use crate::errors;
 use crate::home::Home;
 use crate::logs::{self, Wanted};
+use crate::manager;
 use crate::store::files::{PRIVATE, atomic_write};
 use netpay_core::amount::Coins;
 use netpay_core::session::vendor::Policy;
 use std::io::{IsTerminal as _, Read as _};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 /// The longest passphrase that is read, in bytes.
@@ -99,14 +101,20 @@ pub async fn up(
     flags.extend(api.map(|api| ("api.listen".to_owned(), api)));
     let config = config::load(&home, &flags)?.config;
     log(global, &home, &config)?;
+    // Before anything is opened: whoever starts it may stop it at once.
+    let asked_to_stop = Signals::new()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let settings = settings(&config)?;
     let locked = crate::app::vault::needs_passphrase(&home.wallet()).map_err(Trouble::from)?;
     let secret = if locked { passphrase(global, given, "The wallet's passphrase: ")? } else { None };
     let node = start::run(home, settings, secret.map(|secret| secret.to_string())).await?;
     let asked = node.clone();
     tokio::spawn(async move {
-        signalled().await;
-        asked.ask_to_stop();
+        tokio::select! {
+            () = asked_to_stop.wait() => asked.ask_to_stop(),
+            () = asked.stopped() => {}
+        }
+        manager::stopping();
     });
     let (quiet, json) = (global.quiet, global.json);
     let status = node.status();
@@ -120,9 +128,11 @@ pub async fn up(
             status.addresses.iter().for_each(|address| show::line(&format!("listening on {address}")));
             show::line(&format!("pages, for a minute and once (then: netpay open): {link}"));
         }
+        manager::ready();
     })
     .await;
     node.stop().await;
+    tracing::info!("stopped");
     served
 }
 
@@ -148,13 +158,25 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
     Ok(())
 }
 
-/// The first signal asks for a graceful stop.
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// The signals that ask for a graceful stop; further ones change nothing, since a stop takes no longer than it may.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ErrorView> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(errors::internal)?,
+            terminate: signal(SignalKind::terminate()).map_err(errors::internal)?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

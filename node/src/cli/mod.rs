@@ -6,6 +6,7 @@ mod daemon;
 mod money;
 mod service;
 mod show;
+pub mod tree;
 
 use crate::app::view::ErrorView;
 use crate::errors::{self, exit};
