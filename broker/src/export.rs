@@ -162,7 +162,8 @@ fn read(
         }
         match serde_json::from_slice(&bytes).map_err(|error| bad(&error))? {
             Line::Record(line) => {
-                let data = data_encoding::HEXLOWER.decode(line.data.as_bytes()).map_err(|error| bad(&error))?;
+                let data =
+                    data_encoding::HEXLOWER.decode(line.data.as_bytes()).map_err(|error| bad(&error))?;
                 if seal.add(&data) != line.seal {
                     return Err(bad(&"its seal does not hold: it was changed, or is another broker's"));
                 }
@@ -174,7 +175,11 @@ fn read(
                 let is_whole = end.records == records
                     && end.network == hex(&network.0)
                     && end.seal == seal.add(&u64::to_le_bytes(records));
-                return if is_whole { Ok(()) } else { Err(bad(&"the last line is not that of these records")) };
+                return if is_whole {
+                    Ok(())
+                } else {
+                    Err(bad(&"the last line is not that of these records"))
+                };
             }
         }
     }

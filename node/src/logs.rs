@@ -256,7 +256,8 @@ impl Reader {
                 continue;
             }
             let after = self.now.as_ref().map(|(name, _)| name.as_str());
-            self.next = names(&self.directory)?.into_iter().find(|name| after.is_none_or(|n| name.as_str() > n));
+            self.next =
+                names(&self.directory)?.into_iter().find(|name| after.is_none_or(|n| name.as_str() > n));
             if self.next.is_none() {
                 return Ok(None);
             }

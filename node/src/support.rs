@@ -70,7 +70,11 @@ impl Bundle {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn answer<T: Serialize>(&mut self, name: &str, answer: &Result<T, ErrorView>) -> Result<(), ErrorView> {
+    pub fn answer<T: Serialize>(
+        &mut self,
+        name: &str,
+        answer: &Result<T, ErrorView>,
+    ) -> Result<(), ErrorView> {
         match answer {
             Ok(value) => self.json(name, value),
             Err(error) => self.json(name, &json!({ "error": error })),

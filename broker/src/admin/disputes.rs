@@ -88,7 +88,8 @@ async fn list(
     Query(from): Query<From>,
 ) -> Result<Json<PageView<DisputeView>>, Failure> {
     let views = state.bank.look(all).await?;
-    let later = views.into_iter().skip_while(|view| from.after.as_ref().is_some_and(|after| view.id != *after));
+    let later =
+        views.into_iter().skip_while(|view| from.after.as_ref().is_some_and(|after| view.id != *after));
     let items: Vec<DisputeView> = later.skip(usize::from(from.after.is_some())).take(PAGE).collect();
     let next = items.last().filter(|_| items.len() == PAGE).map(|view| view.id.clone());
     Ok(Json(PageView { items, next }))
@@ -108,7 +109,8 @@ async fn show(
 
 /// All disputes, the newest first.
 fn all(ledger: &Ledger) -> Vec<DisputeView> {
-    let convicted = ledger.convicted().map(|(culprit, conviction)| (conviction.at, of(ledger, culprit, conviction)));
+    let convicted =
+        ledger.convicted().map(|(culprit, conviction)| (conviction.at, of(ledger, culprit, conviction)));
     let frozen = ledger.customers().filter_map(|(account, customer)| {
         let (at, why) = customer.frozen.as_ref()?;
         Some((*at, frozen(account, *at, why)))
@@ -120,7 +122,9 @@ fn all(ledger: &Ledger) -> Vec<DisputeView> {
 
 fn find(ledger: &Ledger, id: &str) -> Option<(DisputeView, Sources)> {
     let named = |conviction: &Conviction, culprit: &Culprit| id_of(conviction, culprit) == id;
-    if let Some((culprit, conviction)) = ledger.convicted().find(|(culprit, conviction)| named(conviction, culprit)) {
+    if let Some((culprit, conviction)) =
+        ledger.convicted().find(|(culprit, conviction)| named(conviction, culprit))
+    {
         return Some((of(ledger, culprit, conviction), Sources::of(ledger, culprit, conviction)));
     }
     let account: PublicKey = id.parse().ok()?;
@@ -254,7 +258,9 @@ fn signed(evidence: &Evidence, record: u64) -> Vec<SignedView> {
         }
         Evidence::TwoAcks { one, other, .. } => [one, other]
             .into_iter()
-            .flat_map(|(link, _)| of_link(link, record, "buyer, acked by the witness", "vendor, acked by the witness"))
+            .flat_map(|(link, _)| {
+                of_link(link, record, "buyer, acked by the witness", "vendor, acked by the witness")
+            })
             .collect(),
     }
 }

@@ -18,7 +18,11 @@ impl Out {
     }
 
     /// Prints a list: a table, or an object per line.
-    pub fn list<T: Serialize>(&self, views: &[T], words: impl FnOnce(&[T]) -> String) -> Result<(), ErrorView> {
+    pub fn list<T: Serialize>(
+        &self,
+        views: &[T],
+        words: impl FnOnce(&[T]) -> String,
+    ) -> Result<(), ErrorView> {
         if !self.json {
             return line(&words(views));
         }

@@ -135,7 +135,8 @@ impl Node {
         // Nobody takes them over: the wish names this peer itself.
         let to = self.me();
         let wishes = self.wallet(|wallet| {
-            let leases = wallet.chains().flat_map(|(id, chain)| chain.leases().map(move |lease| (*id, lease)));
+            let leases =
+                wallet.chains().flat_map(|(id, chain)| chain.leases().map(move |lease| (*id, lease)));
             let idle = leases.filter(|(_, (_, lease))| lease.is_idle());
             let wish = |(id, (j, lease)): (ChainId, (&SegmentNo, &Lease))| {
                 Some((id, lease.seller.node, wallet.hand_over(&id, *j, to).ok()?))
@@ -153,7 +154,9 @@ impl Node {
                 });
                 match closed.await {
                     Ok(Ok(())) => tracing::debug!(%chain, %vendor, "a lease is given back"),
-                    Ok(Err(error)) => tracing::warn!(%chain, %vendor, %error, "a vendor's Close does not hold"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%chain, %vendor, %error, "a vendor's Close does not hold")
+                    }
                     Err(trouble) => tracing::warn!(%chain, %trouble, "a Close was not kept"),
                 }
             })

@@ -386,7 +386,9 @@ impl Node {
         };
         let tidy = futures::future::join(as_vendor, self.give_leases_back());
         if tokio::time::timeout(STOP_WITHIN, tidy).await.is_err() {
-            tracing::warn!("others were too slow for a graceful stop; what is left is done after the next start");
+            tracing::warn!(
+                "others were too slow for a graceful stop; what is left is done after the next start"
+            );
         }
         self.0.overlay.clone().shutdown().await;
         let db = self.0.db.clone();
