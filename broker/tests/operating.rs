@@ -16,7 +16,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use town::Person;
 
@@ -336,4 +336,21 @@ async fn payouts_to_an_iban_become_one_transfer_order() {
         "only what goes to no IBAN is left"
     );
     broker.shutdown().await.expect("it stops in order");
+}
+
+#[test]
+fn the_units_are_such_as_the_system_takes() {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operate");
+    let directory = tempfile::tempdir().expect("a directory");
+    for name in ["netpay.service", "netpay-broker.service"] {
+        let unit = fs::read_to_string(units.join(name)).expect("a unit");
+        let copy = directory.path().join(name);
+        // The programs are not installed here.
+        fs::write(&copy, unit.replace("ExecStart=/usr/local/bin/", "ExecStart=/bin/true ")).expect("written");
+        let Ok(checked) = Command::new("systemd-analyze").arg("verify").arg(&copy).output() else {
+            return println!("no systemd-analyze on this machine");
+        };
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && !said.contains(name), "{said}");
+    }
 }
