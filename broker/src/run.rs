@@ -69,11 +69,9 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let home = BrokerHome::at(&config.home);
     let opened = home.open()?;
     let lock = home.home().lock().map_err(|error| home::of_home(&error))?;
-    if home.home().is_copy() {
-        if !config.adopt {
-            return Err(errors::copied(home.path()));
-        }
-        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    let copied = home.home().is_copy();
+    if copied && !config.adopt {
+        return Err(errors::copied(home.path()));
     }
     let settings = opened.settings;
     let listen = match config.listen {
@@ -94,6 +92,11 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
         Bank::open(db.clone(), signing, terms, roster, clock).map(|bank| (bank, db))
     });
     let (bank, db) = opening.await.map_err(errors::books)?.map_err(errors::books)?;
+    if copied {
+        // What the original's node acked since the copy was made is not known here: it begins as a witness anew.
+        Witness::be_born_again(&db).await.map_err(errors::books)?;
+        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    }
     bank.resume().await.map_err(|reject| errors::refused(&reject))?;
     let witness =
         Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;

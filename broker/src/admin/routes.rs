@@ -259,7 +259,7 @@ impl State {
     async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
         self.bank.run(command).await?;
         let view = self.bank.look(move |ledger| AccountView::whole(ledger, &account)).await?;
-        Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
+        Ok(Json(view.ok_or_else(|| errors::not_found("account", account))?))
     }
 
     fn code(&self, key: &[u8; 16], value: u64, number: usize) -> VoucherCode {

@@ -34,7 +34,7 @@ pub async fn invite(home: &BrokerHome, qr: bool, out: &Out) -> Result<(), ErrorV
     let drawn = match qr {
         false => String::new(),
         true => {
-            let code = QrCode::new(&invite).map_err(|error| errors::bad_request(error))?;
+            let code = QrCode::new(&invite).map_err(errors::bad_request)?;
             code.render::<Dense1x2>().build() + "\n"
         }
     };

@@ -123,7 +123,10 @@ pub async fn serve(
     };
     let served = tokio::select! {
         served = axum::serve(listener, router(api)).with_graceful_shutdown(stopped) => served,
-        () = too_long => Ok(tracing::warn!("a request that took too long is broken off by the stop")),
+        () = too_long => {
+            tracing::warn!("a request that took too long is broken off by the stop");
+            Ok(())
+        }
     };
     let _ = std::fs::remove_file(&address);
     served.map_err(errors::internal)
