@@ -198,6 +198,12 @@ impl BrokerHome {
         self.path().join("api-address")
     }
 
+    /// `invite`: what peers needed to join when the broker ran last.
+    #[must_use]
+    pub fn last_invite(&self) -> PathBuf {
+        self.path().join("invite")
+    }
+
     /// Makes a new broker: both keys, the token, and the configuration, which comes last and says that all is there.
     ///
     /// # Errors

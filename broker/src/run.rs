@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+/// How long answers that are being given may take once the broker stops. What the bank acknowledged is on the disk by then.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How a broker is run; what is `None` is as its configuration says.
 pub struct Config {
     /// Its home, made by [`BrokerHome::init`].
@@ -66,11 +69,9 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let home = BrokerHome::at(&config.home);
     let opened = home.open()?;
     let lock = home.home().lock().map_err(|error| home::of_home(&error))?;
-    if home.home().is_copy() {
-        if !config.adopt {
-            return Err(errors::copied(home.path()));
-        }
-        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    let copied = home.home().is_copy();
+    if copied && !config.adopt {
+        return Err(errors::copied(home.path()));
     }
     let settings = opened.settings;
     let listen = match config.listen {
@@ -91,6 +92,11 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
         Bank::open(db.clone(), signing, terms, roster, clock).map(|bank| (bank, db))
     });
     let (bank, db) = opening.await.map_err(errors::books)?.map_err(errors::books)?;
+    if copied {
+        // What the original's node acked since the copy was made is not known here: it begins as a witness anew.
+        Witness::be_born_again(&db).await.map_err(errors::books)?;
+        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    }
     bank.resume().await.map_err(|reject| errors::refused(&reject))?;
     let witness =
         Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;
@@ -101,6 +107,7 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let invite = invite(&bank, &overlay, &settings)?;
     let state = admin::State::new(&bank, &overlay, &home, invite.clone(), stop.clone())?;
     let (api_addr, serving) = admin::serve(api, state, stopping.clone()).await?;
+    home::write(&home.last_invite(), &invite.to_string())?;
     home::write(&home.api_address(), &api_addr.to_string())?;
     let every = Duration::from_secs(settings.settle_every);
     let freezer = Freezer { bank: bank.clone(), overlay: overlay.clone(), witness, signing: opened.signing };
@@ -140,9 +147,10 @@ impl Running {
     pub async fn shutdown(self) -> Result<(), ErrorView> {
         self.stop.send_replace(true);
         self.overlay.shutdown().await;
-        for task in self.tasks {
-            // A task that failed has nothing left to stop.
-            let _ = task.await;
+        let mut tasks = futures::future::join_all(self.tasks);
+        // A task that failed has nothing left to stop; one that waits for whoever does not read ends with the process.
+        if tokio::time::timeout(ANSWERED_WITHIN, &mut tasks).await.is_err() {
+            tracing::warn!("an answer that took too long is broken off by the stop");
         }
         // So that the next start does not take it for an outage.
         if let Err(error) = self.bank.heartbeat().await {

@@ -161,6 +161,11 @@ impl Home {
         self.path.join("interface-password")
     }
 
+    /// `logs/`: log files.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
     /// `lock`: names the process that holds the home.
     pub fn lock_file(&self) -> PathBuf {
         self.path.join("lock")

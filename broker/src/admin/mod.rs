@@ -1,6 +1,7 @@
 //! The operator's API: HTTP on a loopback address, for whoever can read the home's `api-token`. Money-moving requests bear
 //! an `Idempotency-Key`: the same key again is the same request.
 
+pub mod disputes;
 mod guard;
 pub(crate) mod routes;
 mod stream;

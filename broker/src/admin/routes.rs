@@ -1,12 +1,12 @@
 //! The routes of the operator's API, each a thin view over the bank.
 
 use super::view::{
-    AccountView, AuditView, ChainView, PageView, PayoutView, RecordView, RedemptionView, StatusView,
-    VouchersView,
+    AccountView, AuditView, ChainView, PageView, PayoutView, RedemptionView, StatusView, VouchersView,
 };
-use super::{Failure, State, guard, stream};
+use super::{Failure, State, disputes, guard, stream};
 use crate::backup;
 use crate::errors;
+use crate::export;
 use crate::ledger::{Auditor, Command, Ledger, MAX_VOUCHERS, VoucherId};
 use crate::store::{Journal, JournalError};
 use axum::body::Body;
@@ -20,7 +20,6 @@ use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::PublicKey;
 use netpay_core::wire::bank::VoucherCode;
 use serde::Deserialize;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Items in one page of a list.
@@ -49,8 +48,9 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/payouts", get(payouts))
         .route("/payouts/{account}/{number}/paid", post(paid))
         .route("/ledger/check", get(check))
-        .route("/ledger/export", get(export))
-        .route("/backup", get(save));
+        .route("/ledger/export", get(export_books))
+        .route("/backup", get(save))
+        .merge(disputes::router());
     let guarded = middleware::from_fn_with_state(state.clone(), guard::check);
     Router::new().nest("/api/v1", routes).layer(guarded).with_state(state)
 }
@@ -231,9 +231,9 @@ async fn check(Extract(state): Shared) -> Answer<AuditView> {
     Ok(Json(auditing.await.map_err(errors::books)?.map_err(errors::books)?))
 }
 
-async fn export(Extract(state): Shared) -> Body {
+async fn export_books(Extract(state): Shared) -> Body {
     let (journal, network) = (state.bank.journal().clone(), state.bank.network());
-    stream::written(move |out| write_journal(out, &journal, network))
+    stream::written(move |out| export::write(out, &journal, network))
 }
 
 async fn save(Extract(state): Shared) -> Result<Body, Failure> {
@@ -254,31 +254,12 @@ pub fn audit(journal: &Journal, network: NetworkId) -> Result<AuditView, Journal
     Ok(AuditView::from(&auditor.finish()?))
 }
 
-/// Writes the journal in entries, one record in JSON per line.
-///
-/// # Errors
-/// If the journal cannot be read or nobody reads.
-pub fn write_journal(out: &mut dyn Write, journal: &Journal, network: NetworkId) -> io::Result<()> {
-    let mut auditor = Auditor::new(network);
-    let mut written = Ok(());
-    let read = journal.each(|record| {
-        let entries = auditor.read(&record)?;
-        if written.is_ok() {
-            let line = serde_json::to_string(&RecordView::of(&record, &entries)).unwrap_or_default();
-            written = writeln!(out, "{line}");
-        }
-        Ok::<(), JournalError>(())
-    });
-    read.map_err(io::Error::other)?;
-    written
-}
-
 impl State {
     /// Carries out a command and shows the account then.
     async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
         self.bank.run(command).await?;
         let view = self.bank.look(move |ledger| AccountView::whole(ledger, &account)).await?;
-        Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
+        Ok(Json(view.ok_or_else(|| errors::not_found("account", account))?))
     }
 
     fn code(&self, key: &[u8; 16], value: u64, number: usize) -> VoucherCode {

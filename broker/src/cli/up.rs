@@ -3,6 +3,7 @@
 use crate::errors::{self, ErrorView};
 use crate::home::BrokerHome;
 use crate::run::{self, Config};
+use netpay_node::manager;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
@@ -24,6 +25,7 @@ pub async fn up(
     config.adopt = adopt;
     // Before the invite is printed: who reads it may stop the broker at once.
     let signals = Signals::new()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let running = run::run(config).await?;
     eprintln!("broker  {}", running.bank().key());
     eprintln!("api     http://{}", running.api_addr);
@@ -42,12 +44,16 @@ pub async fn up(
     if let Err(error) = printed {
         tracing::warn!(%error, "nobody reads the invite");
     }
+    manager::ready();
     tokio::select! {
         () = signals.wait() => {}
         () = running.stopped() => {}
     }
+    manager::stopping();
     tracing::info!("stopping");
-    running.shutdown().await
+    let closed = running.shutdown().await;
+    tracing::info!("stopped");
+    closed
 }
 
 #[cfg(unix)]

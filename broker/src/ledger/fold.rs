@@ -6,7 +6,7 @@ use super::command::{Charge, Event, PayoutId, Purse, Record, SettledClaim, Taken
 use super::entry::{Book, Entry};
 use super::intervals::Range;
 use super::redeeming::total;
-use super::{Customer, Ledger, Payout, Voucher, What};
+use super::{Conviction, Customer, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
 use netpay_core::coin::touchstone::Touchstone;
@@ -99,7 +99,7 @@ impl Ledger {
             Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
             Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
             Event::EvidenceNoted { culprit, .. } => {
-                self.convicted.insert(*culprit, at);
+                self.convicted.insert(*culprit, Conviction { at, record: record.seq, noted: true });
                 self.members_changed = record.seq;
                 Ok(Vec::new())
             }
@@ -250,7 +250,8 @@ impl Ledger {
             };
             let before = chain.claims.insert(key, claim);
             if chain.is_opened_twice(taken.j) {
-                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(record.at);
+                let found = Conviction { at: record.at, record: record.seq, noted: false };
+                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(found);
             }
             if before.is_some_and(|before| before.is_final()) {
                 return Err("a claim replaces one that is final");

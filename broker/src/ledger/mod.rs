@@ -55,7 +55,7 @@ pub struct Ledger {
     /// Chains that wait for settlement, by `redeem_by`.
     unsettled: BTreeSet<(Time, ChainId)>,
     payouts: BTreeMap<PayoutId, Payout>,
-    convicted: BTreeMap<Culprit, Time>,
+    convicted: BTreeMap<Culprit, Conviction>,
     /// The record by which last somebody became, or ceased to be, a member no more.
     members_changed: u64,
     /// No settlement before this: the bank was away, and claims could not be brought.
@@ -69,6 +69,17 @@ pub struct Voucher {
     pub value: Coins,
     /// Who paid it in.
     pub used_by: Option<PublicKey>,
+}
+
+/// Evidence that convicted somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conviction {
+    /// When it came.
+    pub at: Time,
+    /// The journal record it came in.
+    pub record: u64,
+    /// Whether that record is about nothing else. Otherwise it brought a claim that contradicts another one.
+    pub noted: bool,
 }
 
 /// Money on its way out.
@@ -174,8 +185,8 @@ impl Ledger {
         (self.vouchers.len(), self.vouchers.values().filter(|voucher| voucher.used_by.is_some()).count())
     }
 
-    /// Whom evidence was noted against, and when.
-    pub fn convicted(&self) -> impl Iterator<Item = (&Culprit, &Time)> {
+    /// Whom there is evidence against.
+    pub fn convicted(&self) -> impl Iterator<Item = (&Culprit, &Conviction)> {
         self.convicted.iter()
     }
 
@@ -218,8 +229,8 @@ impl Ledger {
     /// witnesses.
     #[must_use]
     pub fn revoked(&self) -> BTreeMap<PublicKey, Time> {
-        let witnesses = self.convicted.iter().filter_map(|(culprit, at)| match culprit {
-            Culprit::Witness(node, _) => Some((*node, *at)),
+        let witnesses = self.convicted.iter().filter_map(|(culprit, conviction)| match culprit {
+            Culprit::Witness(node, _) => Some((*node, conviction.at)),
             Culprit::Buyer(_) => None,
         });
         let expelled = self.customers.values().filter_map(|customer| Some((customer, customer.expelled()?)));

@@ -21,7 +21,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// How long requests that are being answered may take once the peer stops.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How the interface is served.
 #[derive(Clone, Debug)]
@@ -111,8 +115,19 @@ pub async fn serve(
     atomic_write(&address, bound.to_string().as_bytes(), PRIVATE)
         .map_err(|e| errors::io("writing", &address, &e))?;
     ready(bound, format!("http://{bound}{}?key={}", super::LOGIN, api.sessions.invite(clock::time())));
-    let stopped = async move { node.stopped().await };
-    let served = axum::serve(listener, router(api)).with_graceful_shutdown(stopped).await;
+    let stopped = node.clone();
+    let stopped = async move { stopped.stopped().await };
+    let too_long = async {
+        node.stopped().await;
+        tokio::time::sleep(ANSWERED_WITHIN).await;
+    };
+    let served = tokio::select! {
+        served = axum::serve(listener, router(api)).with_graceful_shutdown(stopped) => served,
+        () = too_long => {
+            tracing::warn!("a request that took too long is broken off by the stop");
+            Ok(())
+        }
+    };
     let _ = std::fs::remove_file(&address);
     served.map_err(errors::internal)
 }

@@ -229,6 +229,26 @@ async fn an_open_chain_moves_from_vendor_to_vendor() {
     town.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_that_stops_has_its_open_chain_closed_and_the_next_vendor_asks_nobody() {
+    let mut town = Town::of(6).await;
+    let one = town.file("one.bin", 27_800);
+    let two = town.file("two.bin", 27_801);
+    let one = town.peers[1].share_add(vec![one], 5, vec![], false).await.expect("shared");
+    let two = town.peers[2].share_add(vec![two], 5, vec![], false).await.expect("shared");
+    town.mint(4, 100).await;
+    town.peers[4].buy_and_wait(&one[0].id, true).await;
+    let open = |node: &Node| node.till(|till| till.all().filter(|held| held.close().is_none()).count());
+    assert_eq!(open(&town.peers[1]), 1, "the chain was left open");
+    town.restart(4).await;
+    assert_eq!(open(&town.peers[1]), 0, "the vendor closed it");
+    town.peers[4].until_connected(4).await;
+    town.peers[4].buy_and_wait(&two[0].id, false).await;
+    assert!(town.peers[2].handoffs().is_empty(), "the Close was at hand: {:?}", town.peers[2].handoffs());
+    assert_eq!(town.peers[4].wallet(|wallet| wallet.spendable(clock::time())).expect("open"), Coins(90));
+    town.stop().await;
+}
+
 impl Town {
     /// Starts a peer that was stopped, where it was.
     pub async fn restart(&mut self, n: usize) {

@@ -1,6 +1,7 @@
 //! The arguments, as INTERFACE names them.
 
 use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
+use crate::logs;
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -263,6 +264,14 @@ pub enum Command {
         #[command(subcommand)]
         act: Option<Config>,
     },
+    /// Show the log of the peer; also while it is stopped.
+    Logs(Logs),
+    /// Write what helps to find a fault into one file: settings, checks, log files, sizes; no keys, wallet, tokens or
+    /// codes. Look through it before you pass it on.
+    SupportBundle {
+        /// The file; without it one in this directory, named after the time.
+        file: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -280,4 +289,15 @@ pub enum Command {
     },
     /// Which software this is, and which protocol it speaks.
     Version,
+}
+
+/// Which part of the log is shown.
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// Go on with what comes, until ^C.
+    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+    pub follow: bool,
+    /// How many lines, the newest.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
+    pub lines: usize,
 }

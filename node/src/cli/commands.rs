@@ -4,7 +4,7 @@ use super::acts::{Broker, Config, Downloads, Sales, Share};
 use super::args::{Args, Command, Global};
 use super::interrupt::Watch;
 use super::show::{self, coins, foreign, short, size};
-use super::{ask, daemon, doctor, join, money, papers};
+use super::{ask, daemon, doctor, join, money, papers, service};
 use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
@@ -53,6 +53,8 @@ pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
             Ok(())
         }
         Command::Doctor => doctor::run(&global, &home).await,
+        Command::Logs(wanted) => service::logs(&global, &home, &wanted).await,
+        Command::SupportBundle { file } => service::bundle(&global, &home, file.as_deref()).await,
         other => asked(&global, &home, other).await,
     }
 }
@@ -116,6 +118,8 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         | Command::Receipt(_)
         | Command::Evidence(_)
         | Command::Version
+        | Command::Logs(_)
+        | Command::SupportBundle { .. }
         | Command::Doctor => Ok(()),
     }
 }

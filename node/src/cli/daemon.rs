@@ -1,6 +1,6 @@
 //! Running the peer.
 
-use super::args::{Global, Passphrase, Up};
+use super::args::{Color, Global, Passphrase, Up};
 use super::interrupt::Watch;
 use super::{ask, join, show};
 use crate::api::password::Password;
@@ -10,8 +10,11 @@ use crate::app::{Settings, Trouble, start};
 use crate::config::{self, Config};
 use crate::errors;
 use crate::home::Home;
+use crate::logs::{self, Wanted};
+use crate::manager;
 use netpay_core::amount::Coins;
 use netpay_core::session::vendor::Policy;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs the peer until it is told to stop; joins a network first, if it is to.
 ///
@@ -29,7 +32,10 @@ pub async fn up(global: &Global, home: Home, up: Up, watch: Watch) -> Result<(),
     flags.extend(given(listen).map(|listen| ("listen".to_owned(), listen)));
     flags.extend(given(api).map(|api| ("api.listen".to_owned(), api)));
     let config = config::load(&home, &flags)?.config;
-    log(global, &config);
+    log(global, &home, &config)?;
+    // Before anything is opened: whoever starts it may stop it at once.
+    let asked_to_stop = Signals::new()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let settings = settings(&config)?;
     let locked = crate::app::vault::needs_passphrase(&home.wallet()).map_err(Trouble::from)?;
     let secret = match (locked, fresh) {
@@ -38,13 +44,15 @@ pub async fn up(global: &Global, home: Home, up: Up, watch: Watch) -> Result<(),
         (true, None) => ask::passphrase(global, &new.passphrase, "The wallet's passphrase: ")?,
     };
     // From here on a signal asks for a graceful stop.
-    let signalled = signals();
     watch.hand_over();
     let node = start::run(home, settings, secret.map(|secret| secret.to_string())).await?;
     let asked = node.clone();
     tokio::spawn(async move {
-        signalled.await;
-        asked.ask_to_stop();
+        tokio::select! {
+            () = asked_to_stop.wait() => asked.ask_to_stop(),
+            () = asked.stopped() => {}
+        }
+        manager::stopping();
     });
     let (quiet, json) = (global.quiet, global.json);
     let status = node.status();
@@ -58,9 +66,11 @@ pub async fn up(global: &Global, home: Home, up: Up, watch: Watch) -> Result<(),
             status.addresses.iter().for_each(|address| show::line(&format!("listening on {address}")));
             show::line(&format!("pages, for a minute and once (then: netpay open): {link}"));
         }
+        manager::ready();
     })
     .await;
     node.stop().await;
+    tracing::info!("stopped");
     served
 }
 
@@ -86,32 +96,43 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
     Ok(())
 }
 
-/// Resolves with the first signal after this was called.
-fn signals() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let waiting = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = waiting else { return std::future::pending().await };
+/// The signals that ask for a graceful stop; further ones change nothing, since a stop takes no longer than it may.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ErrorView> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(errors::internal)?,
+            terminate: signal(SignalKind::terminate()).map_err(errors::internal)?,
+        })
+    }
+
+    async fn wait(mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
 
-fn log(global: &Global, config: &Config) {
-    let filter = match (global.quiet, global.verbose) {
-        (true, _) => "error".to_owned(),
-        (false, 0) => config.log.clone(),
-        (false, 1) => "info,netpay_node=debug".to_owned(),
-        (false, _) => "debug,netpay_node=trace".to_owned(),
+fn log(global: &Global, home: &Home, config: &Config) -> Result<(), ErrorView> {
+    let screen = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => config.log.as_str(),
+        (false, 1) => "info,netpay_node=debug",
+        (false, _) => "debug,netpay_node=trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A log that takes nothing more, as on a full disk, must not end whatever wanted to say something.
-    let subscriber = subscriber.log_internal_errors(false);
-    // A second subscriber in one process is no reason to stop.
-    let _ = subscriber.try_init();
+    // Who wants to see little now may want to look something up later.
+    let files = if global.quiet { config.log.as_str() } else { screen };
+    let colored = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => logs::screen_has_colors(),
+    };
+    logs::begin(&Wanted { screen, colored, files: Some((&home.logs(), files)) })
 }
 
 fn settings(config: &Config) -> Result<Settings, ErrorView> {

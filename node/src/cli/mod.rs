@@ -10,9 +10,11 @@ mod interrupt;
 mod join;
 mod money;
 mod papers;
+mod service;
 mod show;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 
 use crate::app::view::ErrorView;
 use crate::errors::{self, exit};

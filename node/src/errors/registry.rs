@@ -1,10 +1,9 @@
 //! The list itself: one function per error, and all of them in [`REGISTRY`].
 
-use super::{Entry, ErrorView, exit};
-use std::fmt::Display;
-
-/// Makes of each error a function that fills in its templates, and of all of them the registry.
-macro_rules! errors {
+/// Makes of each error a function that fills in its templates, and of all of them the registry. The broker's errors are
+/// made by it too.
+#[macro_export]
+macro_rules! error_registry {
     ($(
         $(#[$doc:meta])*
         $name:ident($($arg:ident),*) = $code:literal, $exit:ident, $status:literal:
@@ -16,32 +15,32 @@ macro_rules! errors {
         $(
             $(#[$doc])*
             #[must_use]
-            pub fn $name($($arg: impl Display),*) -> ErrorView {
-                ErrorView {
+            pub fn $name($($arg: impl ::std::fmt::Display),*) -> $crate::errors::ErrorView {
+                $crate::errors::ErrorView {
                     code: $code.to_owned(),
                     what: format!($what),
                     why: format!($why),
                     fix: format!($fix),
-                    exit: exit::$exit,
+                    exit: $crate::errors::exit::$exit,
                     status: $status,
                 }
             }
         )*
 
         /// Every error.
-        pub const REGISTRY: &[Entry] = &[$(Entry {
+        pub const REGISTRY: &[$crate::errors::Entry] = &[$($crate::errors::Entry {
             code: $code,
             what: $what,
             why: $why,
             fix: $fix,
-            exit: exit::$exit,
+            exit: $crate::errors::exit::$exit,
             status: $status,
             explain: $explain,
         }),*];
     };
 }
 
-errors! {
+error_registry! {
     // ---- the daemon and its API ----
 
     /// No peer answers in this home.
