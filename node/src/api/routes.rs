@@ -13,6 +13,7 @@ pub use own::LoginLink;
 use super::problem::Problem;
 use super::server::Api;
 use crate::app::Node;
+use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::errors;
 use axum::Json;
@@ -88,18 +89,17 @@ async fn nothing_here(request: axum::extract::Request) -> Problem {
 }
 
 /// Carries out what moves money, once under the key that the request names.
-async fn once<T, Act>(
+async fn once<T, Done>(
     api: &Api,
     headers: &HeaderMap,
     asked: (&str, &(impl Serialize + Sync)),
-    act: impl FnOnce(Node, String, Option<netpay_core::time::Time>) -> Act + Send + 'static,
+    act: impl FnOnce(Node, Act) -> Done + Send + 'static,
 ) -> Answer<T>
 where
     T: Serialize + DeserializeOwned + Send,
-    Act: Future<Output = Result<T, ErrorView>> + Send + 'static,
+    Done: Future<Output = Result<T, ErrorView>> + Send + 'static,
 {
-    let key = headers.get(ONCE).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let key = headers.get(ONCE).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let contents = serde_json::to_vec(&asked).map_err(|error| Problem(errors::internal(error)))?;
-    let named = key.clone();
-    Ok(Json(api.node.once(&key, &contents, move |node, earlier| act(node, named, earlier)).await?))
+    Ok(Json(api.node.once(key, &contents, act).await?))
 }

@@ -1,5 +1,7 @@
 //! Requests that must not get through, and those that must, to real peers over real sockets.
 
+mod money;
+
 use super::CSRF_HEADER;
 use super::server::{Api, Interface, router, serve};
 use crate::api::password::Password;

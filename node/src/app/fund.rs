@@ -192,6 +192,10 @@ impl Node {
             chains.push(self.complete(&purchase).await?);
             rest -= u64::from(n);
         }
+        // Whoever bought sees what is left. The coins are there even if the broker does not say it now.
+        if let Err(trouble) = self.account(u64::MAX).await {
+            tracing::debug!(%trouble, "the balance is that from before the purchase");
+        }
         Ok(chains)
     }
 

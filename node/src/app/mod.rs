@@ -11,7 +11,7 @@ pub mod fund;
 pub mod handoff;
 mod members;
 pub mod news;
-mod once;
+pub mod once;
 mod pace;
 mod pipe;
 pub mod publish;

@@ -1,5 +1,9 @@
 //! Peers in one process, on real sockets and real files, with chains minted by hand in place of a broker.
 
+mod bank;
+
+pub(crate) use bank::VOUCHER;
+
 use super::view::{DownloadState, DownloadView, GetRequest, SearchOptions};
 use super::{Node, Settings, lock, start};
 use crate::clock;

@@ -13,6 +13,7 @@ pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
+use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::app::{Node, Trouble};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -151,17 +152,19 @@ fn refused_with(error: &ErrorView, page: Markup) -> Response {
 /// Where an act that went well leads: an address, and what to say there.
 type Done = (String, String);
 
-/// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
+/// Carries out a form that moves money, once; `act` gets the peer, what was filled in, and the name of the act.
 async fn once<R>(
     ui: &Ui,
     sent: &Arc<Sent>,
-    act: impl FnOnce(Node, Arc<Sent>) -> R + Send + 'static,
+    act: impl FnOnce(Node, Arc<Sent>, Act) -> R + Send + 'static,
 ) -> Result<Done, ErrorView>
 where
     R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
 {
     let filled_in = Arc::clone(sent);
-    ui.node.once(sent.text("key"), sent.contents().as_bytes(), move |node, _| act(node, filled_in)).await
+    ui.node
+        .once(sent.text("key"), sent.contents().as_bytes(), move |node, named| act(node, filled_in, named))
+        .await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.

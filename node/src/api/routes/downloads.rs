@@ -49,11 +49,8 @@ async fn download_add(
     Body(asked): Body<GetRequest>,
 ) -> Answer<DownloadView> {
     let wanted = asked.clone();
-    once(&api, &headers, ("download", &asked), move |node, _, earlier| async move {
-        match earlier.and_then(|at| node.begun_since(&wanted, at)) {
-            Some(begun) => Ok(begun),
-            None => Ok(node.get(wanted).await?),
-        }
+    once(&api, &headers, ("download", &asked), move |node, act| async move {
+        Ok(node.get_once(wanted, &act).await?)
     })
     .await
 }

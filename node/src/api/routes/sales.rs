@@ -72,5 +72,5 @@ async fn certifications(State(api): Shared) -> Json<Vec<CertificationView>> {
     responses((status = 200, body = RedeemView), Refusals),
 )]
 async fn redeem(State(api): Shared, headers: HeaderMap) -> Answer<RedeemView> {
-    once(&api, &headers, ("redeem", &()), |node, _, _| async move { Ok(node.redeem().await?) }).await
+    once(&api, &headers, ("redeem", &()), |node, _| async move { Ok(node.redeem().await?) }).await
 }

@@ -63,8 +63,8 @@ struct BuyCoins {
 )]
 async fn buy(State(api): Shared, headers: HeaderMap, Body(asked): Body<BuyCoins>) -> Answer<WalletView> {
     let coins = Coins(asked.coins);
-    once(&api, &headers, ("buy", &asked), move |node, key, _| async move {
-        node.buy_coins(coins, Some(&key)).await?;
+    once(&api, &headers, ("buy", &asked), move |node, act| async move {
+        node.buy_coins(coins, Some(&act.name)).await?;
         Ok(node.wallet_view()?)
     })
     .await
@@ -87,7 +87,7 @@ struct Voucher {
 )]
 async fn voucher(State(api): Shared, headers: HeaderMap, Body(asked): Body<Voucher>) -> Answer<WalletView> {
     let code = door::parse_voucher(asked.voucher.as_deref().unwrap_or_default())?;
-    once(&api, &headers, ("voucher", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("voucher", &asked), move |node, _| async move {
         node.pay_in(code).await?;
         Ok(node.wallet_view()?)
     })
@@ -122,7 +122,7 @@ struct Retire {
 )]
 async fn retire(State(api): Shared, headers: HeaderMap, Body(asked): Body<Retire>) -> Answer<Vec<ChainView>> {
     let id = asked.id.clone();
-    once(&api, &headers, ("retire", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("retire", &asked), move |node, _| async move {
         node.retire(id.as_deref()).await.map_err(ErrorView::from)
     })
     .await
@@ -227,7 +227,7 @@ async fn broker(State(api): Shared) -> Json<BrokerView> {
 )]
 async fn register(State(api): Shared, headers: HeaderMap, Body(asked): Body<Voucher>) -> Answer<WalletView> {
     let code = asked.voucher.as_deref().map(door::parse_voucher).transpose()?;
-    once(&api, &headers, ("register", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("register", &asked), move |node, _| async move {
         node.register(code).await?;
         Ok(node.wallet_view()?)
     })

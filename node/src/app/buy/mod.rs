@@ -9,6 +9,7 @@ mod rows;
 mod sale;
 mod visit;
 
+use super::once::Act;
 use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
 use super::{Node, Trouble, lock};
 use crate::clock;
@@ -43,10 +44,10 @@ enum Control {
     Cancel,
 }
 
-/// One download in memory.
 /// How often the progress of one download is news, at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// One download in memory.
 struct Download {
     view: watch::Sender<DownloadView>,
     /// When its progress was news last.
@@ -73,6 +74,8 @@ impl Download {
 #[derive(Default)]
 pub struct Downloads {
     all: Mutex<BTreeMap<u64, Download>>,
+    /// Held while one is begun: numbers are given once, and what is asked for twice at the same time is begun once.
+    beginning: tokio::sync::Mutex<()>,
     /// Told when a download ends or stops, and when the wallet opens: there may be debts to pay.
     pub(super) debts: tokio::sync::Notify,
 }
@@ -113,12 +116,47 @@ impl Node {
     /// # Errors
     /// If nobody offers it, it is too dear, or there are not enough coins: nothing is begun then.
     pub async fn get(&self, request: GetRequest) -> Result<DownloadView, Trouble> {
+        self.begin(request, None).await
+    }
+
+    /// Starts a download as an act that is done once: if it was begun before a crash, it is that one.
+    ///
+    /// # Errors
+    /// As [`Node::get`].
+    pub async fn get_once(&self, request: GetRequest, act: &Act) -> Result<DownloadView, Trouble> {
+        match act.made {
+            Some(id) => self.download(id),
+            None => self.begin(request, Some(act)).await,
+        }
+    }
+
+    async fn begin(&self, request: GetRequest, act: Option<&Act>) -> Result<DownloadView, Trouble> {
         let (root, listings) = self.offers(&request).await?;
+        let _beginning = self.0.downloads.beginning.lock().await;
         if let Some(running) = self.running(&root) {
+            let mut batch = Batch::new();
+            act.inspect(|act| act.makes(running.id, &mut batch));
+            self.db().commit(batch).await?;
             return Ok(running);
         }
+        let row = self.new_row(&request, root, &listings)?;
+        self.store_download(&row, act).await?;
+        let (id, price, view) = (row.id, row.price, row.view());
+        lock(&self.0.downloads.all).insert(id, Download::new(view.clone(), row));
+        self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
+        self.spawn_job(id, listings);
+        Ok(view)
+    }
+
+    /// What is to be stored of a download that begins, if it may.
+    fn new_row(
+        &self,
+        request: &GetRequest,
+        root: ContentRoot,
+        listings: &[Signed<Listing>],
+    ) -> Result<DownloadRow, Trouble> {
         let best = listings.first().ok_or(Trouble::NoVendor)?;
-        let (name, price, best_vendor) = (best.name.to_string(), best.price, Some(best.vendor));
+        let (name, price) = (best.name.to_string(), best.price);
         let limit = request.max_price.map(Coins);
         if let Some(limit) = limit.filter(|limit| price > *limit) {
             return Err(Trouble::OverLimit { name, price, limit });
@@ -128,9 +166,8 @@ impl Node {
         let units = unit_for(ceiling, best.size, p0).or_else(|| unit_for(price, best.size, p0));
         let units = units.ok_or(Trouble::TooDear(p0))?;
         self.can_afford(&name, price)?;
-        let id = self.next_download();
-        let row = DownloadRow {
-            id,
+        Ok(DownloadRow {
+            id: self.next_download(),
             root,
             name: Text::cut(&safe_file_name(&name)),
             size: best.size,
@@ -138,18 +175,12 @@ impl Node {
             ceiling,
             unit_log: units.log(),
             output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
-            from: request.from.as_ref().and(best_vendor),
+            from: request.from.as_ref().map(|_| best.vendor),
             keep_open: request.keep_open,
             state: DownloadState::Waiting,
             began: clock::time(),
             tabs: List::new(),
-        };
-        self.store_download(&row).await?;
-        let view = row.view();
-        lock(&self.0.downloads.all).insert(id, Download::new(view.clone(), row));
-        self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
-        self.spawn_job(id, listings);
-        Ok(view)
+        })
     }
 
     /// Whether the wallet can pay for it now.
@@ -180,15 +211,6 @@ impl Node {
         let parent = path.parent().ok_or_else(|| Trouble::file(&path, "it is no file in a directory"))?;
         std::fs::create_dir_all(parent).map_err(|e| Trouble::file(parent, e))?;
         Ok(unused(&path))
-    }
-
-    /// The newest download of that content that was begun at this time or later.
-    #[must_use]
-    pub fn begun_since(&self, request: &GetRequest, at: netpay_core::time::Time) -> Option<DownloadView> {
-        let root = content_of(&request.what).ok()?;
-        let all = lock(&self.0.downloads.all);
-        let begun = |download: &&Download| download.row.root == root && download.row.began >= at;
-        all.values().rev().find(begun).map(|download| download.view.borrow().clone())
     }
 
     fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
@@ -327,9 +349,10 @@ impl Node {
         Ok(open)
     }
 
-    async fn store_download(&self, row: &DownloadRow) -> Result<(), Trouble> {
+    async fn store_download(&self, row: &DownloadRow, act: Option<&Act>) -> Result<(), Trouble> {
         let mut batch = Batch::new();
         row.put(&mut batch);
+        act.inspect(|act| act.makes(row.id, &mut batch));
         let surplus = {
             let mut all = lock(&self.0.downloads.all);
             let over = all.len() >= MAX_DOWNLOADS;

@@ -103,9 +103,9 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(asked): Asked<Amo
 /// `POST /wallet/buy`
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let bought = once(&ui, &sent, |node, sent| async move {
+    let bought = once(&ui, &sent, |node, sent, act| async move {
         let bought = amount(sent.text("coins"))?;
-        node.buy_coins(Coins(bought), Some(sent.text("key"))).await.map_err(view)?;
+        node.buy_coins(Coins(bought), Some(&act.name)).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("You bought {}.", coins(bought))))
     });
     match bought.await {
@@ -117,7 +117,7 @@ pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
 /// `POST /wallet/voucher`
 pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let paid = once(&ui, &sent, |node, sent| async move {
+    let paid = once(&ui, &sent, |node, sent, _| async move {
         let code = parse_voucher(sent.text("voucher")).map_err(view)?;
         let account = node.pay_in(code).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("Paid in: your account has {} now.", coins(account.balance.0))))
@@ -131,7 +131,7 @@ pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
 /// `POST /wallet/register`
 pub async fn register(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let opened = once(&ui, &sent, |node, sent| async move {
+    let opened = once(&ui, &sent, |node, sent, _| async move {
         let code = sent.given("voucher").map(parse_voucher).transpose().map_err(view)?;
         let account = node.register(code).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("The account is open, with {}.", coins(account.balance.0))))
@@ -308,7 +308,7 @@ fn newest<T>(mut list: Vec<T>) -> Vec<T> {
 /// `POST /sales/redeem`
 pub async fn redeem(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let redeemed = once(&ui, &sent, |node, _| async move {
+    let redeemed = once(&ui, &sent, |node, _, _| async move {
         let view = node.redeem().await.map_err(view)?;
         Ok(("/sales".to_owned(), redeemed(&view)))
     });
