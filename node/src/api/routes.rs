@@ -39,7 +39,7 @@ pub(super) enum Refusals {
     /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
     /// the way out.
     #[response(status = "default", content_type = "application/problem+json")]
-    Problem(#[to_schema] ErrorView),
+    Problem(#[to_schema] super::problem::Document),
 }
 
 /// What is said of the whole.

@@ -4,7 +4,7 @@
 use super::guard::{self, Access};
 use super::password::Password;
 use super::sessions::{self, Sessions};
-use super::{ADDRESS_FILE, MAX_BODY, metrics, people, routes};
+use super::{ADDRESS_FILE, MAX_BODY, events, metrics, people, routes};
 use crate::app::Node;
 use crate::app::view::ErrorView;
 use crate::clock::{self, random};
@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// How the interface is served.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Api {
     pub password: Option<Password>,
     /// Names that are answered to.
     pub hosts: Arc<[String]>,
+    /// Places for those who listen to events.
+    pub listeners: Arc<Semaphore>,
     full: sessions::Digest,
     read: sessions::Digest,
 }
@@ -54,6 +57,7 @@ impl Api {
             sessions: Arc::new(Sessions::of(&node.me())),
             password: Password::load(home)?,
             hosts: hosts.into(),
+            listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
             full: token(&home.api_token())?,
             read: token(&home.read_token())?,
             node,

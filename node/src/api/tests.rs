@@ -1,5 +1,6 @@
 //! Requests that must not get through, and those that must, to real peers over real sockets.
 
+mod events;
 mod money;
 
 use super::CSRF_HEADER;
@@ -81,8 +82,14 @@ async fn refused(request: RequestBuilder) -> (u16, String) {
     assert!(
         response.headers()["content-security-policy"].to_str().expect("text").contains("default-src 'none'")
     );
-    let error: ErrorView = response.json().await.expect("a problem document");
+    assert_eq!(response.headers()["cross-origin-opener-policy"], "same-origin");
+    assert_eq!(response.headers()["cross-origin-resource-policy"], "same-origin");
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let problem: serde_json::Value = response.json().await.expect("a problem document");
+    assert_eq!((&problem["title"], &problem["detail"]), (&problem["what"], &problem["why"]));
+    let error: ErrorView = serde_json::from_value(problem).expect("an error");
     assert!(!error.why.is_empty() && !error.fix.is_empty(), "{error:?}");
+    assert_eq!(error.status, status);
     (status, error.code)
 }
 
@@ -111,9 +118,16 @@ async fn a_page_that_made_its_own_name_point_here_is_refused() {
         let page = door.get("/login").header(HOST, host);
         assert_eq!(refused(page).await.0, 403, "{host:?}");
     }
-    for host in
-        ["localhost:5780", "127.0.0.1", "[::1]:5780", "[::1]", "peer.example.org:80", "peer.example.org"]
-    {
+    for host in [
+        "localhost:5780",
+        "LocalHost",
+        "127.0.0.1",
+        "[::1]:5780",
+        "[::1]",
+        "peer.example.org:80",
+        "peer.example.org",
+        "PEER.Example.org:80",
+    ] {
         let asked = door.program(Method::GET, "/api/v1/status").header(HOST, host);
         assert_eq!(status(asked).await, StatusCode::OK, "{host:?}");
     }
@@ -152,6 +166,9 @@ async fn another_page_in_the_browser_can_have_nothing_done() {
     // Its own page may.
     let own = post().header(ORIGIN, &door.base).header("sec-fetch-site", "same-origin");
     assert_eq!(status(own).await, StatusCode::SEE_OTHER);
+    let by_name = |host: &str| post().header(HOST, host).header(ORIGIN, "http://peer.example.org");
+    assert_eq!(status(by_name("Peer.Example.org")).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(by_name("localhost")).await, StatusCode::FORBIDDEN);
     town.stop().await;
 }
 
@@ -364,6 +381,15 @@ async fn the_description_says_what_is_answered_and_everything_in_it_is_described
             assert_eq!(refused(asked).await, (401, "NP-DAEMON-003".to_owned()), "{method} {path}");
         }
     }
+    let problem = &described["paths"]["/wallet/buy"]["post"]["responses"]["default"];
+    let problem = &problem["content"]["application/problem+json"]["schema"]["properties"];
+    let refused = door.program(Method::GET, "/api/v1/nothing").send().await.expect("an answer");
+    let refused: serde_json::Value = refused.json().await.expect("a problem document");
+    let fields = |value: &serde_json::Value| {
+        value.as_object().expect("fields").keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(fields(&refused), fields(problem));
+    assert!(problem["title"].is_object() && problem["detail"].is_object(), "{problem}");
     // What the peer really says of itself has the fields that are described, and no others.
     let status: serde_json::Value = door
         .program(Method::GET, "/api/v1/status")
@@ -373,9 +399,6 @@ async fn the_description_says_what_is_answered_and_everything_in_it_is_described
         .json()
         .await
         .expect("JSON");
-    let fields = |value: &serde_json::Value| {
-        value.as_object().expect("fields").keys().cloned().collect::<std::collections::BTreeSet<_>>()
-    };
     assert_eq!(fields(&status), fields(&described["components"]["schemas"]["Status"]["properties"]));
     assert_eq!(
         fields(&status["wallet"]),

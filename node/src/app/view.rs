@@ -274,6 +274,9 @@ pub struct DownloadView {
     pub rate: u64,
     /// When it began.
     pub began: u64,
+    /// When it changed last, in microseconds since 1970, rising with each change.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 /// One thing that happened to a download.

@@ -59,7 +59,8 @@ struct Download {
 }
 
 impl Download {
-    fn new(view: DownloadView, row: DownloadRow) -> Self {
+    fn new(mut view: DownloadView, row: DownloadRow) -> Self {
+        view.changed = clock::micros();
         Self {
             view: watch::channel(view).0,
             told: Instant::now(),
@@ -404,10 +405,14 @@ impl Node {
     /// Changes what watchers see.
     fn show(&self, id: u64, change: impl FnOnce(&mut DownloadView)) {
         if let Some(download) = lock(&self.0.downloads.all).get_mut(&id) {
-            let before = download.view.borrow().state;
-            download.view.send_modify(change);
+            let standing = |view: &DownloadView| (view.state, view.sales);
+            let before = standing(&download.view.borrow());
+            download.view.send_modify(|view| {
+                change(view);
+                view.changed = clock::micros().max(view.changed + 1);
+            });
             let view = download.view.borrow();
-            if view.state != before || download.told.elapsed() >= TELL_EVERY {
+            if standing(&view) != before || download.told.elapsed() >= TELL_EVERY {
                 self.news().tell("download", &*view);
                 download.told = Instant::now();
             }
