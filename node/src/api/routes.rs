@@ -47,7 +47,7 @@ pub(super) enum Refusals {
 #[openapi(
     info(
         title = "NetPay peer",
-        description = "What a NetPay peer answers to programs. Amounts are whole coins, sizes bytes, times Unix seconds, ids lower-case hexadecimal.",
+        description = "What a NetPay peer answers to programs. Amounts are whole coins, sizes bytes, times as RFC 3339 has them, ids lower-case hexadecimal. Lists come a page at a time: `next` of one page is `after` of the following.",
     ),
     modifiers(&Token),
     security(("token" = [])),

@@ -1,6 +1,7 @@
 //! Requests that must not get through, and those that must, to real peers over real sockets.
 
 mod events;
+mod lists;
 mod money;
 
 use super::CSRF_HEADER;

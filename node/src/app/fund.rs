@@ -13,7 +13,7 @@ use netpay_core::codec::{self, Text, Wire};
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::RejectCode;
@@ -108,22 +108,6 @@ impl Node {
             purse.account.sign(&self.network(), query).wire()
         })?;
         self.take_account(self.bank(&BankRequest::Account(query)).await?).await
-    }
-
-    /// The whole statement, oldest line first.
-    ///
-    /// # Errors
-    /// As for [`Node::register`].
-    pub async fn statement(&self) -> Result<Vec<StatementLine>, Trouble> {
-        let mut lines = Vec::new();
-        loop {
-            let after = lines.last().map_or(0, |line: &StatementLine| line.number);
-            let page = self.account(after).await?.lines.into_vec();
-            if page.is_empty() {
-                return Ok(lines);
-            }
-            lines.extend(page);
-        }
     }
 
     async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {

@@ -20,6 +20,7 @@ pub mod sell;
 pub mod settle;
 pub mod shelf;
 pub mod start;
+mod statement;
 pub mod tally;
 pub mod trouble;
 pub mod upload;

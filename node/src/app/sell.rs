@@ -7,7 +7,7 @@ use super::certify::News;
 use super::handoff::ask_previous;
 use super::pace::Pace;
 use super::pipe::{self, Step, framed};
-use super::view::SaleView;
+use super::view::{Page, Part, SaleView};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Stream};
@@ -343,35 +343,21 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
 }
 
 impl Node {
-    /// The sales, newest first.
+    /// A page of the sales, newest first.
     ///
     /// # Errors
-    /// If the store fails.
-    pub fn sales(&self) -> Result<Vec<SaleView>, Trouble> {
-        let mut sales = Vec::new();
-        each_sale(self.db(), |at, row| sales.push(self.sale_view(at, row)))?;
-        sales.reverse();
-        Ok(sales)
-    }
-
-    /// Some sales, newest first, from behind `cursor` on; and the cursor of the next page, if there may be one.
-    ///
-    /// # Errors
-    /// If the cursor is not one that was given, or the store fails.
-    pub fn sales_page(
-        &self,
-        cursor: Option<&str>,
-        many: usize,
-    ) -> Result<(Vec<SaleView>, Option<String>), Trouble> {
-        let decoded = |cursor: &str| data_encoding::HEXLOWER.decode(cursor.as_bytes());
-        let before = cursor.map(|cursor| decoded(cursor).map_err(|e| Trouble::bad("cursor", cursor, e)));
-        let page = self.db().scan_back(SALES, before.transpose()?.as_deref(), many)?;
-        let full = page.last().filter(|_| page.len() >= many);
-        let next = full.map(|(key, _)| data_encoding::HEXLOWER.encode(key));
-        let sale = |(key, row): &(Vec<u8>, Vec<u8>)| {
-            codec::decode(row).ok().map(|row| self.sale_view(ended_at(key), &row))
-        };
-        Ok((page.iter().filter_map(sale).collect(), next))
+    /// If there is no such page, or the store fails.
+    pub fn sales_part(&self, part: &Part) -> Result<Page<SaleView>, Trouble> {
+        let limit = part.limit()?;
+        let before = part.after(|after| data_encoding::HEXLOWER.decode(after.as_bytes()).ok())?;
+        let found = self.db().scan_back(SALES, before.as_deref(), limit + 1)?;
+        let page = Page::of(
+            found,
+            limit,
+            |(key, _)| data_encoding::HEXLOWER.encode(key),
+            |(key, row)| codec::decode(&row).ok().map(|row| self.sale_view(ended_at(&key), &row)),
+        );
+        Ok(Page { items: page.items.into_iter().flatten().collect(), next: page.next })
     }
 
     /// Bytes of units per second that go out to buyers.

@@ -149,14 +149,14 @@ pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Re
             let code = voucher(global)?;
             balance(global, &client.post("/wallet/vouchers", &json!({ "voucher": code })).await?);
         }
-        Wallet::Chains => chains(global, &client.get::<Vec<ChainView>>("/wallet/chains").await?),
+        Wallet::Chains => chains(global, &client.list::<ChainView>("/wallet/chains").await?),
         Wallet::Retire { id } => {
             let which = id.as_deref().unwrap_or("all chains");
             confirm(global, &format!("retire {which}? Their coins come back at settlement, not before."))?;
             chains(global, &client.post::<Vec<ChainView>>("/wallet/retire", &json!({ "id": id })).await?);
         }
         Wallet::History { csv } => {
-            history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?)
+            history(global, csv, &client.list::<HistoryLine>("/wallet/history").await?)
         }
         Wallet::Backup { file, passphrase } => {
             let secret = daemon::passphrase(global, &passphrase, "A passphrase for the backup: ")?;

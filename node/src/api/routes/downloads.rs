@@ -1,9 +1,9 @@
 //! What is bought.
 
 use super::{Answer, Refusals, Shared, once};
-use crate::api::problem::{Body, Problem};
+use crate::api::problem::{Body, Parameters, Problem};
 use crate::api::server::Api;
-use crate::app::view::{DownloadView, GetRequest};
+use crate::app::view::{DownloadView, GetRequest, Page, Part};
 use crate::errors;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -24,10 +24,11 @@ pub fn router() -> OpenApiRouter<Api> {
     get,
     path = "/downloads",
     tag = "downloads",
-    responses((status = 200, body = Vec<DownloadView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<DownloadView>), Refusals),
 )]
-async fn downloads(State(api): Shared) -> Json<Vec<DownloadView>> {
-    Json(api.node.downloads())
+async fn downloads(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<DownloadView>> {
+    Ok(Json(api.node.downloads_part(&part)?))
 }
 
 /// Buys a file.

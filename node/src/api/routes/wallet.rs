@@ -1,11 +1,11 @@
 //! Coins, and the account at the broker.
 
 use super::{Answer, Refusals, Shared, once};
-use crate::api::problem::Body;
+use crate::api::problem::{Body, Parameters};
 use crate::api::server::Api;
 use crate::app::door;
 use crate::app::view::ErrorView;
-use crate::app::view::{BrokerView, ChainView, HistoryLine, WalletView};
+use crate::app::view::{BrokerView, ChainView, HistoryLine, Page, Part, WalletView};
 use crate::errors;
 use axum::Json;
 use axum::extract::State;
@@ -94,15 +94,16 @@ async fn voucher(State(api): Shared, headers: HeaderMap, Body(asked): Body<Vouch
     .await
 }
 
-/// The chains of coins in the wallet.
+/// The chains of coins in the wallet, in the order of their ids.
 #[utoipa::path(
     get,
     path = "/wallet/chains",
     tag = "wallet",
-    responses((status = 200, body = Vec<ChainView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<ChainView>), Refusals),
 )]
-async fn chains(State(api): Shared) -> Answer<Vec<ChainView>> {
-    Ok(Json(api.node.chain_views()?))
+async fn chains(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<ChainView>> {
+    Ok(Json(api.node.chains_part(&part)?))
 }
 
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
@@ -128,15 +129,16 @@ async fn retire(State(api): Shared, headers: HeaderMap, Body(asked): Body<Retire
     .await
 }
 
-/// The account's statement.
+/// The account's statement, oldest line first.
 #[utoipa::path(
     get,
     path = "/wallet/history",
     tag = "wallet",
-    responses((status = 200, body = Vec<HistoryLine>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<HistoryLine>), Refusals),
 )]
-async fn history(State(api): Shared) -> Answer<Vec<HistoryLine>> {
-    Ok(Json(api.node.history().await?))
+async fn history(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<HistoryLine>> {
+    Ok(Json(api.node.history_part(&part).await?))
 }
 
 /// A backup and its passphrase; the bytes in Base64.

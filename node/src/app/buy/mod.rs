@@ -10,7 +10,9 @@ mod sale;
 mod visit;
 
 use super::once::Act;
-use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
+use super::view::{
+    DownloadState, DownloadView, ErrorView, Found, GetRequest, Page, Part, Quote, TimelineEntry,
+};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Commit};
@@ -230,6 +232,27 @@ impl Node {
     pub fn downloads(&self) -> Vec<DownloadView> {
         let all = lock(&self.0.downloads.all);
         all.values().rev().map(|download| download.view.borrow().clone()).collect()
+    }
+
+    /// A page of the downloads, newest first.
+    ///
+    /// # Errors
+    /// If there is no such page.
+    pub fn downloads_part(&self, part: &Part) -> Result<Page<DownloadView>, Trouble> {
+        let (after, limit) = (part.after(|id| id.parse().ok())?, part.limit()?);
+        let all = lock(&self.0.downloads.all);
+        let older = all.range(..after.unwrap_or(u64::MAX)).rev();
+        Ok(Page::of(older, limit, |(id, _)| id.to_string(), |(_, download)| download.view.borrow().clone()))
+    }
+
+    /// How many downloads are in each state.
+    #[must_use]
+    pub fn downloads_by_state(&self) -> BTreeMap<&'static str, u64> {
+        let mut states = BTreeMap::new();
+        for download in lock(&self.0.downloads.all).values() {
+            *states.entry(download.row.state.word()).or_default() += 1;
+        }
+        states
     }
 
     /// So many downloads, newest first, from number `from` of them on (counted from 0); and how many there are.

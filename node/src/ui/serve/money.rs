@@ -3,7 +3,7 @@
 use super::trade::{At, slice};
 use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, view};
 use crate::app::door::parse_voucher;
-use crate::app::view::{ChainView, ErrorView, RedeemView, WalletView};
+use crate::app::view::{ChainView, ErrorView, Page, Part, RedeemView, WalletView};
 use crate::errors;
 use crate::shown;
 use crate::ui::pages::PAGE;
@@ -176,12 +176,16 @@ pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
 }
 
 /// `GET /wallet/history`
-pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
-    match ui.node.history().await {
-        Ok(mut lines) => {
-            lines.reverse();
-            let (lines, pages) = slice(lines, at.row(), |at| format!("/wallet/history?at={at}"));
-            page::history(&ui.context(&visit), Ok(&lines), &pages).into_response()
+pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>) -> Response {
+    let part = at.part();
+    match ui.node.newest_history(&part).await {
+        Ok(Page { items, next }) => {
+            let pages = Pages {
+                before: part.after.map(|_| "/wallet/history".to_owned()),
+                behind: next.map(|next| format!("/wallet/history?behind={next}")),
+                shown: String::new(),
+            };
+            page::history(&ui.context(&visit), Ok(&items), &pages).into_response()
         }
         Err(trouble) => {
             let error = view(trouble);
@@ -233,11 +237,22 @@ pub async fn unlock(State(ui): State<Ui>, sent: Sent) -> Response {
     }
 }
 
-/// Where in the sales a page begins.
+/// What a page of a list follows on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Behind {
     behind: String,
+}
+
+impl Behind {
+    fn part(&self) -> Part {
+        part(&self.behind)
+    }
+}
+
+/// The page behind this one, or the first.
+fn part(behind: &str) -> Part {
+    Part { after: Some(behind.to_owned()).filter(|cursor| !cursor.is_empty()), limit: Some(PAGE) }
 }
 
 /// `GET /sales`
@@ -246,9 +261,9 @@ pub async fn sales(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>)
 }
 
 fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) -> Response {
-    let cursor = Some(behind).filter(|cursor| !cursor.is_empty());
-    let read = ui.node.sales_page(cursor, PAGE).and_then(|page| Ok((page, ui.node.till_view()?)));
-    let ((list, next), mut till) = match read {
+    let part = part(behind);
+    let read = ui.node.sales_part(&part).and_then(|page| Ok((page, ui.node.till_part(&Part::first(PAGE))?)));
+    let (Page { items: list, next }, till) = match read {
         Ok(read) => read,
         Err(trouble) => return ui.refused(visit, trouble),
     };
@@ -268,11 +283,10 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
         .map(|(root, name, sum)| FileSum { root, name, count: sum.count, coins: sum.coins })
         .collect();
     let pages = Pages {
-        before: cursor.map(|_| "/sales#list".to_owned()),
+        before: part.after.map(|_| "/sales#list".to_owned()),
         behind: next.map(|next| format!("/sales?behind={next}#list")),
         shown: String::new(),
     };
-    till.truncate(PAGE);
     let wallet = ui.node.wallet_view().unwrap_or_else(|_| WalletView::default());
     let shown = Sales {
         count: summary.all.count,
@@ -286,7 +300,7 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
             .collect(),
         pages,
         wallet,
-        till: &till,
+        till: &till.items,
         certifications: &newest(ui.node.certifications()),
         handoffs: &newest(ui.node.handoffs()),
         error,
