@@ -17,6 +17,7 @@ mod sessions;
 mod tests;
 
 pub use guard::CSRF_HEADER;
+pub use metrics::ErrorCode;
 pub use routes::LoginLink;
 
 /// The largest request body, in bytes: a wallet's backup is the largest thing sent.

@@ -1,10 +1,12 @@
 //! Letting people in: the link from the command, the password, and the way out.
 
+use super::metrics::ErrorCode;
 use super::problem::Problem;
 use super::server::Api;
 use crate::app::view::ErrorView;
 use crate::clock;
 use crate::ui::pages::login;
+use axum::Extension;
 use axum::extract::{Query, RawForm, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -68,7 +70,8 @@ fn entered(cookie: &str) -> Response {
 
 fn refused(api: &Api, error: &ErrorView) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::UNAUTHORIZED);
-    (status, login::page(api.password.is_some(), Some(error))).into_response()
+    let code = Extension(ErrorCode(error.code.clone()));
+    (status, code, login::page(api.password.is_some(), Some(error))).into_response()
 }
 
 /// The answer to somebody who is not signed in: the page that says how. A part of a page that htmx asks for is not

@@ -1,14 +1,15 @@
 //! Answers that say no, and requests whose faults are answered so.
 
 use super::MAX_BODY;
+use super::metrics::ErrorCode;
 use crate::app::Trouble;
 use crate::app::view::ErrorView;
 use crate::errors;
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 /// An error as a problem document.
@@ -57,8 +58,9 @@ impl From<ErrorView> for Document {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let code = Extension(ErrorCode(self.0.code.clone()));
         let body = serde_json::to_vec(&Document::from(self.0)).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        (status, code, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }
 

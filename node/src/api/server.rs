@@ -2,6 +2,7 @@
 //! behind a session.
 
 use super::guard::{self, Access};
+use super::metrics::Answers;
 use super::password::Password;
 use super::sessions::{self, Sessions};
 use super::{ADDRESS_FILE, MAX_BODY, events, metrics, people, routes};
@@ -44,6 +45,8 @@ pub struct Api {
     pub password: Option<Password>,
     /// Names that are answered to.
     pub hosts: Arc<[String]>,
+    /// What was answered.
+    pub answers: Answers,
     /// Places for those who listen to events.
     pub listeners: Arc<Semaphore>,
     full: sessions::Digest,
@@ -57,6 +60,7 @@ impl Api {
             sessions: Arc::new(Sessions::of(&node.me())),
             password: Password::load(home)?,
             hosts: hosts.into(),
+            answers: Answers::default(),
             listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
             full: token(&home.api_token())?,
             read: token(&home.read_token())?,
@@ -136,7 +140,7 @@ async fn is_ready(State(api): State<Api>) -> (StatusCode, &'static str) {
 async fn figures(State(api): State<Api>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        metrics::text(&api.node),
+        metrics::text(&api),
     )
 }
 
@@ -159,5 +163,6 @@ pub fn router(api: Api) -> axum::Router {
         .nest("/api/v1", programs)
         .with_state(api.clone())
         .fallback_service(people)
-        .layer(from_fn_with_state(api, guard::same_site))
+        .layer(from_fn_with_state(api.clone(), guard::same_site))
+        .layer(from_fn_with_state(api, metrics::counted))
 }

@@ -142,6 +142,12 @@ impl Sessions {
         format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie)
     }
 
+    /// How many are signed in.
+    #[must_use]
+    pub fn count(&self, now: Time) -> usize {
+        self.state().sessions.iter().filter(|session| now.since(session.used) < SESSION_LIFE).count()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 mod events;
 mod lists;
 mod money;
+mod monitors;
 
 use super::CSRF_HEADER;
 use super::server::{Api, Interface, router, serve};

@@ -27,7 +27,7 @@ impl Node {
             shared: self.shared(),
             downloads: self.unfinished(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime: self.0.began.elapsed().as_secs(),
+            uptime: self.uptime(),
         }
     }
 
@@ -141,6 +141,23 @@ impl Node {
     /// If the wallet is locked.
     pub fn chain_views(&self) -> Result<Vec<ChainView>, Trouble> {
         self.wallet(|wallet| wallet.chains().map(|(id, chain)| chain_view(id, chain)).collect())
+    }
+
+    /// Coins released to vendors, of all chains that are here.
+    ///
+    /// # Errors
+    /// If the wallet is locked.
+    pub fn spent(&self) -> Result<u64, Trouble> {
+        let spent = |wallet: &mut netpay_core::wallet::Wallet| {
+            wallet.chains().map(|(_, chain)| chain.spread().spent).fold(0, u64::saturating_add)
+        };
+        self.wallet(spent)
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn uptime(&self) -> u64 {
+        self.0.began.elapsed().as_secs()
     }
 
     /// A page of the chains, in the order of their ids.

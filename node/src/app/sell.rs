@@ -360,6 +360,18 @@ impl Node {
         Ok(Page { items: page.items.into_iter().flatten().collect(), next: page.next })
     }
 
+    /// Bytes of units that went out since the start.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.0.sales.pace.total()
+    }
+
+    /// Sales that run now.
+    #[must_use]
+    pub fn selling(&self) -> u64 {
+        lock(&self.0.sales.running).len() as u64
+    }
+
     /// Bytes of units per second that go out to buyers.
     #[must_use]
     pub fn sending(&self) -> u64 {

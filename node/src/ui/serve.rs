@@ -13,6 +13,7 @@ pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
+use crate::api::ErrorCode;
 use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::app::{Node, Trouble};
@@ -146,7 +147,7 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 /// A page that says no, with the status that the error has everywhere.
 fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, page).into_response()
+    (status, axum::Extension(ErrorCode(error.code.clone())), page).into_response()
 }
 
 /// Where an act that went well leads: an address, and what to say there.

@@ -29,6 +29,7 @@ use rows::DOWNLOADS;
 pub(super) use rows::DownloadRow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -77,6 +78,8 @@ impl Download {
 #[derive(Default)]
 pub struct Downloads {
     all: Mutex<BTreeMap<u64, Download>>,
+    /// Bytes that came and were verified since the start.
+    received: AtomicU64,
     /// Held while one is begun: numbers are given once, and what is asked for twice at the same time is begun once.
     beginning: tokio::sync::Mutex<()>,
     /// Told when a download ends or stops, and when the wallet opens: there may be debts to pay.
@@ -248,7 +251,7 @@ impl Node {
     /// How many downloads are in each state.
     #[must_use]
     pub fn downloads_by_state(&self) -> BTreeMap<&'static str, u64> {
-        let mut states = BTreeMap::new();
+        let mut states: BTreeMap<_, _> = DownloadState::ALL.map(|state| (state.word(), 0)).into();
         for download in lock(&self.0.downloads.all).values() {
             *states.entry(download.row.state.word()).or_default() += 1;
         }
@@ -269,6 +272,19 @@ impl Node {
         let all = lock(&self.0.downloads.all);
         let running = all.values().filter(|download| download.row.state == DownloadState::Running);
         running.map(|download| download.view.borrow().rate).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of units that came and were verified since the start.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.downloads.received.load(Ordering::Relaxed)
+    }
+
+    /// Sales that this peer buys in now.
+    #[must_use]
+    pub fn buying(&self) -> u64 {
+        let all = lock(&self.0.downloads.all);
+        all.values().map(|download| download.view.borrow().sales as u64).fold(0, u64::saturating_add)
     }
 
     /// How many downloads want more.
