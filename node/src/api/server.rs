@@ -41,8 +41,6 @@ pub struct Api {
     pub node: Node,
     /// Who is signed in.
     pub sessions: Arc<Sessions>,
-    /// What lets in from other machines, if it was set.
-    pub password: Option<Password>,
     /// Names that are answered to.
     pub hosts: Arc<[String]>,
     /// What was answered.
@@ -58,7 +56,6 @@ impl Api {
         let home = node.home();
         Ok(Self {
             sessions: Arc::new(Sessions::of(&node.me())),
-            password: Password::load(home)?,
             hosts: hosts.into(),
             answers: Answers::default(),
             listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
@@ -66,6 +63,13 @@ impl Api {
             read: token(&home.read_token())?,
             node,
         })
+    }
+
+    /// What lets in from other machines, if it is set. It is looked for each time, so that whoever sets it need not start
+    /// the peer anew.
+    pub fn password(&self) -> Option<Password> {
+        let password = Password::load(self.node.home());
+        password.inspect_err(|error| tracing::warn!(%error.what, "no password is taken")).ok().flatten()
     }
 
     /// Who asks, if it may at all.
@@ -107,7 +111,7 @@ pub async fn serve(
 ) -> Result<(), ErrorView> {
     let at = interface.at;
     let api = Api::new(node.clone(), &interface.hosts)?;
-    if !at.ip().is_loopback() && api.password.is_none() {
+    if !at.ip().is_loopback() && Password::load(node.home())?.is_none() {
         return Err(errors::not_loopback(at));
     }
     let listener = TcpListener::bind(at).await.map_err(|error| match error.kind() {
@@ -153,6 +157,7 @@ pub fn router(api: Api) -> axum::Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(api.clone(), guard::for_all));
     let people = pages::router(pages::Ui::new(api.node.clone()))
+        .layer(axum::Extension(api.sessions.clone()))
         .layer(from_fn_with_state(api.clone(), guard::for_people));
     axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))

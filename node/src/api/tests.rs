@@ -284,6 +284,66 @@ async fn other_machines_get_no_interface_before_a_password_is_set_and_then_by_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_set_in_a_browser_holds_at_once_and_signs_the_others_out() {
+    let town = Town::of(1).await;
+    let door = Door::of(&town, 0).await;
+    let (own, other) = (door.enters().await, door.enters().await);
+    let csrf = csrf_of(&door, &own).await;
+    let form = |path: &str, cookie: &str, fields: &[(&str, &str)]| {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let request = door.ask(Method::POST, path).body(body.finish());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        if cookie.is_empty() { request } else { request.header(COOKIE, cookie) }
+    };
+    let set = |cookie: &str, csrf: &str, password: &str, again: &str| {
+        let fields = [("csrf", csrf), ("new_password", password), ("new_again", again)];
+        form("/settings/password", cookie, &fields)
+    };
+    let enter = |password: &str| form("/login", "", &[("password", password)]);
+    assert_eq!(status(set("", &csrf, "open sesame ", "open sesame ")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(set(&own, "a guess", "open sesame ", "open sesame ")).await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        status(set(&own, &csrf, "open sesame ", "open sesame")).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(status(set(&own, &csrf, "short", "short")).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let home = town.peers[0].home();
+    assert!(Password::load(home).expect("readable").is_none(), "nothing was set yet");
+    assert_eq!(status(door.get("/").header(COOKIE, &other)).await, StatusCode::OK);
+
+    // What was typed is kept to the letter.
+    assert_eq!(status(set(&own, &csrf, "open sesame ", "open sesame ")).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(door.get("/").header(COOKIE, &own)).await, StatusCode::OK);
+    assert_eq!(status(door.get("/").header(COOKIE, &other)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(enter("open sesame")).await, StatusCode::UNAUTHORIZED);
+    let guest = enter("open sesame ").send().await.expect("an answer");
+    assert_eq!(guest.status(), StatusCode::SEE_OTHER);
+    let guest = guest.headers()[SET_COOKIE].to_str().expect("a cookie").to_owned();
+    let guest = guest.split(';').next().expect("a pair");
+
+    let remove = "/settings/password/remove";
+    let asked = door.get(remove).header(COOKIE, &own).send().await.expect("an answer");
+    assert!(asked.text().await.expect("a page").contains("Remove the password?"));
+    // While other machines reach these pages it has to stay.
+    let address = home.path().join(super::ADDRESS_FILE);
+    std::fs::write(&address, "0.0.0.0:5780").expect("written");
+    let seal = [("csrf", &*csrf)];
+    let kept = form(remove, &own, &seal).send().await.expect("an answer");
+    assert_eq!(kept.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(kept.text().await.expect("a page").contains("NP-CONFIG-004"));
+    assert!(Password::load(home).expect("readable").is_some());
+    std::fs::write(&address, "127.0.0.1:5780").expect("written");
+    assert_eq!(status(form(remove, &own, &[])).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(form(remove, &own, &seal)).await, StatusCode::SEE_OTHER);
+    assert!(Password::load(home).expect("readable").is_none());
+    assert_eq!(status(door.get("/").header(COOKIE, guest)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(door.get("/").header(COOKIE, &own)).await, StatusCode::OK);
+    assert_eq!(status(enter("open sesame ")).await, StatusCode::UNAUTHORIZED);
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_one_clear_problem() {
     let town = Town::of(1).await;
     let door = Door::of(&town, 0).await;

@@ -6,6 +6,7 @@ mod files;
 mod live;
 mod money;
 mod other;
+mod password;
 mod sent;
 mod trade;
 
@@ -104,6 +105,8 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/peers/{node}/unblock", post(other::unblock))
         .route("/settings", get(other::settings).post(other::set))
         .route("/settings/name", post(other::set_name))
+        .route("/settings/password", post(password::set))
+        .route("/settings/password/remove", get(password::ask_remove).post(password::remove))
         .route("/settings/stop", get(other::ask_stop).post(other::stop))
         .route("/live/status", get(live::status))
         .route("/live/downloads", get(live::downloads))
