@@ -59,11 +59,23 @@ impl Sales {
 
 /// One sale as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct SaleRow {
-    pub(super) root: ContentRoot,
-    pub(super) buyer: PublicKey,
-    pub(super) coins: Coins,
-    pub(super) units: u64,
+pub struct SaleRow {
+    /// What was sold.
+    pub root: ContentRoot,
+    /// To whom.
+    pub buyer: PublicKey,
+    /// For how much.
+    pub coins: Coins,
+    /// How many units.
+    pub units: u64,
+}
+
+impl SaleRow {
+    /// Writes it: it ended at this moment, in milliseconds since 1970, as sale of this number.
+    pub fn put(&self, batch: &mut Batch, at: u64, number: u64) {
+        let key = [at.to_be_bytes(), number.to_be_bytes()].concat();
+        batch.put(SALES, key, codec::encode(self));
+    }
 }
 
 impl Wire for SaleRow {
@@ -320,10 +332,8 @@ impl Sale {
         }
         let row = SaleRow { root, buyer: self.buyer, coins, units: self.units };
         let now = clock::now().0;
-        let mut key = now.to_be_bytes().to_vec();
-        key.extend_from_slice(&self.number.to_be_bytes());
         let mut batch = Batch::new();
-        batch.put(SALES, key, codec::encode(&row));
+        row.put(&mut batch, now, self.number);
         self.node.db().commit(batch).await?;
         self.node.0.tally.note(now, &row);
         self.node.news().tell("sale", &self.node.sale_view(now, &row));
@@ -425,9 +435,7 @@ impl Node {
                     units: 1,
                 };
                 let at = clock::now().0 - n * 60_000;
-                let mut key = at.to_be_bytes().to_vec();
-                key.extend_from_slice(&n.to_be_bytes());
-                batch.put(SALES, key, codec::encode(&row));
+                row.put(&mut batch, at, n);
                 self.0.tally.note(at, &row);
             }
             self.db().commit(batch).await.expect("durable");
