@@ -2,7 +2,7 @@
 
 use super::{ASK_TIMEOUT, CONNECT_TIMEOUT, REPLICAS_ASKED_FOR_CARDS};
 use crate::app::view::{Found, Page, Part, PeerView};
-use crate::app::{Node, Trouble};
+use crate::app::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{Multiaddr, Peer, Protocol, RequestError, node_key};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -14,7 +14,12 @@ use netpay_core::record::presence::{self, Bucket, Card, MAX_CARDS, bucket_of, pl
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::index::{IndexReply, IndexRequest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+/// How often replicas are asked who is there, at most, while somebody looks at the list.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the first who looks waits for them.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pages read of one replica's bucket at most.
 const MAX_CARD_PAGES: usize = MAX_CARDS / 32;
 /// Files of one peer shown at most.
@@ -47,13 +52,31 @@ impl Node {
     }
 
     async fn others(&self) -> (BTreeSet<PublicKey>, BTreeMap<PublicKey, Peer>) {
+        self.look_around().await;
         let connected: BTreeMap<_, _> =
             self.overlay().connected().into_iter().map(|peer| (peer.node, peer)).collect();
         let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
-        peers.extend(self.cards().await);
+        peers.extend(self.0.contacts.present(clock::time()));
         peers.extend(self.0.blocked.all());
         peers.remove(&self.me());
         (peers, connected)
+    }
+
+    /// Has replicas asked who is there, unless they were a moment ago. Only the first time somebody waits for them.
+    async fn look_around(&self) {
+        let before = {
+            let mut looked = lock(&self.0.contacts.looked);
+            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                return;
+            }
+            looked.replace(Instant::now())
+        };
+        let node = self.clone();
+        let looks = tokio::spawn(async move { node.cards().await });
+        if before.is_none() {
+            // Who has not answered by then is shown the next time.
+            let _ = tokio::time::timeout(FIRST_LOOK, looks).await;
+        }
     }
 
     /// What is known of one peer, without asking anybody; its key stands for it if nothing is.

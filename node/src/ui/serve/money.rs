@@ -28,10 +28,8 @@ const MIN_PASSPHRASE: usize = 8;
 /// `GET /wallet`
 pub async fn wallet(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     // The account's balance as it is now, if the broker is there to ask.
-    if ui.node.broker_view().connected
-        && let Err(trouble) = ui.node.account(u64::MAX).await
-    {
-        tracing::debug!(%trouble, "the balance shown is the last one heard");
+    if ui.node.broker_view().connected {
+        ui.node.look_at_account().await;
     }
     shown_wallet(&ui, &visit, at.row(), Typed::default(), None)
 }
