@@ -19,12 +19,13 @@ use std::net::IpAddr;
 pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What every answer is sent with, unless it says otherwise itself.
-const HEADERS: [(header::HeaderName, &str); 6] = [
+const HEADERS: [(header::HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, crate::ui::layout::CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
+    (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
@@ -65,8 +66,9 @@ fn known_host(headers: &HeaderMap, hosts: &[String]) -> Result<(), ErrorView> {
         _ => host,
     };
     let name = name.trim_matches(['[', ']']);
-    let known =
-        name == "localhost" || name.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| known == name);
+    // Names have no case.
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    let known = is("localhost") || name.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| is(known));
     if known { Ok(()) } else { Err(errors::foreign_host(host)) }
 }
 
@@ -80,7 +82,7 @@ fn own_page(request: &Request) -> Result<(), ErrorView> {
     let origin = text(headers, "origin");
     let own = origin.is_none_or(|origin| {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some() && host == text(headers, "host")
+        host.zip(text(headers, "host")).is_some_and(|(from, to)| from.eq_ignore_ascii_case(to))
     });
     if own && matches!(site, "same-origin" | "none") {
         return Ok(());

@@ -17,7 +17,9 @@ mod sessions;
 mod tests;
 
 pub use guard::CSRF_HEADER;
+pub use metrics::ErrorCode;
 pub use routes::LoginLink;
+pub use sessions::Sessions;
 
 /// The largest request body, in bytes: a wallet's backup is the largest thing sent.
 pub const MAX_BODY: usize = 2 << 20;

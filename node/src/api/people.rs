@@ -1,10 +1,12 @@
 //! Letting people in: the link from the command, the password, and the way out.
 
+use super::metrics::ErrorCode;
 use super::problem::Problem;
 use super::server::Api;
 use crate::app::view::ErrorView;
 use crate::clock;
 use crate::ui::pages::login;
+use axum::Extension;
 use axum::extract::{Query, RawForm, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -36,12 +38,12 @@ async fn by_link(State(api): State<Api>, Query(link): Query<Link>, headers: Head
             Err(_) if api.sessions.of_request(&headers, now).is_some() => Redirect::to("/").into_response(),
             Err(error) => refused(&api, &error),
         },
-        None => (StatusCode::OK, login::page(api.password.is_some(), None)).into_response(),
+        None => (StatusCode::OK, login::page(api.password().is_some(), None)).into_response(),
     }
 }
 
 async fn by_password(State(api): State<Api>, RawForm(form): RawForm) -> Response {
-    let Some(password) = api.password.clone() else {
+    let Some(password) = api.password() else {
         return refused(&api, &crate::errors::wrong_password());
     };
     let given = form_urlencoded::parse(&form).find(|(name, _)| name == "password");
@@ -68,7 +70,8 @@ fn entered(cookie: &str) -> Response {
 
 fn refused(api: &Api, error: &ErrorView) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::UNAUTHORIZED);
-    (status, login::page(api.password.is_some(), Some(error))).into_response()
+    let code = Extension(ErrorCode(error.code.clone()));
+    (status, code, login::page(api.password().is_some(), Some(error))).into_response()
 }
 
 /// The answer to somebody who is not signed in: the page that says how. A part of a page that htmx asks for is not
@@ -77,5 +80,5 @@ pub fn sign_in_first(api: &Api, request: &Request) -> Response {
     if request.headers().contains_key("hx-request") {
         return ([("hx-redirect", "/login")], StatusCode::UNAUTHORIZED).into_response();
     }
-    (StatusCode::UNAUTHORIZED, login::page(api.password.is_some(), None)).into_response()
+    (StatusCode::UNAUTHORIZED, login::page(api.password().is_some(), None)).into_response()
 }

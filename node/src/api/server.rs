@@ -2,9 +2,10 @@
 //! behind a session.
 
 use super::guard::{self, Access};
+use super::metrics::Answers;
 use super::password::Password;
 use super::sessions::{self, Sessions};
-use super::{ADDRESS_FILE, MAX_BODY, metrics, people, routes};
+use super::{ADDRESS_FILE, MAX_BODY, events, metrics, people, routes};
 use crate::app::Node;
 use crate::app::view::ErrorView;
 use crate::clock::{self, random};
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// How long requests that are being answered may take once the peer stops.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
@@ -43,10 +45,12 @@ pub struct Api {
     pub node: Node,
     /// Who is signed in.
     pub sessions: Arc<Sessions>,
-    /// What lets in from other machines, if it was set.
-    pub password: Option<Password>,
     /// Names that are answered to.
     pub hosts: Arc<[String]>,
+    /// What was answered.
+    pub answers: Answers,
+    /// Places for those who listen to events.
+    pub listeners: Arc<Semaphore>,
     full: sessions::Digest,
     read: sessions::Digest,
 }
@@ -56,12 +60,20 @@ impl Api {
         let home = node.home();
         Ok(Self {
             sessions: Arc::new(Sessions::of(&node.me())),
-            password: Password::load(home)?,
             hosts: hosts.into(),
+            answers: Answers::default(),
+            listeners: Arc::new(Semaphore::new(events::MAX_LISTENERS)),
             full: token(&home.api_token())?,
             read: token(&home.read_token())?,
             node,
         })
+    }
+
+    /// What lets in from other machines, if it is set. It is looked for each time, so that whoever sets it need not start
+    /// the peer anew.
+    pub fn password(&self) -> Option<Password> {
+        let password = Password::load(self.node.home());
+        password.inspect_err(|error| tracing::warn!(%error.what, "no password is taken")).ok().flatten()
     }
 
     /// Who asks, if it may at all.
@@ -103,7 +115,7 @@ pub async fn serve(
 ) -> Result<(), ErrorView> {
     let at = interface.at;
     let api = Api::new(node.clone(), &interface.hosts)?;
-    if !at.ip().is_loopback() && api.password.is_none() {
+    if !at.ip().is_loopback() && Password::load(node.home())?.is_none() {
         return Err(errors::not_loopback(at));
     }
     let listener = TcpListener::bind(at).await.map_err(|error| match error.kind() {
@@ -147,7 +159,7 @@ async fn is_ready(State(api): State<Api>) -> (StatusCode, &'static str) {
 async fn figures(State(api): State<Api>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        metrics::text(&api.node),
+        metrics::text(&api),
     )
 }
 
@@ -160,6 +172,7 @@ pub fn router(api: Api) -> axum::Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(api.clone(), guard::for_all));
     let people = pages::router(pages::Ui::new(api.node.clone()))
+        .layer(axum::Extension(api.sessions.clone()))
         .layer(from_fn_with_state(api.clone(), guard::for_people));
     axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))
@@ -170,5 +183,6 @@ pub fn router(api: Api) -> axum::Router {
         .nest("/api/v1", programs)
         .with_state(api.clone())
         .fallback_service(people)
-        .layer(from_fn_with_state(api, guard::same_site))
+        .layer(from_fn_with_state(api.clone(), guard::same_site))
+        .layer(from_fn_with_state(api, metrics::counted))
 }

@@ -142,6 +142,22 @@ impl Sessions {
         format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie)
     }
 
+    /// How many are signed in.
+    #[must_use]
+    pub fn count(&self, now: Time) -> usize {
+        self.state().sessions.iter().filter(|session| now.since(session.used) < SESSION_LIFE).count()
+    }
+
+    /// Signs everybody out but the request's session; links that wait let nobody in any more. Returns how many that were.
+    pub fn end_others(&self, headers: &HeaderMap) -> usize {
+        let mut state = self.state();
+        state.links.clear();
+        let own = self.position(&state, headers).and_then(|at| state.sessions.remove(at));
+        let others = state.sessions.len();
+        state.sessions = own.into_iter().collect();
+        others
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,6 +221,19 @@ mod tests {
         assert!(sessions.of_request(&shows(&other), later).is_some());
         assert!(sessions.of_request(&shows(&other), later.plus(SESSION_LIFE)).is_none());
         assert!(sessions.of_request(&HeaderMap::new(), NOW).is_none());
+    }
+
+    #[test]
+    fn who_changes_the_locks_stays_in_alone() {
+        let sessions = sessions();
+        let enter = || sessions.enter_by_link(&sessions.invite(NOW), NOW).expect("in time");
+        let (one, own, other) = (enter(), enter(), enter());
+        let waiting = sessions.invite(NOW);
+        assert_eq!(sessions.end_others(&shows(&own)), 2);
+        assert!(sessions.of_request(&shows(&own), NOW).is_some());
+        assert!([one, other].iter().all(|cookie| sessions.of_request(&shows(cookie), NOW).is_none()));
+        assert!(sessions.enter_by_link(&waiting, NOW).is_err());
+        assert_eq!((sessions.end_others(&HeaderMap::new()), sessions.count(NOW)), (1, 0));
     }
 
     #[test]

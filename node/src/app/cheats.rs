@@ -1,6 +1,6 @@
 //! Those who were caught: proofs are kept and reported, and a vendor that sees too many of them risks nothing for a while.
 
-use super::view::EvidenceView;
+use super::view::{EvidenceView, Page, Part};
 use super::{Node, Trouble, lock};
 use crate::store::{Batch, Table};
 use netpay_core::amount::Coins;
@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// What was seen of evidence, kept under its hash.
 const EVIDENCE: Table = Table::new("evidence");
-/// Proofs listed at once.
-pub const PAGE: usize = 256;
 /// Those who were reported, remembered at most; once there are more the broker hears again of some.
 const MAX_REPORTED: usize = 10_000;
 /// After so many conflicts …
@@ -93,14 +91,15 @@ impl Node {
 }
 
 impl Node {
-    /// Some of the proofs that were seen, in the order of their ids, from behind that one on.
+    /// A part of the proofs that were seen, in the order of their ids.
     ///
     /// # Errors
-    /// If an id is not well-formed, or the store fails.
-    pub fn evidence_list(&self, after: Option<&str>) -> Result<Vec<EvidenceView>, Trouble> {
-        let after = after.map(proof_id).transpose()?;
-        let page = self.db().scan(EVIDENCE, &[], after.as_deref(), PAGE)?;
-        Ok(page.iter().map(|(key, proof)| self.evidence_view(key, proof)).collect())
+    /// If the part is none of this list, or the store fails.
+    pub fn evidence_list(&self, part: &Part) -> Result<Page<EvidenceView>, Trouble> {
+        let (after, limit) = (part.after(|id| proof_id(id).ok())?, part.limit()?);
+        let found = self.db().scan(EVIDENCE, &[], after.as_deref(), limit + 1)?;
+        let found = found.iter().map(|(key, proof)| self.evidence_view(key, proof));
+        Ok(Page::of(found, limit, |view| view.id.clone(), |view| view))
     }
 
     /// One proof, with its bytes.

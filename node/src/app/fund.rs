@@ -12,14 +12,15 @@ use netpay_core::amount::{Cap, Coins, MAX_CHAIN};
 use netpay_core::codec::{self, Text, Wire};
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
+use netpay_core::time::HOUR;
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::RejectCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Purchases of chains not yet in the wallet.
 const PURCHASES: Table = Table::new("purchases");
@@ -30,6 +31,13 @@ const BANK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an account is asked for anew, which also renews the membership.
 const REFRESH: Duration = Duration::from_secs(6 * 3600);
 
+/// An answer about the account is as good as a new one for so long, where nobody waits for a certain change.
+const FRESH: Duration = Duration::from_secs(2);
+/// So long a page waits for the broker before it shows what it said last.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// A membership that ends so much later, in seconds, is worth writing down.
+const RENEWED: u64 = HOUR;
+
 /// What the broker last said.
 #[derive(Default)]
 pub struct Books {
@@ -37,6 +45,8 @@ pub struct Books {
     pub info: Mutex<Option<Info>>,
     /// What the account holds.
     pub account: Mutex<Option<Account>>,
+    /// When it said so.
+    heard: Mutex<Option<Instant>>,
 }
 
 /// A purchase under way: everything needed to ask again.
@@ -110,19 +120,16 @@ impl Node {
         self.take_account(self.bank(&BankRequest::Account(query)).await?).await
     }
 
-    /// The whole statement, oldest line first.
-    ///
-    /// # Errors
-    /// As for [`Node::register`].
-    pub async fn statement(&self) -> Result<Vec<StatementLine>, Trouble> {
-        let mut lines = Vec::new();
-        loop {
-            let after = lines.last().map_or(0, |line: &StatementLine| line.number);
-            let page = self.account(after).await?.lines.into_vec();
-            if page.is_empty() {
-                return Ok(lines);
-            }
-            lines.extend(page);
+    /// Has the broker say what the account holds, unless it did a moment ago; what it does not say at once is there later.
+    pub async fn look_at_account(&self) {
+        if lock(&self.0.bank.heard).is_some_and(|at| at.elapsed() < FRESH) {
+            return;
+        }
+        let node = self.clone();
+        let asked = tokio::spawn(async move { node.account(u64::MAX).await });
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(Ok(_))) => {}
+            _ => tracing::debug!("the balance shown is the last one heard"),
         }
     }
 
@@ -132,6 +139,7 @@ impl Node {
         };
         self.take_membership(account.membership.as_ref()).await?;
         let before = lock(&self.0.bank.account).replace(account.clone());
+        *lock(&self.0.bank.heard) = Some(Instant::now());
         if before.is_none_or(|before| before.balance != account.balance || before.pending != account.pending)
         {
             self.tell_wallet();
@@ -145,7 +153,17 @@ impl Node {
         match shown {
             Some(shown) => {
                 let membership = shown.clone().verify(&self.network(), &self.broker_key());
-                if !membership.is_ok_and(|membership| membership.node == self.me()) {
+                let Some(membership) = membership.ok().filter(|member| member.node == self.me()) else {
+                    return Ok(());
+                };
+                let kept = self.membership().and_then(|kept| kept.claim().ok());
+                let as_good = |kept: Membership| {
+                    (kept.broker, kept.node, kept.witness)
+                        == (membership.broker, membership.node, membership.witness)
+                        && membership.expires.since(kept.expires) < RENEWED
+                };
+                // Each answer brings one that ends a moment later: the disk need not wait on all of them.
+                if kept.is_some_and(as_good) {
                     return Ok(());
                 }
                 batch.put(FACTS, MEMBERSHIP, codec::encode(shown));
@@ -191,6 +209,10 @@ impl Node {
             self.db().commit(batch).await?;
             chains.push(self.complete(&purchase).await?);
             rest -= u64::from(n);
+        }
+        // Whoever bought sees what is left. The coins are there even if the broker does not say it now.
+        if let Err(trouble) = self.account(u64::MAX).await {
+            tracing::debug!(%trouble, "the balance is that from before the purchase");
         }
         Ok(chains)
     }

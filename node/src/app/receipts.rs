@@ -1,6 +1,6 @@
 //! What vendors signed for what they were paid: kept for good, and written out to be checked by anybody.
 
-use super::view::ReceiptView;
+use super::view::{Page, Part, ReceiptView};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Db, StoreError, Table};
@@ -17,8 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The receipts, by their numbers.
 const RECEIPTS: Table = Table::new("receipts");
-/// Receipts listed at once.
-pub const PAGE: usize = 256;
 
 /// A receipt, and what is known of it besides.
 #[derive(Serialize, Deserialize)]
@@ -87,14 +85,16 @@ impl Node {
         lock(&self.0.owed).receipts.insert(number, codec::encode(&row));
     }
 
-    /// Some receipts, newest first, from ahead of the one with that number on; all of them come page by page.
+    /// A part of the receipts, newest first.
     ///
     /// # Errors
-    /// If the store fails.
-    pub fn receipts(&self, before: Option<u64>) -> Result<Vec<ReceiptView>, Trouble> {
-        let before = before.map(u64::to_be_bytes);
-        let page = self.db().scan_back(RECEIPTS, before.as_ref().map(<[u8; 8]>::as_slice), PAGE)?;
-        Ok(page.iter().filter_map(|(key, row)| self.receipt_view(number(key)?, row)).collect())
+    /// If the part is none of this list, or the store fails.
+    pub fn receipts(&self, part: &Part) -> Result<Page<ReceiptView>, Trouble> {
+        let (after, limit) = (part.after(|id| id.parse().ok())?, part.limit()?);
+        let after = after.map(u64::to_be_bytes);
+        let found = self.db().scan_back(RECEIPTS, after.as_ref().map(<[u8; 8]>::as_slice), limit + 1)?;
+        let found = found.iter().filter_map(|(key, row)| self.receipt_view(number(key)?, row));
+        Ok(Page::of(found, limit, |view| view.id.to_string(), |view| view))
     }
 
     /// One receipt, with its bytes.
@@ -161,18 +161,21 @@ mod tests {
         let one = town.peers[1].share_add(vec![one], 5, vec![], false).await.expect("shared");
         let two = town.peers[3].share_add(vec![two], 7, vec![], false).await.expect("shared");
         town.mint(2, 100).await;
-        assert!(town.peers[2].receipts(None).expect("readable").is_empty());
+        assert!(town.peers[2].receipts(&Part::default()).expect("readable").items.is_empty());
         // The first vendor signs when its chain moves on to the second.
         buys(&town, &one[0].id, true).await;
         let second = buys(&town, &two[0].id, false).await;
 
         let buyer = &town.peers[2];
-        let all = buyer.receipts(None).expect("readable");
+        let all = buyer.receipts(&Part::default()).expect("readable").items;
         let said: Vec<_> = all.iter().map(|one| (one.id, one.coins, one.segment, one.download)).collect();
         assert_eq!(said, [(2, 7, 2, second), (1, 5, 1, second)]);
         assert_eq!(all[0].vendor, town.peers[3].me().to_string());
         assert_eq!(all[1].vendor, town.peers[1].me().to_string());
-        assert_eq!(buyer.receipts(Some(2)).expect("readable"), all[1..]);
+        assert_eq!(
+            buyer.receipts(&Part { after: Some("2".to_owned()), limit: None }).expect("readable").items,
+            all[1..]
+        );
         for one in &all {
             let paper = buyer.receipt(one.id).expect("it is there").receipt.expect("its bytes");
             let bytes = data_encoding::HEXLOWER.decode(paper.as_bytes()).expect("hexadecimal");
@@ -183,12 +186,12 @@ mod tests {
         assert!(matches!(buyer.receipt(3), Err(Trouble::NotFound { .. })));
 
         town.restart(2).await;
-        assert_eq!(town.peers[2].receipts(None).expect("readable"), all);
+        assert_eq!(town.peers[2].receipts(&Part::default()).expect("readable").items, all);
         town.mint(2, 100).await;
         let third = town.file("three.bin", 27_802);
         let third = town.peers[1].share_add(vec![third], 3, vec![], false).await.expect("shared");
         buys(&town, &third[0].id, false).await;
-        let newest = town.peers[2].receipts(None).expect("readable");
+        let newest = town.peers[2].receipts(&Part::default()).expect("readable").items;
         assert_eq!((newest.len(), newest[0].id, newest[0].coins), (3, 3, 3));
         town.stop().await;
     }

@@ -107,7 +107,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         expelled: members::Expelled::open(&db, &network, &broker)?,
         blocked,
         acts: super::once::Acts::open(&db)?,
-        news: super::news::News::default(),
+        news: super::news::News::since(clock::micros()),
         receipts: super::receipts::Receipts::open(&db)?,
         began: Instant::now(),
         stopping: watch::channel(false).0,

@@ -1,6 +1,10 @@
 //! Peers in one process, on real sockets and real files, with chains minted by hand in place of a broker.
 
-use super::view::{DownloadState, DownloadView, GetRequest, SearchOptions};
+mod bank;
+
+pub(crate) use bank::VOUCHER;
+
+use super::view::{DownloadState, DownloadView, GetRequest, Part, SearchOptions};
 use super::{Node, Settings, lock, start};
 use crate::clock;
 use crate::home::Home;
@@ -140,7 +144,7 @@ impl Town {
         };
         let touchstone = touchstone.wire();
         node.report(&Evidence::TwoOpens { touchstone, one: open(8), other: open(9) });
-        while node.evidence_list(None).expect("readable").is_empty() {
+        while node.evidence_list(&Part::default()).expect("readable").items.is_empty() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }

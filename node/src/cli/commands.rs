@@ -8,7 +8,7 @@ use super::{ask, daemon, doctor, join, money, papers, service};
 use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
-    BrokerView, DownloadView, ErrorView, Found, PeerView, RedeemView, SaleView, SharedFile, Status,
+    BrokerView, DownloadView, ErrorView, Found, Page, PeerView, RedeemView, SaleView, SharedFile, Status,
 };
 use crate::config;
 use crate::errors;
@@ -81,7 +81,7 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
             Ok(())
         }
         Command::Browse { peer } => {
-            let found: Vec<Found> = client.get(&format!("/peers/{}/files", escaped(&peer))).await?;
+            let found: Vec<Found> = client.list(&format!("/peers/{}/files", escaped(&peer))).await?;
             remember(home, &found)?;
             files(global, &found, "this peer offers nothing");
             Ok(())
@@ -237,7 +237,9 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
 }
 
 async fn shared(client: &Client) -> Result<Vec<SharedFile>, ErrorView> {
-    client.get("/shares").await
+    let mut list: Vec<SharedFile> = client.list("/shares").await?;
+    list.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok(list)
 }
 
 /// What is asked before an offer is taken back.
@@ -290,7 +292,8 @@ async fn search(
         client.lines(&format!("/search/stream{query}"), show).await?;
         return remember(home, &rows);
     }
-    let found: Vec<Found> = client.get(&format!("/search{query}")).await?;
+    let found: Page<Found> = client.get(&format!("/search{query}")).await?;
+    let found = found.items;
     remember(home, &found)?;
     if global.json {
         found.iter().for_each(show::json);
@@ -337,7 +340,8 @@ pub(super) fn recall(home: &Home, row: usize) -> Result<Found, ErrorView> {
 }
 
 async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
-    let peers: Vec<PeerView> = client.get("/peers").await?;
+    let mut peers: Vec<PeerView> = client.list("/peers").await?;
+    peers.sort_by(|a, b| (!a.connected, &a.name, &a.node).cmp(&(!b.connected, &b.name, &b.node)));
     if global.json {
         show::json(&peers);
         return Ok(());
@@ -364,7 +368,7 @@ async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
 async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(), ErrorView> {
     let (id, act) = match act {
         Downloads::Ls => {
-            let list: Vec<DownloadView> = client.get("/downloads").await?;
+            let list: Vec<DownloadView> = client.list("/downloads").await?;
             if global.json {
                 show::json(&list);
                 return Ok(());
@@ -421,7 +425,7 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
 }
 
 async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), ErrorView> {
-    let list: Vec<SaleView> = client.get("/sales").await?;
+    let list: Vec<SaleView> = client.list("/sales").await?;
     let (rows, columns, csv): (Vec<Vec<String>>, Vec<show::Column>, bool) = match act {
         Sales::Ls { csv } => {
             let row = |sale: &SaleView| {

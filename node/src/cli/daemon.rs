@@ -91,7 +91,9 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
         show::json(&serde_json::json!({ "password": secret.is_some() }));
     } else if !global.quiet {
         let said = if secret.is_some() { "is set" } else { "is gone" };
-        show::line(&format!("the interface's password {said}; a peer that runs takes it at its next start"));
+        show::line(&format!(
+            "the interface's password {said}; whoever is signed in stays so until the peer is restarted"
+        ));
     }
     Ok(())
 }

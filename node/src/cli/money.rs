@@ -132,13 +132,13 @@ pub async fn wallet(
             let code = ask::voucher(global)?;
             balance(global, &client.post("/wallet/vouchers", &json!({ "voucher": code })).await?);
         }
-        Wallet::Chains => chains(global, &client.get::<Vec<ChainView>>("/wallet/chains").await?),
+        Wallet::Chains => chains(global, &client.list::<ChainView>("/wallet/chains").await?),
         Wallet::Retire { id } => {
             ask::confirm(global, &retiring(id.as_deref(), client).await?)?;
             chains(global, &client.post::<Vec<ChainView>>("/wallet/retire", &json!({ "id": id })).await?);
         }
         Wallet::History { csv } => {
-            history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?)
+            history(global, csv, &client.list::<HistoryLine>("/wallet/history").await?)
         }
         Wallet::Backup { file, passphrase } => {
             let secret = ask::passphrase(global, &passphrase, "A passphrase for the backup: ")?;
@@ -216,7 +216,7 @@ async fn broker_name(client: &Client) -> Result<String, ErrorView> {
 
 /// What is asked before chains are given up.
 async fn retiring(id: Option<&str>, client: &Client) -> Result<String, ErrorView> {
-    let chains: Vec<ChainView> = client.get("/wallet/chains").await?;
+    let chains: Vec<ChainView> = client.list("/wallet/chains").await?;
     let meant = chains.iter().filter(|chain| !chain.retired && id.is_none_or(|id| chain.id == id));
     let rest: u64 = meant.map(|chain| chain.free + chain.leased).sum();
     let which = id.map_or_else(|| "all chains".to_owned(), |id| format!("the chain {}", short(id)));

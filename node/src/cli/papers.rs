@@ -25,7 +25,7 @@ pub async fn receipt(global: &Global, home: &Home, act: Receipt) -> Result<(), E
     match act {
         Receipt::Check { file } => check_receipt(global, home, &file),
         Receipt::Ls => {
-            let list = receipts(&Client::at(home)?).await?;
+            let list: Vec<ReceiptView> = Client::at(home)?.list("/receipts").await?;
             if global.json {
                 list.iter().for_each(show::json);
                 return Ok(());
@@ -68,7 +68,7 @@ pub async fn evidence(global: &Global, home: &Home, act: Evidence) -> Result<(),
     match act {
         Evidence::Check { file } => check_evidence(global, home, &file),
         Evidence::Ls => {
-            let list = proofs(&Client::at(home)?).await?;
+            let list: Vec<EvidenceView> = Client::at(home)?.list("/evidence").await?;
             if global.json {
                 list.iter().for_each(show::json);
                 return Ok(());
@@ -83,34 +83,10 @@ pub async fn evidence(global: &Global, home: &Home, act: Evidence) -> Result<(),
         }
         Evidence::Save { id, file } => {
             let client = Client::at(home)?;
-            let whole = whole_id(&id, &proofs(&client).await?)?;
+            let whole = whole_id(&id, &client.list("/evidence").await?)?;
             let one: EvidenceView = client.get(&format!("/evidence/{}", escaped(&whole))).await?;
             save(global, &file, one.proof.as_deref().unwrap_or_default())
         }
-    }
-}
-
-async fn receipts(client: &Client) -> Result<Vec<ReceiptView>, ErrorView> {
-    let mut all: Vec<ReceiptView> = Vec::new();
-    loop {
-        let before = all.last().map_or_else(String::new, |last| format!("?before={}", last.id));
-        let page: Vec<ReceiptView> = client.get(&format!("/receipts{before}")).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
-}
-
-async fn proofs(client: &Client) -> Result<Vec<EvidenceView>, ErrorView> {
-    let mut all: Vec<EvidenceView> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, |last| format!("?after={}", last.id));
-        let page: Vec<EvidenceView> = client.get(&format!("/evidence{after}")).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
     }
 }
 

@@ -127,6 +127,13 @@ error_registry! {
         fix "use the token in api-token"
         explain "The home has two tokens: `api-token` for everything, and `api-token-read` for programs that only look, such as a monitor. The second is refused wherever something would be changed."
 
+    /// As many listen to events as may.
+    too_many_listeners(most) = "NP-DAEMON-014", DAEMON, 503:
+        what "too many listen to this peer's events"
+        why "{most} do already"
+        fix "close some of their connections, and try again"
+        explain "Each listener to `/api/v1/events` or to the events of a download holds a connection and some memory for as long as it listens, so there are only so many places. A place is free as soon as its connection ends."
+
     // ---- the home ----
 
     /// There is no peer in the home.

@@ -6,6 +6,7 @@ mod files;
 mod live;
 mod money;
 mod other;
+mod password;
 mod sent;
 mod trade;
 
@@ -13,6 +14,8 @@ pub use sent::{Asked, Csrf, Said, Sent, Visit};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
+use crate::api::ErrorCode;
+use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::app::{Node, Trouble};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -102,6 +105,8 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/peers/{node}/unblock", post(other::unblock))
         .route("/settings", get(other::settings).post(other::set))
         .route("/settings/name", post(other::set_name))
+        .route("/settings/password", post(password::set))
+        .route("/settings/password/remove", get(password::ask_remove).post(password::remove))
         .route("/settings/stop", get(other::ask_stop).post(other::stop))
         .route("/live/status", get(live::status))
         .route("/live/downloads", get(live::downloads))
@@ -145,23 +150,25 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 /// A page that says no, with the status that the error has everywhere.
 fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, page).into_response()
+    (status, axum::Extension(ErrorCode(error.code.clone())), page).into_response()
 }
 
 /// Where an act that went well leads: an address, and what to say there.
 type Done = (String, String);
 
-/// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
+/// Carries out a form that moves money, once; `act` gets the peer, what was filled in, and the name of the act.
 async fn once<R>(
     ui: &Ui,
     sent: &Arc<Sent>,
-    act: impl FnOnce(Node, Arc<Sent>) -> R + Send + 'static,
+    act: impl FnOnce(Node, Arc<Sent>, Act) -> R + Send + 'static,
 ) -> Result<Done, ErrorView>
 where
     R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
 {
     let filled_in = Arc::clone(sent);
-    ui.node.once(sent.text("key"), sent.contents().as_bytes(), move |node, _| act(node, filled_in)).await
+    ui.node
+        .once(sent.text("key"), sent.contents().as_bytes(), move |node, named| act(node, filled_in, named))
+        .await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.

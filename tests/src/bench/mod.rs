@@ -4,6 +4,8 @@
 mod certify;
 mod figures;
 mod handoff;
+mod pages;
+mod rest;
 mod search;
 mod table2;
 mod transfer;
@@ -62,6 +64,27 @@ enum Bench {
         #[arg(long, default_value_t = 30, env = "NETPAY_BENCH_CERTIFY_ROUNDS")]
         rounds: usize,
     },
+    /// A browser asks a peer that has sold much for all its pages, over and over.
+    Pages {
+        /// Files that it offers.
+        #[arg(long, default_value_t = 10_000)]
+        listings: usize,
+        /// Sales that it has made.
+        #[arg(long, default_value_t = 10_000)]
+        sales: usize,
+        /// How often each page is asked for.
+        #[arg(long, default_value_t = 200)]
+        rounds: usize,
+    },
+    /// A peer does nothing while somebody has a page of it open and a program listens: what that takes.
+    Rest {
+        /// Files that it offers.
+        #[arg(long, default_value_t = 1000)]
+        files: usize,
+        /// For how long it is watched, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Words are looked up in a swarm full of listings.
     Search {
         /// Peers in the swarm.
@@ -87,6 +110,8 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         Bench::Transfer { size, rounds } => transfer::run(program, *size, *rounds).await?,
         Bench::Handoff { peers, rounds } => handoff::run(program, *peers, *rounds).await?,
         Bench::Certify { hung, rounds } => certify::run(program, *hung, *rounds).await?,
+        Bench::Pages { listings, sales, rounds } => pages::run(program, *listings, *sales, *rounds).await?,
+        Bench::Rest { files, seconds } => rest::run(program, *files, *seconds).await?,
         Bench::Search { peers, listings, searches } => {
             search::run(program, *peers, *listings, *searches).await?
         }

@@ -1,6 +1,7 @@
 //! The HTTP API of a daemon, as any program would use it: the address and the token are in its home.
 
 use anyhow::{Context as _, Result, bail};
+use netpay_node::app::view::{MAX_PAGE, Page};
 use netpay_node::errors::ErrorView;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,6 +51,25 @@ impl Api {
     /// As [`Api::get`].
     pub async fn query<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<T> {
         self.get(&with_parameters(path, parameters)).await
+    }
+
+    /// Asks for the whole of a list, page by page.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Vec<T>> {
+        let (mut all, limit, mut after) = (Vec::new(), MAX_PAGE.to_string(), None::<String>);
+        loop {
+            let mut parameters = parameters.to_vec();
+            parameters.push(("limit", &limit));
+            parameters.extend(after.iter().map(|after| ("after", after.as_str())));
+            let page: Page<T> = self.query(path, &parameters).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Asks for something that comes line by line; `seen` is told each thing as it comes.

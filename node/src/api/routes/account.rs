@@ -50,8 +50,8 @@ struct PayOut {
 )]
 async fn payout(State(api): Shared, headers: HeaderMap, Body(asked): Body<PayOut>) -> Answer<WalletView> {
     let (coins, to) = (Coins(asked.coins), asked.to.clone());
-    once(&api, &headers, ("payout", &asked), move |node, key, _| async move {
-        node.pay_out(coins, &to, &key).await.map_err(refused)?;
+    once(&api, &headers, ("payout", &asked), move |node, act| async move {
+        node.pay_out(coins, &to, &act.name).await.map_err(refused)?;
         Ok(node.wallet_view()?)
     })
     .await

@@ -3,10 +3,9 @@
 use super::{Answer, Refusals, Shared};
 use crate::api::problem::Parameters;
 use crate::api::server::Api;
-use crate::app::view::{EvidenceView, ReceiptView};
+use crate::app::view::{EvidenceView, Page, Part, ReceiptView};
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,24 +18,16 @@ pub fn router() -> OpenApiRouter<Api> {
         .routes(routes!(proof))
 }
 
-#[derive(Default, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-struct Before {
-    /// Only those with lower numbers: the last number of the page before.
-    before: Option<u64>,
-}
-
-/// Receipts, newest first, some 256 at once; an empty page is the end.
+/// Receipts, newest first.
 #[utoipa::path(
     get,
     path = "/receipts",
     tag = "papers",
-    params(Before),
-    responses((status = 200, body = Vec<ReceiptView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<ReceiptView>), Refusals),
 )]
-async fn receipts(State(api): Shared, Parameters(page): Parameters<Before>) -> Answer<Vec<ReceiptView>> {
-    Ok(Json(api.node.receipts(page.before)?))
+async fn receipts(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<ReceiptView>> {
+    Ok(Json(api.node.receipts(&part)?))
 }
 
 /// One receipt, with its bytes.
@@ -51,24 +42,16 @@ async fn receipt(State(api): Shared, Path(id): Path<u64>) -> Answer<ReceiptView>
     Ok(Json(api.node.receipt(id)?))
 }
 
-#[derive(Default, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-struct After {
-    /// Only those behind this id: the last id of the page before.
-    after: Option<String>,
-}
-
-/// Proofs that this peer saw, in the order of their ids, some 256 at once; an empty page is the end.
+/// Proofs that this peer saw, in the order of their ids.
 #[utoipa::path(
     get,
     path = "/evidence",
     tag = "papers",
-    params(After),
-    responses((status = 200, body = Vec<EvidenceView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<EvidenceView>), Refusals),
 )]
-async fn evidence(State(api): Shared, Parameters(page): Parameters<After>) -> Answer<Vec<EvidenceView>> {
-    Ok(Json(api.node.evidence_list(page.after.as_deref())?))
+async fn evidence(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<EvidenceView>> {
+    Ok(Json(api.node.evidence_list(&part)?))
 }
 
 /// One proof, with its bytes.

@@ -6,6 +6,7 @@ use super::super::interrupt::Watch;
 use crate::api::ADDRESS_FILE;
 use crate::api::server::{Interface, serve};
 use crate::app::tests::Town;
+use crate::app::view::Part;
 use crate::app::view::{DownloadState, ErrorView};
 use crate::errors::exit;
 use clap::Parser as _;
@@ -150,7 +151,7 @@ async fn a_receipt_is_listed_saved_and_checked_and_a_changed_one_is_refused() {
 async fn a_proof_against_a_cheat_is_listed_saved_and_checked() {
     let them = Answering::of(2).await;
     them.town.is_cheated(0).await;
-    let id = them.town.peers[0].evidence_list(None).expect("readable").remove(0).id;
+    let id = them.town.peers[0].evidence_list(&Part::default()).expect("readable").items.remove(0).id;
     assert_eq!(them.runs(0, &["evidence", "ls"]).await, exit::OK);
     let saved = them.town.dir.path().join("proof");
     let paper = saved.to_string_lossy().into_owned();

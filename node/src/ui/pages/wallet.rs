@@ -290,7 +290,7 @@ fn backup(context: &Context) -> Markup {
     }
 }
 
-fn new_passphrase(name: &str, label: &str) -> Markup {
+pub(super) fn new_passphrase(name: &str, label: &str) -> Markup {
     let id = format!("f-{name}");
     html! {
         div.field {

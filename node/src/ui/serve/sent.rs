@@ -111,6 +111,11 @@ impl Sent {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim())
     }
 
+    /// What was typed there to the letter, as secrets are.
+    pub fn secret(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
     /// What was filled in, in short, but for the session's secret: the same form has the same.
     pub fn contents(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();

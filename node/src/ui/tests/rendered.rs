@@ -233,6 +233,7 @@ fn the_settings(context: &Context) -> String {
         error: Some(&problem()),
         addresses: &[HOSTILE.to_owned()],
         invite: HOSTILE.to_owned(),
+        has_password: true,
         ..Settings::default()
     };
     settings::page(context, &shown).into_string()
@@ -288,6 +289,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("no sales", the_sales(context, 0)),
         ("settings", the_settings(context)),
         ("stop", settings::ask_stop(context, 2).into_string()),
+        ("remove the password", settings::ask_remove_password(context).into_string()),
         ("stopped", settings::stopped().into_string()),
         ("login", login::page(true, Some(&problem())).into_string()),
         ("an error", error::page(context, &problem()).into_string()),
