@@ -9,7 +9,7 @@ mod other;
 mod sent;
 mod trade;
 
-pub use sent::{Asked, Csrf, Said, Sent, Visit};
+pub use sent::{Asked, Csrf, Refuses, Said, Sent, Visit, number};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
@@ -24,7 +24,7 @@ use maud::Markup;
 use std::sync::Arc;
 
 /// The largest form, in bytes; uploads have a limit of their own.
-const MAX_FORM: usize = 64 << 10;
+pub const MAX_FORM: usize = 64 << 10;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -66,6 +66,12 @@ impl Ui {
     fn refused(&self, visit: &Visit, error: impl Into<ErrorView>) -> Response {
         let error = error.into();
         refused_with(&error, error::page(&self.context(visit), &error))
+    }
+}
+
+impl Refuses for Ui {
+    fn refused(&self, visit: &Visit, error: ErrorView) -> Response {
+        Self::refused(self, visit, error)
     }
 }
 
@@ -115,7 +121,7 @@ pub fn router(ui: Ui) -> axum::Router {
 }
 
 /// What every page is sent with.
-async fn headers(request: Request, next: Next) -> Response {
+pub async fn headers(request: Request, next: Next) -> Response {
     let in_place = request.headers().contains_key("hx-request");
     let mut response = next.run(request).await;
     let fixed = [
@@ -143,7 +149,8 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 }
 
 /// A page that says no, with the status that the error has everywhere.
-fn refused_with(error: &ErrorView, page: Markup) -> Response {
+#[must_use]
+pub fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, page).into_response()
 }
@@ -171,12 +178,15 @@ fn onward(ui: &Ui, address: &str, said: &str) -> Response {
     see_other(&format!("{address}{sign}said={id}"))
 }
 
-fn see_other(address: &str) -> Response {
+/// On to another page.
+#[must_use]
+pub fn see_other(address: &str) -> Response {
     axum::response::Redirect::to(address).into_response()
 }
 
 /// A key under which a money-moving form is carried out once.
-fn fresh_key() -> String {
+#[must_use]
+pub fn fresh_key() -> String {
     data_encoding::HEXLOWER.encode(&crate::clock::random::<16>())
 }
 
