@@ -149,13 +149,49 @@ pub fn not_authorised() -> ErrorView {
 /// The request names a host that the API does not answer to.
 #[must_use]
 pub fn foreign_host() -> ErrorView {
-    let why = "only a loopback address or localhost is accepted, so that no web page can reach the broker through a name";
+    let why = "only an address, localhost or the name in `web_url` is accepted, so that no web page can reach the broker through a name of its own";
     error(
         "NP-BROKER-031",
         (exit::OTHER, 403),
-        "the API does not answer to this host name",
+        "the broker does not answer to this host name",
         why,
-        "use the address in the home's api-address file",
+        "use the address that netpay-broker up printed",
+    )
+}
+
+/// What a guard that a peer has too says, in the words of a broker.
+#[must_use]
+pub fn of_guard(error: ErrorView) -> ErrorView {
+    match error.code.as_str() {
+        "NP-DAEMON-003" => not_authorised(),
+        "NP-DAEMON-004" => foreign_host(),
+        "NP-DAEMON-007" => error.fixed_by("have another one made: netpay-broker open"),
+        "NP-DAEMON-012" => error.fixed_by("use the token in api-token"),
+        _ => error,
+    }
+}
+
+/// A link that signs nobody in to the public pages.
+#[must_use]
+pub fn bad_pass(why: impl Display) -> ErrorView {
+    error(
+        "NP-BROKER-035",
+        (exit::PAYMENT, 401),
+        "this link signs nobody in",
+        why,
+        "have another one made by the peer that has the account: netpay broker open",
+    )
+}
+
+/// Too many ask at once.
+#[must_use]
+pub fn crowded() -> ErrorView {
+    error(
+        "NP-BROKER-036",
+        (exit::OTHER, 503),
+        "too many ask for these pages at once",
+        "the bank answers its members first",
+        "load the page again in a moment",
     )
 }
 
@@ -176,6 +212,12 @@ pub fn bad_request(why: impl Display) -> ErrorView {
         why,
         "netpay-broker --help",
     )
+}
+
+/// A page of a list that begins nowhere.
+#[must_use]
+pub fn bad_cursor(text: &str) -> ErrorView {
+    bad_request(format!("no page of this list begins at {text:?}")).fixed_by("take `next` of the page before")
 }
 
 /// A backup that cannot be read.

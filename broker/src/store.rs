@@ -90,6 +90,15 @@ impl Journal {
         }
     }
 
+    /// One record.
+    ///
+    /// # Errors
+    /// If the disk fails or the row is damaged.
+    pub fn record(&self, seq: u64) -> Result<Option<Record>, JournalError> {
+        let key = seq.to_be_bytes();
+        self.db.get(JOURNAL, &key)?.map(|row| parse(&key, &row)).transpose()
+    }
+
     /// When the bank was last known to run.
     ///
     /// # Errors

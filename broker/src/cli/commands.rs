@@ -12,6 +12,7 @@ use crate::errors::{self, ErrorView};
 use crate::home::{self, BrokerHome, Settings};
 use crate::store::Journal;
 use netpay_core::id::NetworkId;
+use netpay_node::api::LoginLink;
 use netpay_node::clock;
 use netpay_node::home::HomeLock;
 use netpay_node::store::Db;
@@ -29,7 +30,12 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
     let out = Out { json: args.json };
     match args.command {
         Command::Init(init) => make(&home, &init, &out),
-        Command::Up { listen, api, adopt } => up::up(&home, &listen, api, adopt, args.json).await,
+        Command::Up { listen, api, web, adopt } => up::up(&home, &listen, (api, web), adopt, args.json).await,
+        Command::Open => {
+            let link: LoginLink =
+                Client::of(&home)?.post("/login-links", &request_text(None), &json!({})).await?;
+            out.print(&link, |link| link.url.clone())
+        }
         Command::Stop => Client::of(&home)?.stop().await,
         Command::Status => {
             let view: StatusView = Client::of(&home)?.get("/status").await?;

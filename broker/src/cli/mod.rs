@@ -6,6 +6,8 @@ mod commands;
 mod show;
 mod up;
 
+pub(crate) use show::payouts as payouts_csv;
+
 use crate::errors::ErrorView;
 use args::{Args, Command};
 use clap::Parser as _;
