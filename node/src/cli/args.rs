@@ -369,6 +369,8 @@ pub enum Broker {
         #[arg(long)]
         voucher: bool,
     },
+    /// Print a link to the account's page at the broker, which signs one browser in, once and within a minute.
+    Open,
     /// Use another broker from the next start on.
     Use {
         /// Its invite.

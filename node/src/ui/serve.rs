@@ -98,6 +98,7 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/wallet/voucher", post(money::voucher))
         .route("/wallet/register", post(money::register))
         .route("/wallet/retire", get(money::ask_retire).post(money::retire))
+        .route("/wallet/account", get(money::account))
         .route("/wallet/history", get(money::history))
         .route("/wallet/backup", post(money::backup))
         .route("/wallet/lock", post(money::lock))
