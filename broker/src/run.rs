@@ -107,7 +107,7 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let (stop, stopping) = watch::channel(false);
     let invite = invite(&bank, &overlay, &settings)?;
     let desk = Desk::new(&bank, &overlay, &home, invite.clone(), stop.clone())?;
-    let (api, web) = (web::open(api).await?, web::open(web).await?);
+    let (api, web) = (web::open(api, web::OPERATORS).await?, web::open(web, web::STRANGERS).await?);
     let (api_addr, web_addr) = (api.address, web.address);
     bank.serves_pages_at(pages_address(&settings, web_addr));
     let front = Front::new(&bank, invite.clone(), host_of(&settings.web_url));

@@ -18,13 +18,16 @@ const MAX_EACH: usize = 8;
 /// Accounts whose links are remembered at once.
 const MAX_ACCOUNTS: usize = 16_384;
 
+/// The links of each account that came within the window.
+type Came = BTreeMap<PublicKey, Vec<(Time, [u8; 16])>>;
+
 /// Which links came.
 pub struct Entrance {
     network: NetworkId,
     broker: PublicKey,
     /// Links from before are refused, since nobody remembers which of them came.
     began: Time,
-    came: Mutex<BTreeMap<PublicKey, Vec<(Time, [u8; 16])>>>,
+    came: Mutex<Came>,
 }
 
 impl Entrance {

@@ -113,9 +113,9 @@ pub fn router(front: Front) -> axum::Router {
         .fallback(missing)
         .method_not_allowed_fallback(missing)
         .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(from_fn_with_state(front.clone(), in_places))
         .layer(from_fn(serve::headers))
         .layer(from_fn_with_state(front.clone(), same_site::<Front>))
-        .layer(from_fn_with_state(front.clone(), in_places))
         .with_state(front)
 }
 

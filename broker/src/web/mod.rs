@@ -12,7 +12,7 @@ pub mod pages;
 
 pub use entrance::{Entrance, PATH as ENTER};
 pub use front::{Front, router as front_router};
-pub use listen::{Door, open};
+pub use listen::{Door, OPERATORS, STRANGERS, open};
 
 pub use desk::router as desk_router;
 

@@ -4,7 +4,7 @@ use super::{Context, grouped};
 use crate::service::Terms;
 use maud::{Markup, html};
 use netpay_node::shown;
-use netpay_node::ui::parts::{self, badge, coins, facts, figure, foreign, icon, qr, title};
+use netpay_node::ui::parts::{self, coins, facts, figure, foreign, icon, qr, title};
 
 /// What the page shows.
 pub struct Home<'a> {
@@ -54,7 +54,6 @@ fn about(shown: &Home<'_>) -> Markup {
             (facts(&[
                 ("Network", foreign(&shown.terms.network)),
                 ("Operator", foreign(&shown.terms.contact)),
-                ("State", badge(parts::Tone::Good, "open")),
                 ("Key", html! { code { (shown.broker) } }),
             ]))
             p.hint { "The key is what every coin of this network is signed with. Peers have it from the invite." }

@@ -156,6 +156,12 @@ pub fn grouped(number: impl TryInto<u64>) -> String {
     shown::grouped(number.try_into().unwrap_or(u64::MAX))
 }
 
+/// So many of something, in words.
+#[must_use]
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", shown::grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// The form that signs out.
 #[must_use]
 pub fn sign_out(context: &Context, action: &str) -> Markup {

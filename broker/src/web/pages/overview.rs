@@ -1,6 +1,6 @@
 //! Overview: how many coins there are and where, whether the books balance, who is there.
 
-use super::{Context, grouped, sign_out};
+use super::{Context, counted, grouped, sign_out};
 use crate::admin::view::StatusView;
 use maud::{Markup, html};
 use netpay_node::ui::parts::{
@@ -82,13 +82,14 @@ fn days(days: &[CoinDay]) -> Markup {
     html! {
         section.card aria-labelledby="days" {
             h2 #days { "The last " (days.len()) " days" }
-            div.pair {
-                (one("Coins issued", |day| day.issued))
-                (one("Coins redeemed", |day| day.redeemed))
-                (one("Coins outstanding", |day| day.outstanding))
+            @if rows.is_empty() { p.quiet { "No coins were moved on these days." } } @else {
+                div.three {
+                    (one("Coins issued", |day| day.issued))
+                    (one("Coins redeemed", |day| day.redeemed))
+                    (one("Coins outstanding", |day| day.outstanding))
+                }
+                details { summary { "As a table" } (table("Coins by day (UTC)", &columns, &rows)) }
             }
-            @if rows.is_empty() { p.quiet { "No coins were moved on these days." } }
-            @else { details { summary { "As a table" } (table("Coins by day (UTC)", &columns, &rows)) } }
         }
     }
 }
@@ -141,7 +142,7 @@ fn people(shown: &Overview<'_>) -> Markup {
                 ("Disputes", html! {
                     @if status.convictions == 0 { "none" } @else { a href="/disputes" { (grouped(status.convictions)) } }
                 }),
-                ("Journal", html! { (grouped(status.records)) " records" }),
+                ("Journal", html! { (counted(status.records, "record")) }),
             ]))
             p { a.button href="/vouchers" { (icon("key")) "Make vouchers" } }
         }
