@@ -1,7 +1,7 @@
 //! One account: what it holds, what it bought, what it earned. Its owner sees it on the public's pages, the operator on his
 //! own, where more can be done with it.
 
-use super::{Context, chain_link, pages, sign_out, when};
+use super::{Context, chain_link, on_day, pages, sign_out, when};
 use crate::admin::lists::{self, Whole};
 use crate::admin::view::{AccountView, ChainView, LineView, PageView, PayoutView, RedemptionView};
 use crate::errors::{self, ErrorView};
@@ -270,7 +270,7 @@ fn chains(base: &Base<'_>, chains: &[ChainView]) -> Markup {
             base.chain(&chain.chain),
             chain_bar(chain),
             money(chain.n.into()),
-            when(&chain.spend_by),
+            on_day(&chain.spend_by),
             chain_state(chain),
         ]
     };

@@ -1,7 +1,7 @@
 //! Chains: the coins sold, and what became of them.
 
 use super::account::{COLOURS, chain_bar, chain_state, claim_cells};
-use super::{Context, account_link, chain_link, pages, when};
+use super::{Context, account_link, chain_link, on_day, pages, when};
 use crate::admin::view::{ChainView, PageView, RedemptionView};
 use maud::{Markup, html};
 use netpay_node::shown;
@@ -24,7 +24,7 @@ pub fn page(context: &Context, found: &PageView<ChainView>, is_later: bool) -> M
             chain_bar(chain),
             money(chain.n.into()),
             account_link(&chain.buyer),
-            when(&chain.redeem_by),
+            on_day(&chain.redeem_by),
             chain_state(chain),
         ]
     };

@@ -127,7 +127,13 @@ pub fn when(stamp: &str) -> Markup {
     html! { time datetime=(stamp) { (words) " UTC" } }
 }
 
-/// An account by its name and its key, which leads to it on the operator's pages.
+/// The day of a moment, where the hour says nothing.
+#[must_use]
+pub fn on_day(stamp: &str) -> Markup {
+    html! { span { (stamp.split('T').next().unwrap_or(stamp)) } }
+}
+
+/// An account by its key, which leads to it on the operator's pages.
 #[must_use]
 pub fn account_link(account: &str) -> Markup {
     html! { a href=(format!("/accounts/{account}")) { (parts::id(account)) } }
