@@ -19,9 +19,8 @@ struct Kind {
 /// # Errors
 /// If the bank is closed.
 pub async fn text(desk: &Desk) -> Result<String, ErrorView> {
-    let seen = desk.look(|ledger| {
-        (*ledger.books(), ledger.seq(), ledger.vouchers(), ledger.unpaid(), ledger.customers().count())
-    });
+    let seen = desk
+        .look(|ledger| (*ledger.books(), ledger.seq(), ledger.vouchers(), ledger.unpaid(), ledger.sizes().0));
     let (books, seq, vouchers, unpaid, accounts) = seen.await?;
     let mut registry = Registry::with_prefix("netpay_bank");
     let mut gauge = |name, help, value: u64| registry.register(name, help, ConstGauge::new(value));

@@ -557,6 +557,7 @@ impl Desk {
         let pages = self.bank.pages().to_owned();
         let view = move |ledger: &Ledger| {
             let (vouchers_sold, vouchers_used) = ledger.vouchers();
+            let (accounts, chains, convictions) = ledger.sizes();
             StatusView {
                 network,
                 name,
@@ -564,12 +565,12 @@ impl Desk {
                 invite,
                 pages,
                 records: ledger.seq(),
-                accounts: ledger.customers().count(),
+                accounts,
                 alive,
-                chains: ledger.chains().count(),
+                chains,
                 vouchers_sold,
                 vouchers_used,
-                convictions: ledger.convicted().count(),
+                convictions,
                 served,
                 books: ledger.books().into(),
             }

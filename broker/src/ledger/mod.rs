@@ -169,6 +169,12 @@ impl Ledger {
         self.customers.iter()
     }
 
+    /// How many accounts, chains and convictions there are.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.customers.len(), self.chains.len(), self.convicted.len())
+    }
+
     /// The accounts after one, in the order of their keys.
     pub fn customers_after(
         &self,
