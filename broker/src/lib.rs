@@ -4,7 +4,7 @@
 //! `checks` (believing requests), `mint` (new chains), `pool` (the threads for both), `writer` (the one that changes the
 //! books), `service` (the bank); then `errors` and `home` (what the operator sees and has), `backup`, `export` (the books as
 //! text, and back), `pain` (payouts as a transfer order), `peer` (what the node serves), `admin` (the
-//! operator's API), `run` (all of it together), `cli` (the command).
+//! operator's API), `web` (the pages of operator and public), `run` (all of it together), `cli` (the command).
 #![warn(missing_docs)]
 
 pub mod admin;
@@ -24,4 +24,5 @@ pub mod roster;
 pub mod run;
 pub mod service;
 pub mod store;
+pub mod web;
 pub mod writer;

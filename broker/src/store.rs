@@ -93,8 +93,8 @@ impl Journal {
     /// One record.
     ///
     /// # Errors
-    /// If its row is damaged, or the disk fails.
-    pub fn read(&self, seq: u64) -> Result<Option<Record>, JournalError> {
+    /// If the disk fails or the row is damaged.
+    pub fn record(&self, seq: u64) -> Result<Option<Record>, JournalError> {
         let key = seq.to_be_bytes();
         self.db.get(JOURNAL, &key)?.map(|row| parse(&key, &row)).transpose()
     }

@@ -11,7 +11,7 @@ use netpay_core::record::chain::Ack;
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::record::revoke::Revocations;
-use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire};
+use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire, SignIn};
 use netpay_core::wire::hello::Membership;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,7 @@ fn no_two_signed_types_share_a_domain() {
         named::<Query>(),
         named::<Retire>(),
         named::<Payout>(),
+        named::<SignIn>(),
     ];
     let distinct: BTreeMap<Domain, &str> = all.into_iter().collect();
     assert_eq!(distinct.len(), all.len(), "{distinct:?}");

@@ -59,13 +59,18 @@ pub enum Command {
         /// Where the node listens: /ip4/…/tcp/… or IP:PORT. May come several times.
         #[arg(long, value_name = "ADDR", env = "NETPAY_LISTEN", value_delimiter = ',')]
         listen: Vec<String>,
-        /// Where the operator's API listens; a loopback address.
+        /// Where the operator's API and pages listen; a loopback address.
         #[arg(long, value_name = "ADDR", env = "NETPAY_API")]
         api: Option<SocketAddr>,
+        /// Where the public pages listen.
+        #[arg(long, value_name = "ADDR", env = "NETPAY_WEB")]
+        web: Option<SocketAddr>,
         /// Take a home that was copied for the original from now on.
         #[arg(long, env = "NETPAY_ADOPT")]
         adopt: bool,
     },
+    /// Print a link that lets one browser in to the operator's pages, once and within a minute.
+    Open,
     /// Stop the one that runs.
     Stop,
     /// How it is, and whether the books balance.

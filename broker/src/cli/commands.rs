@@ -4,11 +4,11 @@ use super::args::{Accounts, Args, Chains, Color, Command, Disputes, Init, Redemp
 use super::client::Client;
 use super::out::Out;
 use super::{about, books, money_out, service, show, up};
-use crate::admin::disputes::DisputeView;
-use crate::admin::view::{AccountView, ChainView, RedemptionView, StatusView, VouchersView};
+use crate::admin::view::{AccountView, ChainView, DisputeView, RedemptionView, StatusView, VouchersView};
 use crate::backup;
 use crate::errors::{self, ErrorView};
 use crate::home::{BrokerHome, Settings};
+use netpay_node::api::LoginLink;
 use netpay_node::clock;
 use netpay_node::logs::{self, Wanted};
 use serde_json::json;
@@ -20,7 +20,12 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
     let out = Out { json: args.json };
     match args.command {
         Command::Init(init) => make(&home, &init, &out),
-        Command::Up { listen, api, adopt } => up::up(&home, &listen, api, adopt, args.json).await,
+        Command::Up { listen, api, web, adopt } => up::up(&home, &listen, (api, web), adopt, args.json).await,
+        Command::Open => {
+            let link: LoginLink =
+                Client::of(&home)?.post("/login-links", &request_text(None), &json!({})).await?;
+            out.print(&link, |link| link.url.clone())
+        }
         Command::Stop => Client::of(&home)?.stop().await,
         Command::Status => {
             let view: StatusView = Client::of(&home)?.get("/status").await?;

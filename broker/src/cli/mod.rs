@@ -11,6 +11,8 @@ mod service;
 mod show;
 mod up;
 
+pub(crate) use show::payouts as payouts_csv;
+
 use crate::errors::ErrorView;
 use args::{Args, Command};
 use clap::{CommandFactory as _, FromArgMatches as _};

@@ -1,8 +1,7 @@
 //! Results for people: tables, with what other people wrote made harmless.
 
-use crate::admin::disputes::DisputeView;
 use crate::admin::view::{
-    AccountView, AuditView, BooksView, ChainView, PayoutView, RedemptionView, StatusView,
+    AccountView, AuditView, BooksView, ChainView, DisputeView, PayoutView, RedemptionView, StatusView,
 };
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -227,54 +226,46 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
 /// Disputes.
 #[must_use]
 pub fn disputes(views: &[DisputeView]) -> String {
-    let mut table = list(["dispute", "when", "what", "account", "chain", "made up", "short"]);
+    let mut table = list(["dispute", "when", "account", "made up", "short", "state"]);
     for view in views {
         table.add_row([
-            short(&view.id),
+            view.id.as_str(),
             &view.at,
-            &view.kind,
             view.account.as_deref().map_or("-", short),
-            view.chain.as_deref().map_or("-", short),
             &view.made_up.to_string(),
             &view.short.to_string(),
+            if view.settled.is_some() { "settled" } else { "waits for settlement" },
         ]);
     }
-    align(&mut table, 5);
-    align(&mut table, 6);
+    align(&mut table, 3);
+    align(&mut table, 4);
     table.to_string()
 }
 
-/// One dispute, with what was signed.
+/// One dispute, with what contradicts each other.
 #[must_use]
 pub fn dispute(view: &DisputeView) -> String {
     let mut table = pairs();
     table.add_row(["dispute", &view.id]);
-    table.add_row(["what", &view.kind]);
+    table.add_row(["accused", &view.accused]);
     table.add_row(["when", &view.at]);
-    for (name, value) in [
-        ("account", &view.account),
-        ("node", &view.node),
-        ("chain", &view.chain),
-        ("settled", &view.settled),
-        ("why", &view.why),
-    ] {
+    table.add_row(["chain", &view.chain]);
+    for (name, value) in
+        [("account", &view.account), ("name", &view.name), ("node", &view.node), ("settled", &view.settled)]
+    {
         if let Some(value) = value {
             table.add_row([name, &text(value)]);
         }
     }
     table.add_row(["made up", &view.made_up.to_string()]);
     table.add_row(["short", &view.short.to_string()]);
-    let signed = view.signed.iter().map(|signed| {
-        let coins = match signed.start {
-            Some(start) => format!("coins ({start}, {}]", signed.end),
-            None => format!("up to coin {}", signed.end),
-        };
-        let of = signed.holder.as_deref().map(|holder| format!(" for {holder}")).unwrap_or_default();
-        let (what, by, segment, record) = (&signed.what, &signed.by, signed.segment, signed.record);
-        format!("{what} of segment {segment}, {coins}{of}\n  by {by}, in record {record}\n  {}", signed.data)
+    table.add_row(["record", &view.record.to_string()]);
+    let sides = view.sides.iter().map(|side| {
+        let holder = side.holder.as_deref().unwrap_or("a key that only its vendor knows");
+        format!("segment {}, coins ({}, {}] opened to {holder}", side.segment, side.start, side.end)
     });
     let mut parts = vec![table.to_string()];
-    parts.extend(signed);
+    parts.extend(sides);
     parts.extend(view.evidence.iter().map(|proof| format!("for netpay evidence check:\n{proof}")));
     parts.join("\n")
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 pub async fn up(
     home: &BrokerHome,
     listen: &[String],
-    api: Option<SocketAddr>,
+    (api, web): (Option<SocketAddr>, Option<SocketAddr>),
     adopt: bool,
     json: bool,
 ) -> Result<(), ErrorView> {
@@ -22,6 +22,7 @@ pub async fn up(
     let mut config = Config::new(home.path());
     config.listen = Some(listen).filter(|listen| !listen.is_empty());
     config.api = api;
+    config.web = web;
     config.adopt = adopt;
     // Before the invite is printed: who reads it may stop the broker at once.
     let signals = Signals::new()?;
@@ -29,9 +30,13 @@ pub async fn up(
     let running = run::run(config).await?;
     eprintln!("broker  {}", running.bank().key());
     eprintln!("api     http://{}", running.api_addr);
+    eprintln!("public  http://{}", running.web_addr);
+    let link = running.link();
+    eprintln!("pages, for a minute and once (then: netpay-broker open): {link}");
     let invite = &running.invite;
     let line = if json {
-        serde_json::json!({ "invite": invite, "api": running.api_addr, "broker": running.bank().key().to_string(),
+        serde_json::json!({ "invite": invite, "api": running.api_addr, "web": running.web_addr,
+            "link": link, "broker": running.bank().key().to_string(),
             "pid": std::process::id() })
         .to_string()
     } else {

@@ -53,6 +53,24 @@ pub fn refused(reject: &Reject) -> ErrorView {
     ErrorView { exit, status, ..refused_as(format_args!("{:?}", reject.code), &*reject.why) }
 }
 
+/// What a guard that a peer has too says, in the words of a broker.
+#[must_use]
+pub fn of_guard(error: ErrorView) -> ErrorView {
+    match error.code.as_str() {
+        "NP-DAEMON-003" => not_authorised(),
+        "NP-DAEMON-004" => foreign_host(),
+        "NP-DAEMON-007" => error.fixed_by("have another one made: netpay-broker open"),
+        "NP-DAEMON-012" => error.fixed_by("use the token in api-token"),
+        _ => error,
+    }
+}
+
+/// A page of a list that begins nowhere.
+#[must_use]
+pub fn bad_cursor(text: &str) -> ErrorView {
+    bad_request(format!("no page of this list begins at {text:?}")).fixed_by("take `next` of the page before")
+}
+
 /// The home is a copy.
 #[must_use]
 pub fn copied(home: &Path) -> ErrorView {

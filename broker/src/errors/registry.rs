@@ -81,10 +81,10 @@ netpay_node::error_registry! {
 
     /// The request names a host that the API does not answer to.
     foreign_host() = "NP-BROKER-031", OTHER, 403:
-        what "the API does not answer to this host name"
-        why "only a loopback address or localhost is accepted, so that no web page can reach the broker through a name"
-        fix "use the address in the home's api-address file"
-        explain "A web page can make its own name point to 127.0.0.1 and have a browser call the broker under that name (DNS rebinding). The API therefore answers only to requests that name a loopback address or `localhost`, whatever token they bear."
+        what "the broker does not answer to this host name"
+        why "only an address, localhost or the name in `web_url` is accepted, so that no web page can reach the broker through a name of its own"
+        fix "use the address that netpay-broker up printed"
+        explain "A web page can make its own name point to 127.0.0.1 and have a browser call the broker under that name (DNS rebinding). The broker therefore answers only to requests that name an address, `localhost` or, on the public pages, the host of `web_url`, whatever token they bear."
 
     /// Whoever answers at the API's address is no broker, or of another version.
     odd_answer(why) = "NP-BROKER-032", DAEMON, 502:
@@ -106,6 +106,20 @@ netpay_node::error_registry! {
         why "{why}"
         fix "take another backup"
         explain "A backup ends with a hash over all of it, and is read once before anything is made of it. This one was cut off, changed, or is of another version. No home was made."
+
+    /// A link that signs nobody in to the public pages.
+    bad_pass(why) = "NP-BROKER-035", PAYMENT, 401:
+        what "this link signs nobody in"
+        why "{why}"
+        fix "have another one made by the peer that has the account: netpay broker open"
+        explain "My account is shown to whoever has a link that the account's own peer made and signed. It holds for a minute, for this broker, and once. Clocks that are more than a minute apart make every link late."
+
+    /// Too many ask at once.
+    crowded() = "NP-BROKER-036", OTHER, 503:
+        what "too many ask for these pages at once"
+        why "the bank answers its members first"
+        fix "load the page again in a moment"
+        explain "The public pages answer a bounded number of requests at once, so that visitors cannot keep the bank from its members. Nothing is wrong with the request."
 
     /// An export of the books that cannot be imported.
     bad_export(path, line, why) = "NP-BROKER-050", VERIFICATION, 422:

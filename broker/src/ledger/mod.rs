@@ -32,11 +32,13 @@ pub use redeeming::{MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
 
 use netpay_core::amount::Coins;
 use netpay_core::codec::Text;
-use netpay_core::id::{ChainId, NetworkId};
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The bank's whole state: the fold of its journal.
@@ -55,11 +57,31 @@ pub struct Ledger {
     /// Chains that wait for settlement, by `redeem_by`.
     unsettled: BTreeSet<(Time, ChainId)>,
     payouts: BTreeMap<PayoutId, Payout>,
+    /// Those to be made, by when they were asked for.
+    unpaid: BTreeSet<(Time, PayoutId)>,
+    /// Every claim, in the order of arrival.
+    arrivals: BTreeSet<Arrival>,
+    /// What was issued, redeemed and refunded on each day on which something was, counted from 1970.
+    days: BTreeMap<u64, Day>,
     convicted: BTreeMap<Culprit, Conviction>,
     /// The record by which last somebody became, or ceased to be, a member no more.
     members_changed: u64,
     /// No settlement before this: the bank was away, and claims could not be brought.
     settle_from: Time,
+}
+
+/// A claim's place among all: the record it came in, its chain, segment and Open.
+pub type Arrival = (u64, ChainId, SegmentNo, ObjectHash);
+
+/// What became of coins on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// Coins issued.
+    pub issued: u64,
+    /// Coins redeemed.
+    pub redeemed: u64,
+    /// Coins refunded.
+    pub refunded: u64,
 }
 
 /// A voucher that was sold.
@@ -113,6 +135,9 @@ impl Ledger {
             by_chain_key: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             payouts: BTreeMap::new(),
+            unpaid: BTreeSet::new(),
+            arrivals: BTreeSet::new(),
+            days: BTreeMap::new(),
             convicted: BTreeMap::new(),
             members_changed: 0,
             settle_from: Time(0),
@@ -152,6 +177,20 @@ impl Ledger {
         self.customers.iter()
     }
 
+    /// How many accounts, chains and convictions there are.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.customers.len(), self.chains.len(), self.convicted.len())
+    }
+
+    /// The accounts after one, in the order of their keys.
+    pub fn customers_after(
+        &self,
+        after: Option<&PublicKey>,
+    ) -> impl Iterator<Item = (&PublicKey, &Customer)> {
+        self.customers.range((behind(after), Bound::Unbounded))
+    }
+
     /// Every member's node and the account it belongs to.
     pub fn nodes(&self) -> impl Iterator<Item = (&PublicKey, &PublicKey)> {
         self.nodes.iter()
@@ -172,6 +211,79 @@ impl Ledger {
     /// Every chain, in the order of their ids.
     pub fn chains(&self) -> impl Iterator<Item = (&ChainId, &ChainBook)> {
         self.chains.iter()
+    }
+
+    /// The chains after one, in the order of their ids.
+    pub fn chains_after(&self, after: Option<&ChainId>) -> impl Iterator<Item = (&ChainId, &ChainBook)> {
+        self.chains.range((behind(after), Bound::Unbounded))
+    }
+
+    /// The claims that arrived before one, or all of them; the newest first.
+    pub fn claims_before(&self, before: Option<&Arrival>) -> impl Iterator<Item = (Arrival, &ClaimBook)> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.arrivals.range((Bound::Unbounded, end)).rev().filter_map(|at| Some((*at, self.claim(at)?)))
+    }
+
+    /// The claims that a record brought.
+    pub fn claims_of(&self, record: u64) -> impl Iterator<Item = (Arrival, &ClaimBook)> {
+        let least = (record, ChainId([0; 32]), SegmentNo(0), ObjectHash([0; 32]));
+        let here = self.arrivals.range(least..).take_while(move |at| at.0 == record);
+        here.filter_map(|at| Some((*at, self.claim(at)?)))
+    }
+
+    fn claim(&self, (_, chain, j, open): &Arrival) -> Option<&ClaimBook> {
+        self.chains.get(chain)?.claims.get(&(*j, *open))
+    }
+
+    /// The payouts after one, in the order of their accounts.
+    pub fn payouts_after(&self, after: Option<&PayoutId>) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        self.payouts.range((behind(after), Bound::Unbounded))
+    }
+
+    /// One payout.
+    #[must_use]
+    pub fn payout_named(&self, id: &PayoutId) -> Option<&Payout> {
+        self.payouts.get(id)
+    }
+
+    /// The payouts that an account asked for.
+    pub fn payouts_of(&self, account: &PublicKey) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        self.payouts.range((*account, [0; 16])..=(*account, [0xff; 16]))
+    }
+
+    /// The payouts to be made that come after one, those asked for longest ago first.
+    pub fn unpaid_after(&self, after: Option<&PayoutId>) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        let after = after.and_then(|id| Some((self.payouts.get(id)?.asked, *id)));
+        let later = self.unpaid.range((behind(after.as_ref()), Bound::Unbounded));
+        later.filter_map(|(_, id)| self.payouts.get_key_value(id))
+    }
+
+    /// How many payouts are to be made.
+    #[must_use]
+    pub fn unpaid(&self) -> usize {
+        self.unpaid.len()
+    }
+
+    /// What became of coins on the days since one, which are counted from 1970. Days without anything are left out.
+    pub fn days_since(&self, day: u64) -> impl Iterator<Item = (u64, Day)> {
+        self.days.range(day..).map(|(day, sum)| (*day, *sum))
+    }
+
+    /// The evidence against somebody.
+    #[must_use]
+    pub fn conviction(&self, culprit: &Culprit) -> Option<&Conviction> {
+        self.convicted.get(culprit)
+    }
+
+    /// Whom there is evidence against, after one.
+    pub fn convicted_after(&self, after: Option<&Culprit>) -> impl Iterator<Item = (&Culprit, &Conviction)> {
+        self.convicted.range((behind(after), Bound::Unbounded))
+    }
+
+    /// Which account a node belongs to.
+    #[must_use]
+    pub fn account_of(&self, node: &PublicKey) -> Option<&PublicKey> {
+        self.nodes.get(node)
     }
 
     /// Every payout asked for.
@@ -282,4 +394,8 @@ impl Ledger {
         let due = self.unsettled.iter().take_while(|(redeem_by, _)| *redeem_by <= now);
         due.take(limit).map(|(_, chain)| *chain).collect()
     }
+}
+
+fn behind<T>(after: Option<&T>) -> Bound<&T> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
 }

@@ -22,8 +22,13 @@ pub const MAX_CLAIMS: usize = 24;
 pub const MAX_CHAINS: usize = 64;
 /// Lines in one statement page.
 pub const MAX_LINES: usize = 100;
+/// The longest address of a broker's pages, in bytes.
+pub const MAX_ADDRESS: usize = 256;
 /// How far a signed query's time may be off the broker's clock, in seconds.
 pub const QUERY_WINDOW: u64 = 300;
+/// How long a link lets an account's owner in to the broker's pages, in seconds. So far its time may also be ahead of the
+/// broker's clock.
+pub const SIGN_IN_WINDOW: u64 = 60;
 /// A sealed seed: HPKE encapsulated key (32), ciphertext (16), tag (16).
 pub const SEALED_SEED: usize = 64;
 
@@ -159,6 +164,19 @@ pub struct Payout {
     pub to: Text<80>,
 }
 
+/// Signs the account's owner in to the broker's pages: it travels in a link, which lets one browser in, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// The broker it is for. The network is in what is signed, as always.
+    pub broker: PublicKey,
+    /// When the link was made; at most [`SIGN_IN_WINDOW`] off.
+    pub at: Time,
+    /// Makes it one of its kind.
+    pub nonce: [u8; 16],
+}
+
 macro_rules! by_account {
     ($($name:ident $max:literal $domain:literal)*) => {$(
         impl Wire for $name {
@@ -183,6 +201,7 @@ by_account! {
     Query 128 b"netpay/query\0\0\0\0"
     Retire 2200 b"netpay/retire\0\0\0"
     Payout 192 b"netpay/payout\0\0\0"
+    SignIn 128 b"netpay/sign-in\0\0"
 }
 
 /// One segment's earnings.
@@ -240,6 +259,8 @@ pub enum BankRequest {
     Evidence(Evidence),
     /// See [`Payout`].
     Payout(Unverified<Payout>),
+    /// Where are your pages?
+    Pages,
 }
 
 impl Wire for BankRequest {
@@ -334,6 +355,8 @@ pub enum BankReply {
     Noted,
     /// No.
     Reject(Reject),
+    /// To Pages: the address that people open in a browser; empty if there is none.
+    Pages(Text<MAX_ADDRESS>),
 }
 
 impl Wire for BankReply {

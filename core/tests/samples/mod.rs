@@ -23,7 +23,7 @@ use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
     Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout, Query, Redeem,
-    Register, Retire, StatementLine, VoucherCode,
+    Register, Retire, SignIn, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -403,6 +403,7 @@ fn bank() -> Vec<Sample> {
         sample("query", &query),
         sample("retire", &retire),
         sample("payout", &payout),
+        sample("sign_in", &SignIn { account, broker: key(1).public(), at: NOW, nonce: [34; 16] }),
         sample("claims", &claims()),
         sample("bank_info", &BankRequest::Info),
         sample("bank_register", &BankRequest::Register(signed(register))),
@@ -413,6 +414,7 @@ fn bank() -> Vec<Sample> {
         sample("bank_retire", &BankRequest::Retire(signed(retire))),
         sample("bank_payout", &BankRequest::Payout(signed(payout))),
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
+        sample("bank_pages", &BankRequest::Pages),
         sample("bank_reply_info", &BankReply::Info(info())),
         sample("bank_reply_account", &BankReply::Account(statement())),
         sample(
@@ -425,6 +427,7 @@ fn bank() -> Vec<Sample> {
         sample("bank_redeemed", &BankReply::Redeemed(outcomes())),
         sample("bank_noted", &BankReply::Noted),
         sample("bank_reject", &BankReply::Reject(Reject::new(RejectCode::Funds, "no"))),
+        sample("bank_reply_pages", &BankReply::Pages(Text::cut("https://bank.example.org"))),
     ]
 }
 

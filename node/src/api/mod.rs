@@ -5,14 +5,14 @@
 
 pub mod client;
 mod events;
-mod guard;
+pub mod guard;
 mod metrics;
 pub mod password;
-mod people;
-mod problem;
+pub mod people;
+pub mod problem;
 mod routes;
 pub mod server;
-mod sessions;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Listening, and what stands before what: `guard` before everything, the API behind a token or a session, pages
 //! behind a session.
 
-use super::guard::{self, Access};
+use super::guard::{self, Guarded, Hosted};
 use super::metrics::Answers;
 use super::password::Password;
 use super::sessions::{self, Sessions};
@@ -12,9 +12,10 @@ use crate::clock::{self, random};
 use crate::errors;
 use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
+use crate::ui::pages::login;
 use crate::ui::{assets, serve as pages};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -68,30 +69,42 @@ impl Api {
             node,
         })
     }
+}
 
+impl Api {
     /// What lets in from other machines, if it is set. It is looked for each time, so that whoever sets it need not start
     /// the peer anew.
     pub fn password(&self) -> Option<Password> {
         let password = Password::load(self.node.home());
         password.inspect_err(|error| tracing::warn!(%error.what, "no password is taken")).ok().flatten()
     }
+}
 
-    /// Who asks, if it may at all.
-    pub fn access(&self, headers: &HeaderMap) -> Option<Access> {
-        if let Some(given) = headers.get(header::AUTHORIZATION) {
-            let given = sessions::digest(given.to_str().ok()?.strip_prefix("Bearer ")?);
-            return match given {
-                _ if given == self.full => Some(Access::Full),
-                _ if given == self.read => Some(Access::Read),
-                _ => None,
-            };
-        }
-        self.sessions.of_request(headers, clock::time()).map(Access::Person)
+impl Hosted for Api {
+    fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+}
+
+impl Guarded for Api {
+    fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    fn tokens(&self) -> [&sessions::Digest; 2] {
+        [&self.full, &self.read]
+    }
+
+    fn login_page(&self, error: Option<&ErrorView>) -> maud::Markup {
+        login::page(self.password().is_some(), error)
     }
 }
 
 /// The digest of the token in a file; a new token where there is none.
-fn token(path: &Path) -> Result<sessions::Digest, ErrorView> {
+///
+/// # Errors
+/// If it can be neither read nor written.
+pub fn token(path: &Path) -> Result<sessions::Digest, ErrorView> {
     match std::fs::read_to_string(path) {
         Ok(token) if !token.trim().is_empty() => Ok(sessions::digest(token.trim())),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(errors::io("reading", path, &error)),
@@ -170,19 +183,19 @@ pub fn router(api: Api) -> axum::Router {
     let programs = programs
         .route("/openapi.json", get(move || async move { description.clone() }))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(api.clone(), guard::for_all));
+        .layer(from_fn_with_state(api.clone(), guard::for_all::<Api>));
     let people = pages::router(pages::Ui::new(api.node.clone()))
         .layer(axum::Extension(api.sessions.clone()))
-        .layer(from_fn_with_state(api.clone(), guard::for_people));
+        .layer(from_fn_with_state(api.clone(), guard::for_people::<Api>));
     axum::Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(is_ready))
-        .route("/metrics", get(figures).layer(from_fn_with_state(api.clone(), guard::for_all)))
+        .route("/metrics", get(figures).layer(from_fn_with_state(api.clone(), guard::for_all::<Api>)))
         .merge(assets::router())
-        .merge(people::router())
+        .merge(people::router::<Api>().merge(people::by_password_router()))
         .nest("/api/v1", programs)
         .with_state(api.clone())
         .fallback_service(people)
-        .layer(from_fn_with_state(api.clone(), guard::same_site))
+        .layer(from_fn_with_state(api.clone(), guard::same_site::<Api>))
         .layer(from_fn_with_state(api, metrics::counted))
 }

@@ -4,7 +4,9 @@
 //! chain is in the wallet: after a crash the same request is sent again and gets the same chain.
 
 use super::{FACTS, Node, Trouble, lock};
+use crate::app::view::ErrorView;
 use crate::clock::{self, random};
+use crate::errors;
 use crate::overlay::Protocol;
 use crate::sealed::SealingKey;
 use crate::store::{Batch, Table};
@@ -14,7 +16,7 @@ use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
 use netpay_core::time::HOUR;
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, SignIn, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::RejectCode;
@@ -118,6 +120,26 @@ impl Node {
             purse.account.sign(&self.network(), query).wire()
         })?;
         self.take_account(self.bank(&BankRequest::Account(query)).await?).await
+    }
+
+    /// A link to the account's page at the broker, which signs one browser in, once and within a minute.
+    ///
+    /// # Errors
+    /// As for [`Node::register`], or if the broker has no pages.
+    pub async fn account_link(&self) -> Result<String, ErrorView> {
+        let BankReply::Pages(address) = self.bank(&BankRequest::Pages).await? else {
+            return Err(Trouble::BrokerNonsense("the address of its pages was asked for").into());
+        };
+        if !is_address(&address) {
+            return Err(errors::no_bank_pages());
+        }
+        let (broker, at) = (self.broker_key(), clock::time());
+        let pass = self.purse(|purse| {
+            let pass = SignIn { account: purse.account.public(), broker, at, nonce: random() };
+            purse.account.sign(&self.network(), pass).wire()
+        })?;
+        let pass = data_encoding::BASE64URL_NOPAD.encode(&codec::encode(&pass));
+        Ok(format!("{}/account/enter?pass={pass}", &*address))
     }
 
     /// Has the broker say what the account holds, unless it did a moment ago; what it does not say at once is there later.
@@ -367,5 +389,39 @@ pub async fn run(node: Node) {
         }
         node.finish_purchases().await;
         node.finish_payouts().await;
+    }
+}
+
+/// Whether a broker's word for where its pages are is an address that a browser can be sent to.
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_can_send_nobody_anywhere_but_to_pages() {
+        for address in
+            ["http://127.0.0.1:8080", "https://bank.example.org", "http://[::1]:80", "https://a.b/bank"]
+        {
+            assert!(is_address(address), "{address}");
+        }
+        for other in [
+            "",
+            "http://",
+            "javascript:alert(1)",
+            "//evil",
+            "https://a b",
+            "https://a\r\nX: y",
+            "https://a?b=c",
+            "https://a@b",
+            "data:text/html,x",
+        ] {
+            assert!(!is_address(other), "{other}");
+        }
     }
 }

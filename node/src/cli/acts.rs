@@ -220,6 +220,8 @@ pub enum Broker {
         #[arg(long, env = "NETPAY_WITH_VOUCHER", value_parser = FalseyValueParser::new())]
         voucher: bool,
     },
+    /// Print a link to the account's page at the broker, which signs one browser in, once and within a minute.
+    Open,
     /// Use another broker from the next start on.
     Use {
         /// Its invite.

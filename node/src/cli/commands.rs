@@ -500,6 +500,11 @@ async fn broker(global: &Global, client: &Client, act: Broker) -> Result<(), Err
             said(global, &wallet, &format!("registered; {} at the broker", coins(balance)));
             Ok(())
         }
+        Broker::Open => {
+            let link: LoginLink = client.post("/broker/account-links", &json!({})).await?;
+            said(global, &link, &link.url);
+            Ok(())
+        }
         Broker::Use { .. } => Ok(()),
     }
 }

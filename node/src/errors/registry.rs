@@ -393,6 +393,13 @@ error_registry! {
 
     // ---- trade ----
 
+    /// The broker has no pages.
+    no_bank_pages() = "NP-BROKER-012", NOT_FOUND, 404:
+        what "the broker shows no pages to the public"
+        why "it told no address that a browser can open"
+        fix "netpay wallet history shows the statement here"
+        explain "A broker may serve pages on which an account's owner sees its statement, and tells its members where they are. This one serves none, or listens on every address of its machine and its operator did not say under which it is found (`web_url` in the broker's configuration). The statement can be read from the peer itself."
+
     /// Bytes that are not what was promised.
     verification_failed(what, detail) = "NP-TRADE-001", VERIFICATION, 502:
         what "{what} is not what was promised"

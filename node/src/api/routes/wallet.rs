@@ -1,6 +1,6 @@
 //! Coins, and the account at the broker.
 
-use super::{Answer, Refusals, Shared, once};
+use super::{Answer, LoginLink, Refusals, Shared, once};
 use crate::api::problem::{Body, Parameters};
 use crate::api::server::Api;
 use crate::app::door;
@@ -30,6 +30,7 @@ pub fn router() -> OpenApiRouter<Api> {
         .routes(routes!(unlock))
         .routes(routes!(broker))
         .routes(routes!(register))
+        .routes(routes!(account_link))
 }
 
 /// What there is to spend, and where the rest is.
@@ -234,4 +235,15 @@ async fn register(State(api): Shared, headers: HeaderMap, Body(asked): Body<Vouc
         Ok(node.wallet_view()?)
     })
     .await
+}
+
+/// A link to the account's page at the broker, which signs one browser in, once and within a minute.
+#[utoipa::path(
+    post,
+    path = "/broker/account-links",
+    tag = "broker",
+    responses((status = 200, body = LoginLink), Refusals),
+)]
+async fn account_link(State(api): Shared) -> Answer<LoginLink> {
+    Ok(Json(LoginLink { url: api.node.account_link().await? }))
 }

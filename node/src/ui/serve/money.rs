@@ -173,6 +173,14 @@ pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
     }
 }
 
+/// `GET /wallet/account`: to the account's page at the broker.
+pub async fn account(State(ui): State<Ui>, visit: Visit) -> Response {
+    match ui.node.account_link().await {
+        Ok(link) => super::see_other(&link),
+        Err(error) => shown_wallet(&ui, &visit, 0, Typed::default(), Some(&error)),
+    }
+}
+
 /// `GET /wallet/history`
 pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>) -> Response {
     let part = at.part();
