@@ -1,0 +1,1 @@
+//! What each rule is for: without it the checker finds a loss. The shortest is told.
