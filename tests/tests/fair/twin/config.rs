@@ -27,6 +27,10 @@ pub enum Rule {
     KeyToBuyer,
     /// A claim is final only after Δ. Without it it is paid as it comes.
     HeldForDelta,
+    /// A second claim of the segment, for more, is held for Δ from when it comes. Without it that of the first is enough.
+    EveryClaimIsHeld,
+    /// What is not claimed by a last day goes back to the buyer. Without it there is no such day.
+    LastDay,
     /// The Open binds K_0. Without it a claim may come with any deal that names the segment, and the keys of that.
     OpenBindsKeys,
     /// The Open binds the hash of the deal. Without it the judge takes any deal that names the segment.
@@ -45,6 +49,8 @@ pub enum Rule {
     BuyerProvesLeaves,
     /// The ciphertext is durable before it is paid for.
     CiphertextFirst,
+    /// The deal, from which the key chain follows, is durable before it is sent.
+    DealFirst,
     /// The payment is durable before its key is given.
     PaymentFirst,
     /// Every deal has a key chain of its own. Without it the vendor makes it from its secret and the segment.

@@ -29,6 +29,7 @@ pub const SOLD: &str = "all units are bought and paid";
 pub const FROM_BROKER: &str = "the buyer has a key from the broker that the vendor kept back";
 pub const CONVICTED: &str = "a vendor is convicted";
 pub const FINED: &str = "a false accuser pays the fee";
+pub const ALL_AHEAD: &str = "a buyer loses as many units as it pays ahead";
 pub const NOTHING: &str = "a run ends in which coins were released, and none is paid";
 
 /// One deal.
@@ -41,8 +42,7 @@ impl State {
     }
 
     fn buyer_is_whole(&self, config: &Config) -> bool {
-        let whole = |unit| !self.costs(unit, config) || self.has_bytes(unit, config);
-        self.paid() <= self.released && (0..config.prices.len()).all(whole)
+        self.paid() <= self.released && self.lost(config).is_empty()
     }
 
     fn vendor_is_whole(&self, config: &Config) -> bool {
@@ -60,9 +60,14 @@ impl State {
         self.convicted || !self.open || !self.junk(config).any(in_time)
     }
 
-    fn lost_junk_only(&self, config: &Config) -> bool {
+    /// Units for which coins are gone, and of which the buyer has not the bytes.
+    fn lost(&self, config: &Config) -> Vec<usize> {
         let lost = |unit: &usize| self.costs(*unit, config) && !self.has_bytes(*unit, config);
-        let lost: Vec<usize> = (0..config.prices.len()).filter(lost).collect();
+        (0..config.prices.len()).filter(lost).collect()
+    }
+
+    fn lost_junk_only(&self, config: &Config) -> bool {
+        let lost = self.lost(config);
         lost.iter().all(|unit| self.junk(config).any(|junk| junk == *unit)) && lost.len() <= config.ahead
     }
 
@@ -121,6 +126,9 @@ impl Model for Twin {
             }),
             Property::sometimes(CONVICTED, |_, state: &State| state.convicted),
             Property::sometimes(FINED, |_, state: &State| state.fined),
+            Property::sometimes(ALL_AHEAD, |Self(config), state: &State| {
+                state.is_over(config) && state.lost(config).len() == config.ahead
+            }),
             Property::sometimes(NOTHING, |Self(config), state: &State| {
                 state.is_over(config) && state.released > 0 && state.paid() == 0
             }),

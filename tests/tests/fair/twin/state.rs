@@ -1,6 +1,6 @@
 //! One deal, and what everybody has of it.
 
-use super::config::{Config, Side};
+use super::config::{Config, Rule, Side};
 
 /// What a deal C* that a vendor answers with is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,9 +147,15 @@ impl State {
         !config.lies(Side::Buyer) && (asks || self.can_accuse() && self.junk(config).next().is_some())
     }
 
+    /// Where an honest vendor closes.
+    pub fn earned(&self, config: &Config) -> u8 {
+        let coins = self.counted.now;
+        if config.has(Rule::VendorClosesAtUnits) { config.whole(coins) } else { coins }
+    }
+
     /// Whether an honest vendor has something to claim.
     pub fn vendor_is_due(&self, config: &Config) -> bool {
-        let earned = config.whole(self.counted.now) > 0;
+        let earned = self.earned(config) > 0 && self.chain > 0;
         !config.lies(Side::Vendor) && earned && self.claim.is_none() && !self.convicted && !self.last_day
     }
 
@@ -161,12 +167,12 @@ impl State {
 
     /// Grows with every step, so no run goes round in a circle. A crash loses less than it adds.
     pub fn progress(&self) -> usize {
-        let numbers =
-            [self.released, self.counted.now, self.counted.durable, self.keys.now, self.keys.durable];
+        let claimed = self.claim.map_or(0, |claim| claim.end);
+        let kept = [self.counted, self.keys].map(|kept| kept.now + kept.durable);
+        let numbers = [claimed, self.released, kept[0], kept[1]];
         let facts = [
             self.deal.is_some(),
             self.open,
-            self.claim.is_some(),
             self.claim.is_some_and(|claim| claim.is_final),
             self.convicted,
             self.fined,

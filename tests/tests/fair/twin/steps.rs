@@ -84,13 +84,11 @@ impl State {
             let count = self.open && self.claim.is_none() && self.counted.now < self.released;
             all.extend(count.then_some(Step::Count));
             let key = config.whole(safe);
-            all.extend((key > self.keys.now).then_some(Step::Key(key)));
+            all.extend((self.keys.now < key && key <= self.chain).then_some(Step::Key(key)));
         }
         all.extend(self.counted.is_at_risk().then_some(Step::Keep));
         if self.vendor_is_due(config) && !self.counted.is_at_risk() {
-            let at_units = config.has(Rule::VendorClosesAtUnits);
-            let end = if at_units { config.whole(self.counted.now) } else { self.counted.now };
-            all.push(Step::Claim { end, key: Some(Sale::This) });
+            all.push(Step::Claim { end: self.earned(config), key: Some(Sale::This) });
         }
     }
 
@@ -108,8 +106,10 @@ impl State {
             }
             all.extend((self.keys.now + 1..=self.chain).map(Step::Key));
         }
-        if self.open && self.claim.is_none() && !self.convicted && !self.last_day {
-            for end in 1..=self.released {
+        // It may sign a second Close, and bring that as well while the first is not final.
+        let may_claim = self.open && self.claim.is_none_or(|claim| !claim.is_final);
+        if may_claim && !self.convicted && !self.last_day {
+            for end in self.claim.map_or(0, |claim| claim.end) + 1..=self.released {
                 let keys = [Some(Sale::This), Some(Sale::Old), None].into_iter();
                 let taken = keys.filter(|key| self.claim_holds(end, *key, config));
                 all.extend(taken.map(|key| Step::Claim { end, key }));
@@ -163,10 +163,12 @@ impl State {
         let vendor_in_time = config.away == Some(Side::Vendor) || !self.vendor_is_due(config);
         let held = self.claim.is_some_and(|claim| !claim.is_final) && !self.convicted;
         all.extend((held && buyer_in_time).then_some(Step::Delta));
-        all.extend((!self.last_day && buyer_in_time && vendor_in_time).then_some(Step::LastDay));
+        let day_comes = config.has(Rule::LastDay) && !self.last_day;
+        all.extend((day_comes && buyer_in_time && vendor_in_time).then_some(Step::LastDay));
         all.extend(self.meet().then_some(Step::Cut));
         let buyer_at_risk = self.stored < self.units.len() || self.keys.is_at_risk();
-        for (side, at_risk) in [(Side::Buyer, buyer_at_risk), (Side::Vendor, self.counted.is_at_risk())] {
+        let vendor_at_risk = self.counted.is_at_risk() || self.chain > 0 && !config.has(Rule::DealFirst);
+        for (side, at_risk) in [(Side::Buyer, buyer_at_risk), (Side::Vendor, vendor_at_risk)] {
             let may = !config.lies(side) && at_risk && self.crashes[side as usize] < config.crashes;
             all.extend(may.then_some(Step::Crash(side)));
         }
@@ -189,7 +191,8 @@ impl State {
             Step::Keep => next.counted.keep(),
             Step::Key(to) => next.keys.rise(*to),
             Step::Claim { end, key } => {
-                let is_final = !config.has(Rule::HeldForDelta);
+                let again = self.claim.is_some() && !config.has(Rule::EveryClaimIsHeld);
+                let is_final = again || !config.has(Rule::HeldForDelta);
                 next.claim = Some(Claim { end: *end, key: *key, is_final });
             }
             Step::Ask => next.keys.rise(self.key_at_broker(config)),
@@ -201,7 +204,7 @@ impl State {
             Step::Cut => next.cut = true,
             Step::Delta => next.claim.as_mut()?.is_final = true,
             Step::LastDay => next.last_day = true,
-            Step::Crash(side) => next.crash(*side),
+            Step::Crash(side) => next.crash(*side, config),
         }
         if config.lies(Side::Buyer) {
             // A liar's crash is a lie like any other.
@@ -216,14 +219,18 @@ impl State {
         self.keys.keep();
     }
 
-    fn crash(&mut self, side: Side) {
+    fn crash(&mut self, side: Side, config: &Config) {
         self.crashes[side as usize] += 1;
         match side {
             Side::Buyer => {
                 self.units.truncate(self.stored);
                 self.keys.crash();
             }
-            Side::Vendor => self.counted.crash(),
+            Side::Vendor => {
+                self.counted.crash();
+                // The deal is still the buyer's, but whoever made it has forgotten the seed of its keys.
+                self.chain = if config.has(Rule::DealFirst) { self.chain } else { 0 };
+            }
         }
     }
 }
