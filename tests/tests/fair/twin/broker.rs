@@ -86,6 +86,9 @@ impl State {
 
     /// The K that the broker has for the buyer.
     pub fn key_at_broker(&self, config: &Config) -> u8 {
+        if !config.has(Rule::KeyByClaimOnly) {
+            return self.chain;
+        }
         let shown = self.claim.filter(|claim| claim.key == Some(Sale::This) && config.has(Rule::KeyToBuyer));
         shown.map_or(0, |claim| claim.end)
     }

@@ -25,6 +25,8 @@ pub enum Rule {
     ClaimShowsKey,
     /// The broker gives the K of a claim to the buyer.
     KeyToBuyer,
+    /// The broker has no other key than that of a claim. Without it vendors leave their chains there beforehand.
+    KeyByClaimOnly,
     /// A claim is final only after Δ. Without it it is paid as it comes.
     HeldForDelta,
     /// A second claim of the segment, for more, is held for Δ from when it comes. Without it that of the first is enough.

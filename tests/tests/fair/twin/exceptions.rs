@@ -9,7 +9,7 @@ use crate::explore::{expect, explore, shortest_loss};
 /// Three units of a coin each, one side away for as long as may be.
 fn away(side: Side, ahead: usize) -> Config {
     let liar = if side == Side::Buyer { Side::Vendor } else { Side::Buyer };
-    Config { away: Some(side), ahead, ..Config::ours(&[1, 1, 1], Some(liar)) }
+    Config { away: Some(side), ahead, crashes: 1, ..Config::ours(&[1, 1, 1], Some(liar)) }
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn the_broker_gives_the_key_to_the_buyer() {
 }
 
 #[test]
+fn the_broker_has_no_key_before_the_claim() {
+    needed_against_buyers(Rule::KeyByClaimOnly, &[asked(1), RIGHT, Ask, LastDay]);
+}
+
+#[test]
 fn a_claim_is_held() {
     let claim = Claim { end: 1, key: THIS };
     let story = [asked(1), JUNK, Open, Store, Release(1), Key(1), claim, LastDay];
@@ -125,6 +130,12 @@ fn a_buyer_reads_what_it_opens_for() {
     let claim = Claim { end: 1, key: THIS };
     let story = [other, RIGHT, Key(1), Open, Store, Release(1), claim, Delta, LastDay];
     needed_against_vendors(Rule::BuyerReadsDeal, &story);
+    // The deal of an earlier segment is about the right content, but convicts nobody in this one.
+    let old = Step::Deal { deal: Deal::Old, keys: 1 };
+    let claim = Claim { end: 1, key: THIS };
+    let story = [old, JUNK, Open, Store, Release(1), Key(1), claim, Delta, LastDay];
+    let careless = Config::ours(&[1], Some(Side::Vendor)).without(Rule::BuyerReadsDeal);
+    loses_after(&Twin(careless), &story, BUYER);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One deal, and what everybody has of it.
 
+use super::broker::{Evidence, Verdict};
 use super::config::{Config, Rule, Side};
 
 /// What a deal C* that a vendor answers with is about.
@@ -115,7 +116,7 @@ impl State {
 
     /// Whether the buyer has the bytes of a unit of the content that it asked for.
     pub fn has_bytes(&self, unit: usize, config: &Config) -> bool {
-        let right = self.deal == Some(Deal::Asked) && self.units.get(unit) == Some(&Unit::Right);
+        let right = self.deal != Some(Deal::OtherContent) && self.units.get(unit) == Some(&Unit::Right);
         right && self.has_key(unit, config)
     }
 
@@ -144,7 +145,8 @@ impl State {
     /// Whether an honest buyer has something to do at the broker.
     pub fn buyer_is_due(&self, config: &Config) -> bool {
         let asks = self.key_at_broker(config) > self.keys.now;
-        !config.lies(Side::Buyer) && (asks || self.can_accuse() && self.junk(config).next().is_some())
+        let convicts = |unit| self.judge(&Evidence::of(unit), config) == Verdict::Convicted;
+        !config.lies(Side::Buyer) && (asks || self.can_accuse() && self.junk(config).any(convicts))
     }
 
     /// Where an honest vendor closes.
