@@ -128,7 +128,10 @@ fn a_dispute(accused: &str, sides: usize) -> DisputeView {
         node: Some(ID.to_owned()),
         chain: ID.to_owned(),
         at: AT.to_owned(),
-        record: Some(9),
+        record: 9,
+        made_up: 3,
+        short: 1,
+        evidence: None,
         settled: None,
         sides: vec![side; sides],
     }
