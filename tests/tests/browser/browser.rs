@@ -132,6 +132,16 @@ impl Browser {
         Ok(())
     }
 
+    /// Waits until it is at that place of the navigation.
+    pub async fn is_at(&self, section: &str) -> Result<()> {
+        let script = "return document.querySelector('nav a[aria-current=page]')?.textContent.trim() ?? '';";
+        let there = async || {
+            let place = self.client.execute(script, Vec::new()).await;
+            Ok(place.is_ok_and(|place| place == section).then_some(()))
+        };
+        until(&format!("{section:?} to be shown"), APPEARS_WITHIN, there).await
+    }
+
     /// What a script on the page says.
     pub async fn ask(&self, script: &str) -> Result<Value> {
         self.client.execute(script, Vec::new()).await.context("asking the page")

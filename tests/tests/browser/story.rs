@@ -28,10 +28,10 @@ pub async fn tell(hands: Hands, look: Look, pictures: &Path) -> Result<()> {
     let mut swarm = Swarm::temporary(program(), 7).await?;
     let peers = swarm.add_many(3).await?;
     let [vendor, buyer, _witness] = &peers[..] else { unreachable!("three were added") };
-    let voucher = swarm.broker()?.vouchers(VOUCHER, 1).await?.remove(0);
     let file = goods::make(&swarm.goods(), "Lecture 07 – Hash chains.mp4", SIZE, 7)?;
 
     let browser = Browser::open(hands, look, pictures).await?;
+    let voucher = sells_a_voucher(&browser, &swarm).await?;
     joins(&browser, vendor, None).await?;
     shares(&browser, &file).await?;
     joins(&browser, buyer, Some(&voucher)).await?;
@@ -41,7 +41,8 @@ pub async fn tell(hands: Hands, look: Look, pictures: &Path) -> Result<()> {
     goods::compare(&file, Path::new(&buyer.downloads().await?.first().context("a download")?.path))?;
     redeems(&browser, vendor).await?;
     browser.go(&link(buyer)?).await?;
-    looks_around(&browser).await?;
+    looks_around(&browser, &["Home", "Peers", "Downloads", "Settings"]).await?;
+    visits_the_bank(&browser, &swarm, buyer).await?;
     browser.close().await
 }
 
@@ -140,13 +141,45 @@ async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
 }
 
 /// What else there is to see.
-async fn looks_around(browser: &Browser) -> Result<()> {
-    for (section, heading) in
-        [("Home", "Home"), ("Peers", "Peers"), ("Downloads", "Downloads"), ("Settings", "Settings")]
-    {
+async fn looks_around(browser: &Browser, sections: &[&str]) -> Result<()> {
+    for section in sections {
         browser.press(section).await?;
-        browser.reads(heading).await?;
+        browser.is_at(section).await?;
         browser.look(&section.to_lowercase()).await?;
     }
     Ok(())
+}
+
+/// The operator makes a voucher.
+async fn sells_a_voucher(browser: &Browser, swarm: &Swarm) -> Result<String> {
+    browser.go(swarm.broker()?.command(&["open"])?.trim()).await?;
+    browser.is_at("Overview").await?;
+    browser.look("a new bank").await?;
+    browser.press("Vouchers").await?;
+    browser.is_at("Vouchers").await?;
+    browser.fill("Coins each", &VOUCHER.to_string()).await?;
+    browser.press("Continue").await?;
+    browser.press("Make them for").await?;
+    browser.reads("shown this once").await?;
+    let code = browser.ask("return document.querySelector('main li code').textContent;").await?;
+    Ok(code.as_str().context("a code")?.to_owned())
+}
+
+/// The public's pages, the buyer's account there, and what the operator sees of all that happened.
+async fn visits_the_bank(browser: &Browser, swarm: &Swarm, buyer: &Peer) -> Result<()> {
+    browser.go(&swarm.broker()?.status().await?.pages).await?;
+    browser.reads("The invite").await?;
+    browser.look("a bank").await?;
+    looks_around(browser, &["Register", "Software", "My account"]).await?;
+    browser.go(buyer.command(&["broker", "open"])?.trim()).await?;
+    browser.reads("bought").await?;
+    browser.look("a statement").await?;
+
+    browser.go(swarm.broker()?.command(&["open"])?.trim()).await?;
+    browser.reads("Coins").await?;
+    browser.look("overview").await?;
+    looks_around(browser, &["Accounts", "Chains", "Redeemed", "Payouts", "Disputes", "Books"]).await?;
+    browser.press("Check the books").await?;
+    browser.reads("Every record of the journal").await?;
+    browser.look("books that balance").await
 }
