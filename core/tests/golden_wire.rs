@@ -6,6 +6,8 @@ mod samples;
 use netpay_core::coin::segment::{Close, Handover, Open};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::listing::Listing;
+use netpay_core::fair::deal::Deal;
+use netpay_core::fair::sealed::Sealed;
 use netpay_core::keys::{Domain, Signable};
 use netpay_core::record::chain::Ack;
 use netpay_core::record::freeze::Freeze;
@@ -57,6 +59,8 @@ fn no_two_signed_types_share_a_domain() {
         named::<Query>(),
         named::<Retire>(),
         named::<Payout>(),
+        named::<Deal>(),
+        named::<Sealed>(),
     ];
     let distinct: BTreeMap<Domain, &str> = all.into_iter().collect();
     assert_eq!(distinct.len(), all.len(), "{distinct:?}");

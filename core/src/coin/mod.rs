@@ -2,6 +2,7 @@
 //! spent in, and the payments.
 
 pub mod chain;
+pub mod key;
 pub mod payment;
 pub mod segment;
 pub mod touchstone;

@@ -6,10 +6,15 @@ use data_encoding::HEXLOWER;
 use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::{Bytes, CodecError, List, Text, Wire, decode, encode};
 use netpay_core::coin::chain::{Chain, Seed};
+use netpay_core::coin::key::Key;
 use netpay_core::coin::payment::Pay;
 use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, ReleaseChain, SegmentNo, pay_to};
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
+use netpay_core::content::units::GROUP;
+use netpay_core::fair::deal::{self, Deal};
+use netpay_core::fair::judge::Junk;
+use netpay_core::fair::sealed::Sealed;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Certificate, ChainRecord, Evidence, Link, verify};
@@ -201,13 +206,50 @@ fn evidence() -> Evidence {
     Evidence::TwoOpens { touchstone: touchstone().wire(), one: open().wire(), other: other.wire() }
 }
 
+fn deal() -> Signed<Deal> {
+    let deal = Deal {
+        chain: chain(),
+        j: SegmentNo::FIRST,
+        holder: holder().public(),
+        buyer: key(2).public(),
+        root: ContentRoot([30; 32]),
+        size: 100_000,
+        price: Coins(8),
+        unit_log: 1,
+        first: 1,
+        count: 2,
+        key_root: Key([12; 32]),
+        made: NOW,
+        salt: [31; 16],
+    };
+    holder().sign(&NETWORK, deal)
+}
+
+fn sealed() -> Signed<Sealed> {
+    holder().sign(&NETWORK, Sealed { deal: deal().hash(), unit: 1, root: ContentRoot([32; 32]) })
+}
+
+fn junk() -> Junk {
+    Junk {
+        open: open_by(|open| open.fair = Some(deal::terms(&deal()))).wire(),
+        deal: deal().wire(),
+        sealed: sealed().wire(),
+        leaf: 1,
+        bytes: Bytes::try_from(vec![33; GROUP as usize]).expect("a leaf"),
+        sealed_path: List::first_of([[34; 32]]),
+        key: Key([35; 32]),
+        should_be: [36; 32],
+        path: List::first_of([[37; 32], [38; 32], [39; 32]]),
+    }
+}
+
 fn membership() -> Unverified<Membership> {
     let (broker, node) = (key(1).public(), key(11).public());
     key(1).sign(&NETWORK, Membership { broker, node, witness: true, expires: NOW.plus(DAY) }).wire()
 }
 
 fn objects() -> Vec<Sample> {
-    let fair = FairTerms { key_root: [12; 32], deal: ObjectHash([13; 32]) };
+    let fair = FairTerms { key_root: Key([12; 32]), deal: ObjectHash([13; 32]) };
     let claim = membership().claim().expect("well-formed");
     vec![
         sample("touchstone", touchstone().value()),
@@ -220,6 +262,9 @@ fn objects() -> Vec<Sample> {
         sample("ack", &Ack { chain: chain(), object: open().hash() }),
         sample("certificate", &certificate(open().hash())),
         sample("membership", &claim),
+        sample("fair_deal", deal().value()),
+        sample("fair_sealed", sealed().value()),
+        sample("fair_junk", &junk()),
     ]
 }
 
