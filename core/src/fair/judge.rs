@@ -3,13 +3,14 @@
 
 use super::deal::{self, Deal, NotBound};
 use super::sealed::{self, Sealed, UnitKey};
-use crate::codec::{Bytes, Wire};
+use crate::codec::{self, Bytes, Wire};
 use crate::coin::key::Key;
-use crate::coin::segment::Open;
+use crate::coin::segment::{Open, SegmentNo};
 use crate::content::tree::{self, ChainingValue, Proof};
 use crate::content::units::{GROUP, Units};
-use crate::id::NetworkId;
-use crate::keys::{PublicKey, Unverified};
+use crate::id::{ChainId, NetworkId, ObjectHash};
+use crate::keys::{Domain, PublicKey, Signable, Unverified};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// A leaf that is said to be junk.
@@ -37,6 +38,35 @@ pub struct Junk {
 
 impl Wire for Junk {
     const MAX: usize = 20 * 1024;
+}
+
+/// The broker's word that a vendor sold junk: its claim of the segment is void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The chain that paid.
+    pub chain: ChainId,
+    /// The segment.
+    pub j: SegmentNo,
+    /// The hash of its Open, which binds the deal.
+    pub open: ObjectHash,
+    /// The convicted vendor's holder key.
+    pub holder: PublicKey,
+    /// When it was judged.
+    pub at: Time,
+}
+
+impl Wire for Verdict {
+    const MAX: usize = 128;
+}
+
+impl Signable for Verdict {
+    const DOMAIN: Domain = *b"netpay/verdict\0\0";
+}
+
+/// What the buyer's account signs of a proof.
+#[must_use]
+pub fn digest(junk: &Junk) -> ObjectHash {
+    ObjectHash(*blake3::hash(&codec::encode(junk)).as_bytes())
 }
 
 /// Why an accusation does not hold.

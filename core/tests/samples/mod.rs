@@ -13,7 +13,7 @@ use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
 use netpay_core::content::units::GROUP;
 use netpay_core::fair::deal::{self, Deal};
-use netpay_core::fair::judge::Junk;
+use netpay_core::fair::judge::{self, Junk, Verdict};
 use netpay_core::fair::sealed::Sealed;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
@@ -26,8 +26,8 @@ use netpay_core::till::{SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout, Query, Redeem,
-    Register, Retire, StatementLine, VoucherCode,
+    Account, Accuse, AskKeys, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout,
+    Query, Redeem, Register, Retire, ShownKey, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -415,6 +415,7 @@ fn claims() -> Claims {
         close: close().wire(),
         salt: [10; 32],
         certificate: Some(certificate(close().hash())),
+        key: Some(Key([40; 32])),
     };
     Claims(List::first_of([claim]))
 }
@@ -433,6 +434,11 @@ fn bank() -> Vec<Sample> {
     let redeem = Redeem { account, claims: netpay_core::session::redeem::digest(&claims()) };
     let query = Query { account, at: NOW, after: 12 };
     let retire = Retire { account, chains: List::first_of([chain()]) };
+    let accuse = Accuse { account, junk: judge::digest(&junk()) };
+    let keys = AskKeys { account, chain: chain(), from: SegmentNo(2), at: NOW };
+    let verdict =
+        Verdict { chain: chain(), j: SegmentNo(2), open: open().hash(), holder: holder().public(), at: NOW };
+    let shown = ShownKey { j: SegmentNo(2), end: Index(7), key: Key([40; 32]) };
     let payout = Payout { account, number: [33; 16], coins: Coins(900), to: Text::cut("DE00 1234") };
     vec![
         sample("register", &register),
@@ -442,6 +448,9 @@ fn bank() -> Vec<Sample> {
         sample("query", &query),
         sample("retire", &retire),
         sample("payout", &payout),
+        sample("accuse", &accuse.clone()),
+        sample("ask_keys", &keys.clone()),
+        sample("verdict", &verdict.clone()),
         sample("claims", &claims()),
         sample("bank_info", &BankRequest::Info),
         sample("bank_register", &BankRequest::Register(signed(register))),
@@ -451,6 +460,10 @@ fn bank() -> Vec<Sample> {
         sample("bank_account", &BankRequest::Account(signed(query))),
         sample("bank_retire", &BankRequest::Retire(signed(retire))),
         sample("bank_payout", &BankRequest::Payout(signed(payout))),
+        sample("bank_accuse", &BankRequest::Accuse { accuse: signed(accuse), junk: junk() }),
+        sample("bank_keys", &BankRequest::Keys(signed(keys))),
+        sample("bank_judged", &BankReply::Judged(key(1).sign(&NETWORK, verdict).wire())),
+        sample("bank_shown_keys", &BankReply::Keys(List::first_of([shown]))),
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
         sample("bank_reply_info", &BankReply::Info(info())),
         sample("bank_reply_account", &BankReply::Account(statement())),
