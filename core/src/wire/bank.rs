@@ -382,12 +382,12 @@ pub enum BankReply {
     Redeemed(List<(ChainId, SegmentNo, Outcome), MAX_CLAIMS>),
     /// To Retire and Evidence.
     Noted,
+    /// No.
+    Reject(Reject),
     /// To Keys: in the order of the segments; as many as fit.
     Keys(List<ShownKey, MAX_KEYS>),
     /// To Accuse, where the proof holds: the broker's word.
     Judged(Unverified<Verdict>),
-    /// No.
-    Reject(Reject),
 }
 
 impl Wire for BankReply {
