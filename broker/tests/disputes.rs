@@ -104,7 +104,7 @@ impl Sale {
         if !is_right {
             sent[GROUP as usize + 5] ^= 1;
         }
-        let key = self.keys.link(self.deal.last_coin(b).expect("sold")).expect("a key for each coin");
+        let key = self.keys.link(self.deal.key_coin(b).expect("sold")).expect("a key for each coin");
         sealed::turn(&UnitKey::of(&key, &self.deal.hash(), b), &mut sent);
         let said = Sealed { deal: self.deal.hash(), unit: b, root: sealed::root_of(&sent) };
         let mut builder = TreeBuilder::new();
@@ -226,6 +226,23 @@ async fn one_that_is_not_certified_waits_for_settlement_and_a_day_at_least() {
     scene.town.bank.settle_due().await.expect("open");
     assert_eq!(scene.balances().await, (88, 12));
     assert_eq!(scene.town.outcomes(&scene.vic, vec![claim]).await, [paid(12)]);
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn another_close_of_the_same_open_can_be_disputed_for_a_day_of_its_own() {
+    let scene = scene().await;
+    let first = scene.sale.claim(&scene.vic, &scene.chain, 4);
+    scene.town.outcomes(&scene.vic, vec![first]).await;
+    scene.town.wait(HELD_FOR - 5);
+    let until = MORNING + 2 * HELD_FOR - 5;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await, [waits(12, until)]);
+    scene.town.wait(5);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 0));
+    scene.town.wait(HELD_FOR);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 12));
     scene.town.audit();
 }
 

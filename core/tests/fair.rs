@@ -90,7 +90,7 @@ impl Sale {
     }
 
     fn key(&self, b: u64) -> Key {
-        self.keys.link(self.deal.last_coin(b).expect("sold")).expect("a key for each coin")
+        self.keys.link(self.deal.key_coin(b).expect("sold")).expect("a key for each coin")
     }
 
     /// What an honest vendor sends.
@@ -152,14 +152,14 @@ fn say(junk: &Junk) -> Result<(), NotProven> {
 }
 
 #[test]
-fn what_was_sealed_opens_with_the_key_of_its_last_coin_and_no_other() {
+fn what_was_sealed_opens_with_the_key_of_its_first_coin_and_not_with_the_one_below() {
     let sale = Sale::of(300_000, 2, 40);
     for b in 0..sale.units.count() {
         let mut bytes = sale.seal(b);
         assert_ne!(bytes, sale.unit(b));
         sealed::turn(&UnitKey::of(&sale.key(b), &sale.deal.hash(), b), &mut bytes);
         assert_eq!(bytes, sale.unit(b));
-        let below = sale.deal.step().below(sale.deal.last_coin(b).expect("sold"), &sale.key(b));
+        let below = sale.deal.step().below(sale.deal.key_coin(b).expect("sold"), &sale.key(b));
         let mut wrong = sale.seal(b);
         sealed::turn(&UnitKey::of(&below, &sale.deal.hash(), b), &mut wrong);
         assert_ne!(wrong, sale.unit(b));
@@ -183,6 +183,24 @@ fn the_leaves_that_come_in_clear_are_the_contents_or_are_not_believed() {
             if fewer != leaves {
                 assert!(sealed::check_leaves(&sale.deal.root, sale.units, b, &fewer, &proof).is_err());
             }
+        }
+    }
+}
+
+#[test]
+fn whoever_claims_any_coin_of_a_unit_shows_what_opens_it() {
+    for (size, log, price) in [(600_000, 0, 3), (600_000, 2, 600), (300_000, 2, 40), (1, 0, 7)] {
+        let sale = Sale::of(size, log, price);
+        let mut paid = Count::ZERO;
+        for b in 0..sale.units.count() {
+            let (first, last) = (sale.deal.key_coin(b).expect("sold"), sale.deal.last_coin(b).expect("sold"));
+            assert!(first <= last && first > Count::ZERO && first.0 <= paid.0 + 1);
+            for claimed in first.0..=last.0 {
+                let shown = sale.keys.link(Count(claimed)).expect("a key for each coin");
+                let walked = sale.deal.step().walk_down(Count(claimed), &shown, Count(claimed - first.0));
+                assert_eq!(walked, sale.key(b));
+            }
+            paid = last;
         }
     }
 }

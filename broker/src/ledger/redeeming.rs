@@ -117,7 +117,8 @@ impl Ledger {
         if chain.settled.is_some() {
             return Err(Reject::new(RejectCode::Expired, "the chain was settled: nothing of it is left"));
         }
-        if claim.is_fair && now >= chain.facts.touchstone.redeem_by && !chain.claims.contains_key(&key) {
+        let known = chain.claims.get(&key).filter(|known| known.close == claim.close);
+        if claim.is_fair && now >= chain.facts.touchstone.redeem_by && known.is_none() {
             let why = "claims of fair mode are brought before the chain's redeem_by: there must be time to dispute them";
             return Err(Reject::new(RejectCode::Expired, why));
         }
@@ -140,7 +141,7 @@ impl Ledger {
             Some(ranges) => Outcome::Paid(Coins::from(total(ranges))),
             None if is_junk => Outcome::Refused(convicted_of_junk()),
             None => {
-                let first = chain.claims.get(&key).and_then(|known| known.fair).map(|fair| fair.until);
+                let first = known.and_then(|known| known.fair).map(|fair| fair.until);
                 let held = claim.is_fair.then(|| first.unwrap_or_else(|| now.plus(HELD_FOR)));
                 let until = self.payable(chain, &claim.standing, held);
                 Outcome::Pending { coins: claim.range.count().into(), until }

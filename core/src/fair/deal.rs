@@ -91,6 +91,18 @@ impl Deal {
         Count::from_coins(due.max(Coins(1))).filter(|coins| *coins <= MAX_COINS)
     }
 
+    /// The place of the coin whose key seals unit `b`: its first, so that whoever claims any coin of a unit shows what opens
+    /// it. A vendor gives the key when the last coin is there. A unit that costs nothing by itself goes with the coin before.
+    #[must_use]
+    pub fn key_coin(&self, b: u64) -> Option<Count> {
+        let last = self.last_coin(b)?;
+        let before = match b.checked_sub(1).filter(|_| b > self.first) {
+            Some(before) => self.last_coin(before)?,
+            None => Count::ZERO,
+        };
+        Some(Count(before.0.saturating_add(1)).min(last))
+    }
+
     /// What all of it costs; `None` if that is more than a segment can have, or there is nothing sold.
     #[must_use]
     pub fn coins(&self) -> Option<Count> {

@@ -28,7 +28,7 @@ pub struct Junk {
     pub bytes: Bytes<{ GROUP as usize }>,
     /// Their path to the root in `sealed`.
     pub sealed_path: Proof,
-    /// The key of the unit's last coin.
+    /// The key of the unit's first coin.
     pub key: Key,
     /// What the leaf should hash to; of no meaning in a file of one leaf.
     pub should_be: ChainingValue,
@@ -106,7 +106,7 @@ pub fn judge(network: &NetworkId, buyer: &PublicKey, junk: &Junk) -> Result<Deal
     let deal = junk.deal.clone().verify(network, &holder).map_err(forged)?;
     let sent = junk.sealed.clone().verify(network, &holder).map_err(forged)?;
     deal::bound(&deal, &open)?;
-    let coin = deal.last_coin(sent.unit).filter(|_| sent.deal == deal.hash()).ok_or(NotProven::NoSuchLeaf)?;
+    let coin = deal.key_coin(sent.unit).filter(|_| sent.deal == deal.hash()).ok_or(NotProven::NoSuchLeaf)?;
     if !deal.has_key(coin, &junk.key) {
         return Err(NotProven::WrongKey);
     }

@@ -41,7 +41,7 @@ impl Signable for Sealed {
 pub struct UnitKey([u8; 32]);
 
 impl UnitKey {
-    /// Of unit `b` of the deal, from the key of its last coin.
+    /// Of unit `b` of the deal, from the key of its first coin ([`Deal::key_coin`](super::deal::Deal::key_coin)).
     #[must_use]
     pub fn of(key: &Key, deal: &ObjectHash, b: u64) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key("netpay 2026 fair unit");
