@@ -7,6 +7,7 @@ use crate::service::{SETTLE_AFTER, Terms};
 use netpay_core::amount::Coins;
 use netpay_core::coin::touchstone::{REDEEM_FOR, SPEND_FOR};
 use netpay_core::keys::SecretKey;
+use netpay_core::wire::bank::MAX_ADDRESS;
 use netpay_node::clock;
 use netpay_node::errors::home_locked;
 use netpay_node::home::{Home, HomeError};
@@ -44,6 +45,13 @@ pub struct Settings {
     /// Where the operator's API listens: a loopback address.
     #[serde(default = "default_api")]
     pub api: String,
+    /// Where the public pages listen.
+    #[serde(default = "default_web")]
+    pub web: String,
+    /// The address under which people reach the public pages, if it is not the one they listen on:
+    /// `https://bank.example.org`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub web_url: String,
     /// How long chains can be spent, in seconds.
     #[serde(default = "default_spend_for")]
     pub spend_for: u64,
@@ -62,6 +70,9 @@ fn default_listen() -> Vec<String> {
     vec!["/ip4/0.0.0.0/tcp/4711".to_owned()]
 }
 fn default_api() -> String {
+    "127.0.0.1:0".to_owned()
+}
+fn default_web() -> String {
     "127.0.0.1:0".to_owned()
 }
 const fn default_spend_for() -> u64 {
@@ -91,6 +102,8 @@ impl Settings {
             listen: default_listen(),
             external: Vec::new(),
             api: default_api(),
+            web: default_web(),
+            web_url: String::new(),
             spend_for: SPEND_FOR,
             redeem_for: REDEEM_FOR,
             settle_after: SETTLE_AFTER,
@@ -130,6 +143,12 @@ impl Settings {
         }
         if self.bond > MAX_MONEY {
             return Err(errors::bad_value("bond", format!("it is at most {MAX_MONEY} coins")));
+        }
+        let host = host_of(&self.web_url);
+        if !self.web_url.is_empty() && (self.web_url.len() > MAX_ADDRESS || host.is_none()) {
+            let why =
+                format!("it is an address such as https://bank.example.org, of {MAX_ADDRESS} bytes at most");
+            return Err(errors::bad_value("web_url", why));
         }
         if self.settle_every == 0 {
             return Err(errors::bad_value("settle_every", "it is at least one second"));
@@ -196,6 +215,12 @@ impl BrokerHome {
     #[must_use]
     pub fn api_address(&self) -> PathBuf {
         self.path().join("api-address")
+    }
+
+    /// `invite`: what peers needed to join when the broker ran last.
+    #[must_use]
+    pub fn last_invite(&self) -> PathBuf {
+        self.path().join("invite")
     }
 
     /// Makes a new broker: both keys, the token, and the configuration, which comes last and says that all is there.
@@ -273,6 +298,19 @@ impl BrokerHome {
         let bad = || errors::bad_value(&path.display().to_string(), "a key file has 64 hexadecimal digits");
         seed.map(|seed| SecretKey::from_seed(&seed)).ok_or_else(bad)
     }
+}
+
+/// The host that an address of pages names, if it is one: `http` or `https`, a host, and nothing that would not be read
+/// back as it is.
+#[must_use]
+pub fn host_of(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.trim_end_matches('/');
+    let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
+        if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
+    });
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'[' | b']' | b':');
+    (!host.is_empty() && host.bytes().all(plain)).then_some(host)
 }
 
 /// What an error of the home means to the operator.

@@ -1,14 +1,15 @@
 //! A broker that runs: the home is held, the books are open, the node is in the overlay, settlements are looked for, and
 //! the operator's API answers.
 
-use crate::admin;
+use crate::admin::Desk;
 use crate::errors::{self, ErrorView};
 use crate::freezer::Freezer;
-use crate::home::{self, BrokerHome, Settings};
+use crate::home::{self, BrokerHome, Settings, host_of};
 use crate::peer;
 use crate::roster::Roster;
 use crate::service::{Bank, Clock, system_clock};
 use crate::store::JournalError;
+use crate::web::{self, Front};
 use libp2p::multiaddr::Protocol;
 use netpay_node::home::HomeLock;
 use netpay_node::invite::Invite;
@@ -22,6 +23,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+/// How long answers that are being given may take once the broker stops. What the bank acknowledged is on the disk by then.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How a broker is run; what is `None` is as its configuration says.
 pub struct Config {
     /// Its home, made by [`BrokerHome::init`].
@@ -30,6 +34,8 @@ pub struct Config {
     pub listen: Option<Vec<Multiaddr>>,
     /// Where the operator's API listens.
     pub api: Option<SocketAddr>,
+    /// Where the public pages listen.
+    pub web: Option<SocketAddr>,
     /// Whether a home that was copied is taken for the original from now on.
     pub adopt: bool,
     /// What tells the time.
@@ -40,7 +46,7 @@ impl Config {
     /// The broker of that home, as it is configured.
     #[must_use]
     pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self { home: home.into(), listen: None, api: None, adopt: false, clock: system_clock() }
+        Self { home: home.into(), listen: None, api: None, web: None, adopt: false, clock: system_clock() }
     }
 }
 
@@ -48,9 +54,12 @@ impl Config {
 pub struct Running {
     /// What peers need to join.
     pub invite: Invite,
-    /// Where the operator's API listens.
+    /// Where the operator's API and pages listen.
     pub api_addr: SocketAddr,
+    /// Where the public pages listen.
+    pub web_addr: SocketAddr,
     bank: Bank,
+    desk: Desk,
     overlay: Overlay,
     home: BrokerHome,
     stop: watch::Sender<bool>,
@@ -66,21 +75,20 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let home = BrokerHome::at(&config.home);
     let opened = home.open()?;
     let lock = home.home().lock().map_err(|error| home::of_home(&error))?;
-    if home.home().is_copy() {
-        if !config.adopt {
-            return Err(errors::copied(home.path()));
-        }
-        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    let copied = home.home().is_copy();
+    if copied && !config.adopt {
+        return Err(errors::copied(home.path()));
     }
     let settings = opened.settings;
     let listen = match config.listen {
         Some(listen) => listen,
         None => addresses("listen", &settings.listen)?,
     };
-    let api = match config.api {
-        Some(api) => api,
-        None => settings.api.parse().map_err(|error| errors::bad_value("api", error))?,
-    };
+    let api = socket("api", config.api, &settings.api)?;
+    if !api.ip().is_loopback() {
+        return Err(errors::cannot_listen(format!("{api} is no loopback address, and this API moves money")));
+    }
+    let web = socket("web", config.web, &settings.web)?;
     let db = home.home().db();
     let node = opened.node.public();
     let roster = Arc::new(Roster::new(node));
@@ -91,6 +99,11 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
         Bank::open(db.clone(), signing, terms, roster, clock).map(|bank| (bank, db))
     });
     let (bank, db) = opening.await.map_err(errors::books)?.map_err(errors::books)?;
+    if copied {
+        // What the original's node acked since the copy was made is not known here: it begins as a witness anew.
+        Witness::be_born_again(&db).await.map_err(errors::books)?;
+        home.home().adopt().map_err(|error| home::of_home(&error))?;
+    }
     bank.resume().await.map_err(|reject| errors::refused(&reject))?;
     let witness =
         Witness::open(db, bank.network(), bank.key(), opened.node.clone()).map_err(errors::books)?;
@@ -99,18 +112,26 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let overlay = start_overlay(&settings, listen, opened.node.seed(), services).await?;
     let (stop, stopping) = watch::channel(false);
     let invite = invite(&bank, &overlay, &settings)?;
-    let state = admin::State::new(&bank, &overlay, &home, invite.clone(), stop.clone())?;
-    let (api_addr, serving) = admin::serve(api, state, stopping.clone()).await?;
+    let desk = Desk::new(&bank, &overlay, &home, invite.clone(), stop.clone())?;
+    let (api, web) = (web::open(api, web::OPERATORS).await?, web::open(web, web::STRANGERS).await?);
+    let (api_addr, web_addr) = (api.address, web.address);
+    bank.serves_pages_at(pages_address(&settings, web_addr));
+    let front = Front::new(&bank, invite.clone(), host_of(&settings.web_url));
+    let serving = [
+        api.serve(web::desk_router(desk.clone()), stopping.clone()),
+        web.serve(web::front_router(front), stopping.clone()),
+    ];
+    home::write(&home.last_invite(), &invite.to_string())?;
     home::write(&home.api_address(), &api_addr.to_string())?;
     let every = Duration::from_secs(settings.settle_every);
     let freezer = Freezer { bank: bank.clone(), overlay: overlay.clone(), witness, signing: opened.signing };
-    let tasks = vec![
-        serving,
+    let mut tasks = vec![
         tokio::spawn(freezer.run(every, stopping.clone())),
         tokio::spawn(watch_members(bank.clone(), overlay.clone(), stopping.clone())),
         tokio::spawn(keep_house(bank.clone(), overlay.clone(), every, stopping)),
     ];
-    Ok(Running { invite, api_addr, bank, overlay, home, stop, tasks, _lock: lock })
+    tasks.extend(serving);
+    Ok(Running { invite, api_addr, web_addr, bank, desk, overlay, home, stop, tasks, _lock: lock })
 }
 
 impl Running {
@@ -118,6 +139,12 @@ impl Running {
     #[must_use]
     pub const fn bank(&self) -> &Bank {
         &self.bank
+    }
+
+    /// A link that lets the operator in to the pages, once and within a minute.
+    #[must_use]
+    pub fn link(&self) -> String {
+        self.desk.link(&self.api_addr.to_string())
     }
 
     /// The node.
@@ -140,9 +167,10 @@ impl Running {
     pub async fn shutdown(self) -> Result<(), ErrorView> {
         self.stop.send_replace(true);
         self.overlay.shutdown().await;
-        for task in self.tasks {
-            // A task that failed has nothing left to stop.
-            let _ = task.await;
+        let mut tasks = futures::future::join_all(self.tasks);
+        // A task that failed has nothing left to stop; one that waits for whoever does not read ends with the process.
+        if tokio::time::timeout(ANSWERED_WITHIN, &mut tasks).await.is_err() {
+            tracing::warn!("an answer that took too long is broken off by the stop");
         }
         // So that the next start does not take it for an outage.
         if let Err(error) = self.bank.heartbeat().await {
@@ -169,6 +197,20 @@ pub fn address(name: &str, text: &str) -> Result<Multiaddr, ErrorView> {
 
 fn addresses(name: &str, texts: &[String]) -> Result<Vec<Multiaddr>, ErrorView> {
     texts.iter().map(|text| address(name, text)).collect()
+}
+
+fn socket(name: &str, given: Option<SocketAddr>, setting: &str) -> Result<SocketAddr, ErrorView> {
+    given.map_or_else(|| setting.parse().map_err(|error| errors::bad_value(name, error)), Ok)
+}
+
+/// Where people find the public pages: under the address that the operator gave them, else where they listen, unless that
+/// is everywhere, which nobody can open. Whoever is told none asks the operator.
+fn pages_address(settings: &Settings, web: SocketAddr) -> String {
+    match settings.web_url.as_str() {
+        "" if web.ip().is_unspecified() => String::new(),
+        "" => format!("http://{web}"),
+        url => url.trim_end_matches('/').to_owned(),
+    }
 }
 
 async fn start_overlay(

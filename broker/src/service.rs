@@ -21,7 +21,8 @@ use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_node::overlay::NodeKey;
 use netpay_node::store::{Db, StoreError};
 use std::cmp::Reverse;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -95,8 +96,18 @@ pub struct Bank {
     inner: Arc<Inner>,
 }
 
+/// The kinds of requests that are counted.
+pub const KINDS: [&str; 12] = [
+    "info", "register", "pay-in", "buy", "redeem", "account", "retire", "evidence", "payout", "pages",
+    "accuse", "keys",
+];
+
 struct Inner {
     terms: Terms,
+    /// Where people find the pages, once they are served.
+    pages: OnceLock<String>,
+    /// Requests of each of [`KINDS`] since the start.
+    asked: [AtomicU64; KINDS.len()],
     checks: Checks,
     press: Press,
     roster: Arc<Roster>,
@@ -146,6 +157,8 @@ impl Bank {
         let checkers = checkers.map_err(|error| no_threads("starting the checkers of", error))?;
         let inner = Inner {
             terms,
+            pages: OnceLock::new(),
+            asked: std::array::from_fn(|_| AtomicU64::new(0)),
             checks,
             press,
             roster,
@@ -191,6 +204,22 @@ impl Bank {
         &self.inner.journal
     }
 
+    /// Where people find the pages; empty while none are served.
+    #[must_use]
+    pub fn pages(&self) -> &str {
+        self.inner.pages.get().map_or("", String::as_str)
+    }
+
+    /// From now on peers are told that the pages are there. The first address stays.
+    pub fn serves_pages_at(&self, address: String) {
+        self.inner.pages.get_or_init(|| address);
+    }
+
+    /// How many requests of each kind came since the start.
+    pub fn asked(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.into_iter().zip(self.inner.asked.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
     /// Its clock.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -209,6 +238,9 @@ impl Bank {
     /// Answers a peer's request.
     pub async fn answer(&self, from: NodeKey, request: BankRequest) -> BankReply {
         self.inner.roster.seen(&from, self.now());
+        if let Some(count) = self.inner.asked.get(kind(&request)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         let Ok(_place) = self.inner.places.try_acquire() else {
             return BankReply::Reject(busy());
         };
@@ -348,6 +380,7 @@ impl Bank {
     async fn believe(&self, from: NodeKey, request: BankRequest) -> Result<BankReply, Reject> {
         match request {
             BankRequest::Info => Ok(BankReply::Info(self.info())),
+            BankRequest::Pages => Ok(BankReply::Pages(Text::cut(self.pages()))),
             BankRequest::Register(register) => {
                 let terms = (self.inner.terms.voucher_needed, self.inner.terms.bond);
                 let command = self.check(move |inner| inner.checks.register(register, &from, terms)).await?;
@@ -525,6 +558,24 @@ impl Inner {
             membership,
             lines: view.lines,
         }
+    }
+}
+
+/// The place of a request's kind in [`KINDS`].
+const fn kind(request: &BankRequest) -> usize {
+    match request {
+        BankRequest::Info => 0,
+        BankRequest::Register(_) => 1,
+        BankRequest::PayIn(_) => 2,
+        BankRequest::Buy { .. } => 3,
+        BankRequest::Redeem { .. } => 4,
+        BankRequest::Account(_) => 5,
+        BankRequest::Retire(_) => 6,
+        BankRequest::Evidence(_) => 7,
+        BankRequest::Payout(_) => 8,
+        BankRequest::Pages => 9,
+        BankRequest::Accuse { .. } => 10,
+        BankRequest::Keys(_) => 11,
     }
 }
 

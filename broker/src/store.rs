@@ -90,6 +90,28 @@ impl Journal {
         }
     }
 
+    /// One record.
+    ///
+    /// # Errors
+    /// If the disk fails or the row is damaged.
+    pub fn record(&self, seq: u64) -> Result<Option<Record>, JournalError> {
+        let key = seq.to_be_bytes();
+        self.db.get(JOURNAL, &key)?.map(|row| parse(&key, &row)).transpose()
+    }
+
+    /// The number of the last record; 0 if there is none.
+    ///
+    /// # Errors
+    /// If a row is damaged, or the disk fails.
+    pub fn last(&self) -> Result<u64, JournalError> {
+        let mut last = 0;
+        self.each(|record| {
+            last = record.seq;
+            Ok::<(), JournalError>(())
+        })?;
+        Ok(last)
+    }
+
     /// When the bank was last known to run.
     ///
     /// # Errors

@@ -1,86 +1,12 @@
 //! The operator at the command line, with real processes.
 
+mod operator;
+
+use operator::Operator;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_netpay-broker");
-
-/// An operator and the home of the broker.
-struct Operator {
-    directory: tempfile::TempDir,
-}
-
-/// A broker that runs; killed if the test forgets it.
-struct Broker {
-    child: Child,
-    _stdout: BufReader<ChildStdout>,
-    invite: String,
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // It may have ended in order before.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Operator {
-    fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory") }
-    }
-
-    fn home(&self) -> PathBuf {
-        self.directory.path().join("bank")
-    }
-
-    fn command(&self, home: &Path) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.arg("--home").arg(home).env_remove("NETPAY_HOME");
-        command
-    }
-
-    fn try_run<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
-        self.command(&self.home()).args(args).output().expect("it runs")
-    }
-
-    fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> String {
-        let output = self.try_run(args);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("UTF-8")
-    }
-
-    fn json(&self, args: &[&str]) -> serde_json::Value {
-        serde_json::from_str(&self.run(&[&["--json"], args].concat())).expect("JSON")
-    }
-
-    /// The exit code and the error's code.
-    fn fails(&self, args: &[&str]) -> (Option<i32>, String) {
-        let output = self.try_run(&[&["--json"], args].concat());
-        assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
-        let error = String::from_utf8_lossy(&output.stderr);
-        let error = error.lines().rev().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let code = error.and_then(|error| error["error"]["code"].as_str().map(str::to_owned));
-        (output.status.code(), code.unwrap_or_default())
-    }
-
-    fn init(&self) {
-        self.run(&["init", "--name", "Town bank", "--contact", "clerk@example.org", "--network", "town"]);
-    }
-
-    fn up(&self, home: &Path) -> Broker {
-        let mut command = self.command(home);
-        command.args(["up", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("it runs");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut invite = String::new();
-        stdout.read_line(&mut invite).expect("the invite");
-        Broker { child, _stdout: stdout, invite: invite.trim().to_owned() }
-    }
-}
+use std::path::Path;
 
 #[test]
 fn the_operator_makes_a_broker_runs_it_sells_vouchers_and_stops_it() {
@@ -117,7 +43,7 @@ fn the_operator_makes_a_broker_runs_it_sells_vouchers_and_stops_it() {
     }
     assert_eq!(operator.run(&["payouts", "export"]).trim(), "number,account,coins,to,asked,paid,reference");
 
-    let backup = operator.directory.path().join("saved");
+    let backup = operator.path().join("saved");
     operator.run(&[OsStr::new("backup"), backup.as_os_str()]);
     let before = operator.run(&["ledger", "export"]);
     operator.run(&["stop"]);
@@ -130,7 +56,7 @@ fn the_operator_makes_a_broker_runs_it_sells_vouchers_and_stops_it() {
 }
 
 fn restored(operator: &Operator, backup: &Path, journal: &str) {
-    let home = operator.directory.path().join("restored");
+    let home = operator.path().join("restored");
     let run = |args: &[&OsStr]| operator.command(&home).args(args).output().expect("it runs");
     assert!(run(&[OsStr::new("restore"), backup.as_os_str()]).status.success());
     assert_eq!(String::from_utf8_lossy(&run(&["ledger".as_ref(), "export".as_ref()]).stdout), journal);
@@ -142,9 +68,9 @@ fn restored(operator: &Operator, backup: &Path, journal: &str) {
     let mut bytes = std::fs::read(backup).expect("a backup");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    let bent = operator.directory.path().join("bent");
+    let bent = operator.path().join("bent");
     std::fs::write(&bent, bytes).expect("written");
-    let other = operator.directory.path().join("other");
+    let other = operator.path().join("other");
     let output = operator.command(&other).arg("restore").arg(bent).output().expect("it runs");
     assert_eq!((output.status.code(), other.exists()), (Some(7), false));
 }

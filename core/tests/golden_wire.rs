@@ -14,7 +14,7 @@ use netpay_core::record::chain::Ack;
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::record::revoke::Revocations;
-use netpay_core::wire::bank::{Accuse, AskKeys, Buy, PayIn, Payout, Query, Redeem, Register, Retire};
+use netpay_core::wire::bank::{Accuse, AskKeys, Buy, PayIn, Payout, Query, Redeem, Register, Retire, SignIn};
 use netpay_core::wire::hello::Membership;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,7 @@ fn no_two_signed_types_share_a_domain() {
         named::<Verdict>(),
         named::<Deal>(),
         named::<Sealed>(),
+        named::<SignIn>(),
     ];
     let distinct: BTreeMap<Domain, &str> = all.into_iter().collect();
     assert_eq!(distinct.len(), all.len(), "{distinct:?}");

@@ -10,6 +10,13 @@ pub fn now() -> Moment {
     Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Now, in microseconds since 1970.
+#[must_use]
+pub fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Now, to the second.
 #[must_use]
 pub fn time() -> Time {

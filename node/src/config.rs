@@ -45,6 +45,8 @@ pub struct Config {
     pub downloads: PathBuf,
     /// The broker's invite.
     pub broker: Option<Invite>,
+    /// Where money is paid out to, as the operator's bank understands it; empty if it is to be said each time.
+    pub payout_to: String,
     /// What it risks as a vendor.
     pub policy: Policy,
     /// Coins a piece may cost that is paid before it is seen.
@@ -111,6 +113,7 @@ impl Config {
             quic: true,
             downloads: home.join("downloads"),
             broker: None,
+            payout_to: String::new(),
             policy: Policy { x0: 10, x_total: 200 },
             p0: 10,
             redeem: Redeem { daily: true, hour: 4 },

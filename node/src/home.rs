@@ -69,7 +69,7 @@ impl Home {
 
     /// Creates what is missing of its directories, readable by the owner only.
     pub fn create(&self) -> Result<(), HomeError> {
-        for directory in [self.path.clone(), self.partial(), self.receipts()] {
+        for directory in [self.path.clone(), self.partial()] {
             files::create_dir_durably(&directory).map_err(|e| io_error("creating", &directory, e))?;
         }
         Ok(())
@@ -146,11 +146,6 @@ impl Home {
         self.path.join("shared")
     }
 
-    /// `receipts/`: what was paid and to whom.
-    pub fn receipts(&self) -> PathBuf {
-        self.path.join("receipts")
-    }
-
     /// `api-token`: lets programs in, 0600.
     pub fn api_token(&self) -> PathBuf {
         self.path.join("api-token")
@@ -164,6 +159,11 @@ impl Home {
     /// `interface-password`: the hash of the password for people on other machines, 0600.
     pub fn interface_password(&self) -> PathBuf {
         self.path.join("interface-password")
+    }
+
+    /// `logs/`: log files.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
     }
 
     /// `lock`: names the process that holds the home.

@@ -8,15 +8,22 @@ use crate::sim;
 use crate::swarm::peer::Peer;
 use crate::swarm::process::{self, Program};
 use crate::swarm::{BROKER, DIRECTORY, MAX_PEERS, Swarm};
-use anyhow::{Result, bail};
-use clap::{Parser, Subcommand};
+use anyhow::{Context as _, Result, bail};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
 use comfy_table::{Table, presets};
+use netpay_node::cli::tree::forgiving;
 use serde::Serialize;
 use serde_json::json;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The program's name.
+const PROGRAM: &str = "netpay-swarm";
+/// And its version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Exit code after ^C.
 const INTERRUPTED: u8 = 130;
 /// Exit code when something did not hold.
@@ -32,7 +39,7 @@ struct Args {
     #[arg(long, global = true, value_name = "DIR", env = "NETPAY_SWARM_DIR")]
     dir: Option<PathBuf>,
     /// Print JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "NETPAY_JSON")]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -43,19 +50,19 @@ enum Command {
     /// Play the whole story: fund, buy, share, search, download, hand over, crash, come back, redeem. About a minute.
     Demo {
         /// Leave the swarm running, and print where it is.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_SWARM_KEEP")]
         keep: bool,
         /// What the files follow from.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, env = "NETPAY_SWARM_SEED")]
         seed: u64,
     },
     /// Start a broker and peers, each with an account, coins and a file for sale; they run until `down`.
     Up {
         /// How many peers.
-        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MAX_PEERS as i64))]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MAX_PEERS as i64), env = "NETPAY_SWARM_PEERS")]
         peers: u16,
         /// What the files follow from.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, env = "NETPAY_SWARM_SEED")]
         seed: u64,
     },
     /// List the processes of the swarm.
@@ -78,13 +85,25 @@ enum Command {
     /// Stop all processes and remove the swarm.
     Down {
         /// Leave homes and logs where they are.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_SWARM_KEEP")]
         keep: bool,
     },
     /// Measure; all figures of a run belong to that run.
     Bench(bench::Args),
     /// Play runs of many peers in virtual time, some of them malicious, and watch that nobody loses more than promised.
     Sim(sim::Args),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write man pages.
+    Man {
+        /// Into this directory.
+        dir: PathBuf,
+    },
+    /// Which version this is.
+    Version,
 }
 
 /// Runs the program.
@@ -99,19 +118,21 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Some(process::BROKER) => return netpay_broker::cli::cli_main(rest("netpay-broker")),
         _ => {}
     }
-    let args = Args::parse_from(args);
+    let matches = forgiving(Args::command()).get_matches_from(args);
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let json = args.json;
     if let Command::Sim(options) = &args.command {
-        return sim::run(options, args.json);
+        return sim::run(options, json);
     }
     // One thread: processes end with the thread that started them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
+        Err(error) => return failed(&error.into(), json),
     };
     runtime.block_on(async {
         tokio::select! {
-            outcome = run(args) => outcome.unwrap_or_else(|error| failed(&error)),
+            outcome = run(args) => outcome.unwrap_or_else(|error| failed(&error, json)),
             _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
         }
     })
@@ -124,6 +145,16 @@ async fn run(args: Args) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(&options, args.json).await?,
         // It needs no runtime, and was run before there was one.
         Command::Sim(_) => {}
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), PROGRAM, &mut std::io::stdout());
+        }
+        Command::Man { dir } => {
+            std::fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+            clap_mangen::generate_to(Args::command(), &dir)
+                .with_context(|| format!("writing {}", dir.display()))?;
+        }
+        Command::Version if args.json => println!("{}", json!({ "program": PROGRAM, "version": VERSION })),
+        Command::Version => println!("{PROGRAM} {VERSION}"),
         Command::Up { peers, seed } => up(&directory, usize::from(peers), seed, args.json).await?,
         Command::Ls => list(&open(&directory)?, args.json).await?,
         Command::Env { peer } => environment(&open(&directory)?, &peer)?,
@@ -280,7 +311,32 @@ fn environment(swarm: &Swarm, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+/// Says what went wrong, as JSON for programs; errors of a swarm have one code.
+fn failed(error: &anyhow::Error, json: bool) -> ExitCode {
+    let mut err = std::io::stderr().lock();
+    // Where stderr is gone there is nobody to tell.
+    let _ = match json {
+        false => writeln!(err, "error: {error:#}"),
+        true => {
+            let why = error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            let error = json!({
+                "code": "NP-SWARM-001", "what": error.to_string(), "why": why,
+                "fix": "netpay-swarm --help", "exit": FAILED,
+            });
+            writeln!(err, "{}", json!({ "error": error }))
+        }
+    };
     ExitCode::from(FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netpay_node::cli::tree::without_variable;
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        Args::command().debug_assert();
+        assert_eq!(without_variable(&Args::command()), Vec::<String>::new());
+    }
 }

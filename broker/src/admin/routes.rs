@@ -1,70 +1,176 @@
-//! The routes of the operator's API, each a thin view over the bank.
+//! The routes of the operator's API, each a thin view over the bank. Each says what it answers, and that is what the API's
+//! description says.
 
+use super::evidence::Source;
 use super::view::{
-    AccountView, AuditView, ChainView, PageView, PayoutView, RecordView, RedemptionView, StatusView,
+    AccountView, AuditView, ChainView, DisputeView, PageView, PayoutView, RedemptionView, StatusView,
     VouchersView,
 };
-use super::{Failure, State, guard, stream};
+use super::{Desk, Failure, lists, metrics, request_number, stream};
 use crate::backup;
-use crate::errors;
-use crate::ledger::{Auditor, Command, Ledger, MAX_VOUCHERS, VoucherId};
+use crate::errors::{self, ErrorView};
+use crate::export;
+use crate::ledger::{Auditor, Command, Ledger};
 use crate::store::{Journal, JournalError};
-use axum::body::Body;
-use axum::extract::{Path, Query, State as Extract};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::body::Body as Stream;
+use axum::extract::{DefaultBodyLimit, Path, State as Extract};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
 use netpay_core::amount::Coins;
 use netpay_core::codec::Text;
 use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::PublicKey;
-use netpay_core::wire::bank::VoucherCode;
+use netpay_node::api::guard;
+use netpay_node::api::problem::{Body, Parameters};
+use netpay_node::api::{LoginLink, MAX_BODY};
 use serde::Deserialize;
-use std::io::{self, Write};
-use std::sync::Arc;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Items in one page of a list.
 const PAGE: usize = 200;
-/// The longest idempotency key, in bytes.
-const KEY_MAX: usize = 128;
+/// The header that names an act, so that it is done once.
+const ONCE: &str = "idempotency-key";
 
-type Shared = Extract<Arc<State>>;
+type Shared = Extract<Desk>;
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// The routes, guarded.
-pub fn router(state: Arc<State>) -> Router {
-    let routes = Router::new()
-        .route("/status", get(status))
-        .route("/stop", post(stop))
-        .route("/vouchers", post(vouchers))
-        .route("/accounts", get(accounts))
-        .route("/accounts/{account}", get(account))
-        .route("/accounts/{account}/credit", post(credit))
-        .route("/accounts/{account}/freeze", post(freeze))
-        .route("/accounts/{account}/unfreeze", post(unfreeze))
-        .route("/accounts/{account}/close", post(close))
-        .route("/chains", get(chains))
-        .route("/chains/{chain}", get(chain))
-        .route("/redemptions", get(redemptions))
-        .route("/payouts", get(payouts))
-        .route("/payouts/{account}/{number}/paid", post(paid))
-        .route("/ledger/check", get(check))
-        .route("/ledger/export", get(export))
-        .route("/backup", get(save));
-    let guarded = middleware::from_fn_with_state(state.clone(), guard::check);
-    Router::new().nest("/api/v1", routes).layer(guarded).with_state(state)
+/// What any request may be answered instead.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "only its description is used")]
+enum Refusals {
+    /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
+    /// the way out.
+    #[response(status = "default", content_type = "application/problem+json")]
+    Problem(#[to_schema] ErrorView),
+}
+
+/// What is said of the whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "NetPay broker",
+        description = "What a NetPay broker answers to its operator's programs. Amounts are whole coins, times RFC 3339, ids lower-case hexadecimal. Lists come in pages: `next` of one is `after` of the next.",
+    ),
+    modifiers(&Token),
+    security(("token" = [])),
+)]
+struct Description;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The content of `api-token` in the broker's home; for safe methods that of `api-token-read` suffices."))
+            .build();
+        description
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+/// All of it, guarded but for what says whether the broker is there.
+pub fn router(desk: Desk) -> Router {
+    let (routes, mut description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(status))
+        .routes(routes!(stop))
+        .routes(routes!(login_link))
+        .routes(routes!(vouchers))
+        .routes(routes!(accounts))
+        .routes(routes!(account))
+        .routes(routes!(credit))
+        .routes(routes!(freeze))
+        .routes(routes!(unfreeze))
+        .routes(routes!(close))
+        .routes(routes!(chains))
+        .routes(routes!(chain))
+        .routes(routes!(redemptions))
+        .routes(routes!(payouts))
+        .routes(routes!(paid))
+        .routes(routes!(disputes))
+        .routes(routes!(dispute))
+        .routes(routes!(check))
+        .routes(routes!(export))
+        .routes(routes!(save))
+        .split_for_parts();
+    description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
+    let description = Json(description);
+    let routes = routes
+        .route("/openapi.json", get(move || async move { description.clone() }))
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(desk.clone(), guard::for_all::<Desk>));
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(is_ready))
+        .route("/metrics", get(figures).layer(from_fn_with_state(desk.clone(), guard::for_all::<Desk>)))
+        .nest("/api/v1", routes)
+        .with_state(desk)
+}
+
+async fn nothing_here(request: axum::extract::Request) -> Failure {
+    Failure(netpay_node::errors::no_route(request.method(), request.uri().path()))
+}
+
+async fn is_ready(Extract(desk): Shared) -> (StatusCode, &'static str) {
+    match desk.readiness().await {
+        Ok(()) => (StatusCode::OK, "ready"),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn figures(Extract(desk): Shared) -> Result<impl IntoResponse, Failure> {
+    let text = metrics::text(&desk).await?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 
 /// Where a page begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct From {
+    /// `next` of the page before.
     after: Option<String>,
 }
 
+/// Which accounts, and where a page begins.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// `next` of the page before.
+    after: Option<String>,
+    /// The beginning of a key, or a part of a name. A page of a search may have no items and yet a next one.
+    words: Option<String>,
+}
+
+/// Which payouts, and where a page begins.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WhichPayouts {
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Those alone that are to be made.
+    #[serde(default)]
+    to_be_made: bool,
+}
+
 /// What vouchers are sold.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Sale {
+    /// What each is worth.
     value: u64,
+    /// How many.
     #[serde(default = "one")]
     count: usize,
 }
@@ -73,175 +179,319 @@ const fn one() -> usize {
     1
 }
 
-#[derive(Deserialize)]
+/// What is credited.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Credit {
+    /// How much.
     coins: u64,
+    /// What for.
     #[serde(default)]
     note: String,
 }
 
-#[derive(Deserialize)]
+/// Why an account is frozen.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Freeze {
+    /// In a line.
     why: String,
 }
 
-#[derive(Deserialize)]
+/// How a payout was made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Paid {
+    /// The reference of the transfer.
     reference: String,
 }
 
-async fn status(Extract(state): Shared) -> Answer<StatusView> {
-    let now = state.bank.now();
-    let alive = state.bank.roster().alive(now);
-    let (network, name) = (state.bank.terms().network.clone(), state.bank.terms().name.clone());
-    let served = state.overlay.served().into_iter();
-    let served = served.map(|(protocol, count)| (protocol.id().to_owned(), count)).collect();
-    let (broker, invite) = (state.bank.key().to_string(), state.invite.to_string());
-    let view = move |ledger: &Ledger| {
-        let (vouchers_sold, vouchers_used) = ledger.vouchers();
-        StatusView {
-            network,
-            name,
-            broker,
-            invite,
-            records: ledger.seq(),
-            accounts: ledger.customers().count(),
-            alive,
-            chains: ledger.chains().count(),
-            vouchers_sold,
-            vouchers_used,
-            convictions: ledger.convicted().count(),
-            served,
-            books: ledger.books().into(),
-        }
-    };
-    Ok(Json(state.bank.look(view).await?))
+/// The broker at a glance.
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "status",
+    responses((status = 200, body = StatusView), Refusals),
+)]
+async fn status(Extract(desk): Shared) -> Answer<StatusView> {
+    Ok(Json(desk.status().await?))
 }
 
-async fn stop(Extract(state): Shared) -> StatusCode {
-    state.stop.send_replace(true);
-    StatusCode::ACCEPTED
+/// Asks the broker to stop, gracefully.
+#[utoipa::path(
+    post,
+    path = "/stop",
+    tag = "stop",
+    responses((status = 200), Refusals),
+)]
+async fn stop(Extract(desk): Shared) -> Json<()> {
+    desk.stop();
+    Json(())
 }
 
-async fn vouchers(
-    Extract(state): Shared,
-    headers: HeaderMap,
-    Json(sale): Json<Sale>,
-) -> Answer<VouchersView> {
+/// A link that signs one browser in to the operator's pages, once and within a minute.
+#[utoipa::path(
+    post,
+    path = "/login-links",
+    tag = "login-links",
+    responses((status = 200, body = LoginLink), Refusals),
+)]
+async fn login_link(Extract(desk): Shared, headers: HeaderMap) -> Json<LoginLink> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    Json(LoginLink { url: desk.link(host) })
+}
+
+/// Makes vouchers and tells their codes, which are as good as money.
+#[utoipa::path(
+    post,
+    path = "/vouchers",
+    tag = "vouchers",
+    request_body = Sale,
+    params(("Idempotency-Key" = String, Header, description = "The same again is the same act.")),
+    responses((status = 200, body = VouchersView), Refusals),
+)]
+async fn vouchers(Extract(desk): Shared, headers: HeaderMap, Body(sale): Body<Sale>) -> Answer<VouchersView> {
     let key = idempotency(&headers)?;
-    if sale.count == 0 || sale.count > MAX_VOUCHERS {
-        return Err(errors::bad_request(format!("1 to {MAX_VOUCHERS} vouchers at once")).into());
-    }
-    let codes: Vec<VoucherCode> =
-        (0..sale.count).map(|number| state.code(&key, sale.value, number)).collect();
-    let vouchers = codes.iter().map(|code| (VoucherId::of(code), Coins(sale.value))).collect();
-    state.bank.run(Command::IssueVouchers { vouchers }).await?;
-    Ok(Json(VouchersView { value: sale.value, codes: codes.iter().map(ToString::to_string).collect() }))
+    Ok(Json(desk.sell_vouchers(&key, sale.value, sale.count).await?))
 }
 
-async fn accounts(Extract(state): Shared, Query(from): Query<From>) -> Answer<PageView<AccountView>> {
-    let after = from.after.map(|after| named::<PublicKey>("account", &after)).transpose()?;
-    let list = move |ledger: &Ledger| {
-        let later = ledger.customers().filter(|(account, _)| after.is_none_or(|after| **account > after));
-        later.take(PAGE).map(|(account, customer)| AccountView::short(ledger, account, customer)).collect()
-    };
-    Ok(Json(page(state.bank.look(list).await?, |view: &AccountView| view.account.clone())))
+/// The accounts, in the order of their keys.
+#[utoipa::path(
+    get,
+    path = "/accounts",
+    tag = "accounts",
+    params(Which),
+    responses((status = 200, body = PageView<AccountView>), Refusals),
+)]
+async fn accounts(
+    Extract(desk): Shared,
+    Parameters(which): Parameters<Which>,
+) -> Answer<PageView<AccountView>> {
+    let after = cursor(which.after, |text| text.parse::<PublicKey>().ok())?;
+    let words = which.words.unwrap_or_default();
+    let list = move |ledger: &Ledger| lists::accounts(ledger, after.as_ref(), &words, PAGE);
+    Ok(Json(desk.look(list).await?))
 }
 
-async fn account(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
+/// One account, with its statement.
+#[utoipa::path(
+    get,
+    path = "/accounts/{account}",
+    tag = "accounts",
+    params(("account" = String, Path, description = "The account's key.")),
+    responses((status = 200, body = AccountView), Refusals),
+)]
+async fn account(Extract(desk): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let key: PublicKey = named("account", &name)?;
-    let view = state.bank.look(move |ledger| AccountView::whole(ledger, &key));
-    Ok(Json(view.await?.ok_or_else(|| errors::not_found("account", &name))?))
+    let view = desk.look(move |ledger| AccountView::whole(ledger, &key)).await?;
+    Ok(Json(view.ok_or_else(|| errors::not_found("account", &name))?))
 }
 
+/// Books money that came in outside.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account}/credit",
+    tag = "accounts",
+    request_body = Credit,
+    params(("account" = String, Path, description = "The account's key."), ("Idempotency-Key" = String, Header, description = "The same again is the same act.")),
+    responses((status = 200, body = AccountView), Refusals),
+)]
 async fn credit(
-    Extract(state): Shared,
+    Extract(desk): Shared,
     Path(name): Path<String>,
     headers: HeaderMap,
-    Json(credit): Json<Credit>,
+    Body(credit): Body<Credit>,
 ) -> Answer<AccountView> {
     let id = idempotency(&headers)?;
     let account = named("account", &name)?;
     let command = Command::Credit { id, account, coins: Coins(credit.coins), note: Text::cut(&credit.note) };
-    state.change(account, command).await
+    change(&desk, account, command).await
 }
 
+/// Keeps an account from buying and from being paid out. Its nodes are members no more meanwhile.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account}/freeze",
+    tag = "accounts",
+    request_body = Freeze,
+    params(("account" = String, Path, description = "The account's key.")),
+    responses((status = 200, body = AccountView), Refusals),
+)]
 async fn freeze(
-    Extract(state): Shared,
+    Extract(desk): Shared,
     Path(name): Path<String>,
-    Json(freeze): Json<Freeze>,
+    Body(freeze): Body<Freeze>,
 ) -> Answer<AccountView> {
     let account = named("account", &name)?;
-    state.change(account, Command::Freeze { account, why: Text::cut(&freeze.why) }).await
+    change(&desk, account, Command::Freeze { account, why: Text::cut(&freeze.why) }).await
 }
 
-async fn unfreeze(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
+/// Lets a frozen account again.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account}/unfreeze",
+    tag = "accounts",
+    params(("account" = String, Path, description = "The account's key.")),
+    responses((status = 200, body = AccountView), Refusals),
+)]
+async fn unfreeze(Extract(desk): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let account = named("account", &name)?;
-    state.change(account, Command::Unfreeze { account }).await
+    change(&desk, account, Command::Unfreeze { account }).await
 }
 
-async fn close(Extract(state): Shared, Path(name): Path<String>) -> Answer<AccountView> {
+/// Makes an account's nodes members no more. Its bond comes back once they witness nothing that is outstanding.
+#[utoipa::path(
+    post,
+    path = "/accounts/{account}/close",
+    tag = "accounts",
+    params(("account" = String, Path, description = "The account's key.")),
+    responses((status = 200, body = AccountView), Refusals),
+)]
+async fn close(Extract(desk): Shared, Path(name): Path<String>) -> Answer<AccountView> {
     let account = named("account", &name)?;
-    state.change(account, Command::Close { account }).await
+    change(&desk, account, Command::Close { account }).await
 }
 
-async fn chains(Extract(state): Shared, Query(from): Query<From>) -> Answer<PageView<ChainView>> {
-    let after = from.after.map(|after| named::<ChainId>("chain", &after)).transpose()?;
-    let list = move |ledger: &Ledger| {
-        let later = ledger.chains().filter(|(chain, _)| after.is_none_or(|after| **chain > after));
-        later.take(PAGE).map(|(_, chain)| ChainView::short(chain)).collect()
-    };
-    Ok(Json(page(state.bank.look(list).await?, |view: &ChainView| view.chain.clone())))
+/// The chains sold, in the order of their ids.
+#[utoipa::path(
+    get,
+    path = "/chains",
+    tag = "chains",
+    params(From),
+    responses((status = 200, body = PageView<ChainView>), Refusals),
+)]
+async fn chains(Extract(desk): Shared, Parameters(from): Parameters<From>) -> Answer<PageView<ChainView>> {
+    let after = cursor(from.after, |text| text.parse::<ChainId>().ok())?;
+    Ok(Json(desk.look(move |ledger| lists::chains(ledger, after.as_ref(), PAGE)).await?))
 }
 
-async fn chain(Extract(state): Shared, Path(name): Path<String>) -> Answer<ChainView> {
+/// One chain, with the claims on it.
+#[utoipa::path(
+    get,
+    path = "/chains/{chain}",
+    tag = "chains",
+    params(("chain" = String, Path, description = "The chain's id.")),
+    responses((status = 200, body = ChainView), Refusals),
+)]
+async fn chain(Extract(desk): Shared, Path(name): Path<String>) -> Answer<ChainView> {
     let id: ChainId = named("chain", &name)?;
-    let view = state.bank.look(move |ledger| ledger.chain(&id).map(ChainView::whole)).await?;
+    let view = desk.look(move |ledger| ledger.chain(&id).map(ChainView::whole)).await?;
     Ok(Json(view.ok_or_else(|| errors::not_found("chain", &name))?))
 }
 
-async fn redemptions(Extract(state): Shared) -> Answer<PageView<RedemptionView>> {
-    let items = state.bank.look(|ledger| RedemptionView::newest(ledger, PAGE)).await?;
-    Ok(Json(PageView { items, next: None }))
+/// The claims that vendors brought, the newest first.
+#[utoipa::path(
+    get,
+    path = "/redemptions",
+    tag = "redemptions",
+    params(From),
+    responses((status = 200, body = PageView<RedemptionView>), Refusals),
+)]
+async fn redemptions(
+    Extract(desk): Shared,
+    Parameters(from): Parameters<From>,
+) -> Answer<PageView<RedemptionView>> {
+    let before = cursor(from.after, lists::arrival)?;
+    Ok(Json(desk.look(move |ledger| lists::redemptions(ledger, before.as_ref(), PAGE)).await?))
 }
 
-async fn payouts(Extract(state): Shared) -> Answer<PageView<PayoutView>> {
-    let list = |ledger: &Ledger| ledger.payouts().map(|(id, payout)| PayoutView::of(id, payout)).collect();
-    Ok(Json(PageView { items: state.bank.look(list).await?, next: None }))
-}
-
-async fn paid(
-    Extract(state): Shared,
-    Path((account, number)): Path<(String, String)>,
-    Json(paid): Json<Paid>,
+/// The payouts asked for.
+#[utoipa::path(
+    get,
+    path = "/payouts",
+    tag = "payouts",
+    params(WhichPayouts),
+    responses((status = 200, body = PageView<PayoutView>), Refusals),
+)]
+async fn payouts(
+    Extract(desk): Shared,
+    Parameters(which): Parameters<WhichPayouts>,
 ) -> Answer<PageView<PayoutView>> {
-    let account: PublicKey = named("account", &account)?;
-    let digits = data_encoding::HEXLOWER_PERMISSIVE.decode(number.as_bytes()).ok();
-    let number: [u8; 16] = digits
-        .and_then(|digits| digits.try_into().ok())
-        .ok_or_else(|| errors::not_found("payout", &number))?;
-    let id = (account, number);
-    state.bank.run(Command::Payout { id, reference: Text::cut(&paid.reference) }).await?;
-    payouts(Extract(state)).await
+    let after = cursor(which.after, lists::payout)?;
+    let list = move |ledger: &Ledger| lists::payouts(ledger, after.as_ref(), which.to_be_made, PAGE);
+    Ok(Json(desk.look(list).await?))
 }
 
-async fn check(Extract(state): Shared) -> Answer<AuditView> {
-    let (journal, network) = (state.bank.journal().clone(), state.bank.network());
-    let auditing = tokio::task::spawn_blocking(move || audit(&journal, network));
-    Ok(Json(auditing.await.map_err(errors::books)?.map_err(errors::books)?))
+/// Notes that a payout was made.
+#[utoipa::path(
+    post,
+    path = "/payouts/{account}/{number}/paid",
+    tag = "payouts",
+    request_body = Paid,
+    params(("account" = String, Path, description = "The account's key."), ("number" = String, Path, description = "The account's number for it.")),
+    responses((status = 200, body = PageView<PayoutView>), Refusals),
+)]
+async fn paid(
+    Extract(desk): Shared,
+    Path((account, number)): Path<(String, String)>,
+    Body(paid): Body<Paid>,
+) -> Answer<PageView<PayoutView>> {
+    let name = format!("{account}-{number}");
+    let id = lists::payout(&name).ok_or_else(|| errors::not_found("payout", &number))?;
+    desk.run(Command::Payout { id, reference: Text::cut(&paid.reference) }).await?;
+    let made = move |ledger: &Ledger| lists::payout_of(ledger, &id).into_iter().collect();
+    Ok(Json(PageView { items: desk.look(made).await?, next: None }))
 }
 
-async fn export(Extract(state): Shared) -> Body {
-    let (journal, network) = (state.bank.journal().clone(), state.bank.network());
-    stream::written(move |out| write_journal(out, &journal, network))
+/// Those who are convicted of having signed two things of which the rules allow one.
+#[utoipa::path(
+    get,
+    path = "/disputes",
+    tag = "disputes",
+    params(From),
+    responses((status = 200, body = PageView<DisputeView>), Refusals),
+)]
+async fn disputes(
+    Extract(desk): Shared,
+    Parameters(from): Parameters<From>,
+) -> Answer<PageView<DisputeView>> {
+    let after = cursor(from.after, lists::culprit)?;
+    Ok(Json(desk.look(move |ledger| lists::disputes(ledger, after.as_ref(), PAGE)).await?))
 }
 
-async fn save(Extract(state): Shared) -> Result<Body, Failure> {
-    let opened = state.home.open()?;
-    let journal = state.bank.journal().clone();
-    Ok(stream::written(move |out| {
-        backup::save(out, &opened.settings, (&opened.signing, &opened.node), &journal)
-    }))
+/// One dispute, with both sides' evidence as far as it is in the books.
+#[utoipa::path(
+    get,
+    path = "/disputes/{dispute}",
+    tag = "disputes",
+    params(("dispute" = String, Path, description = "Its `id` in the list.")),
+    responses((status = 200, body = DisputeView), Refusals),
+)]
+async fn dispute(Extract(desk): Shared, Path(name): Path<String>) -> Answer<DisputeView> {
+    Ok(Json(desk.dispute(&name).await?))
+}
+
+/// Proves the books from their journal.
+#[utoipa::path(
+    get,
+    path = "/ledger/check",
+    tag = "ledger",
+    responses((status = 200, body = AuditView), Refusals),
+)]
+async fn check(Extract(desk): Shared) -> Answer<AuditView> {
+    Ok(Json(desk.audit().await?))
+}
+
+/// The journal in entries, one record in JSON per line.
+#[utoipa::path(
+    get,
+    path = "/ledger/export",
+    tag = "ledger",
+    responses((status = 200, body = String, content_type = "application/x-ndjson"), Refusals),
+)]
+async fn export(Extract(desk): Shared) -> Stream {
+    desk.journal()
+}
+
+/// Keys, configuration and journal in one file. It is as secret as the keys.
+#[utoipa::path(
+    get,
+    path = "/backup",
+    tag = "backup",
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Refusals),
+)]
+async fn save(Extract(desk): Shared) -> Result<Stream, Failure> {
+    Ok(desk.backup()?)
 }
 
 /// Proves the books from their journal.
@@ -254,61 +504,93 @@ pub fn audit(journal: &Journal, network: NetworkId) -> Result<AuditView, Journal
     Ok(AuditView::from(&auditor.finish()?))
 }
 
-/// Writes the journal in entries, one record in JSON per line.
-///
-/// # Errors
-/// If the journal cannot be read or nobody reads.
-pub fn write_journal(out: &mut dyn Write, journal: &Journal, network: NetworkId) -> io::Result<()> {
-    let mut auditor = Auditor::new(network);
-    let mut written = Ok(());
-    let read = journal.each(|record| {
-        let entries = auditor.read(&record)?;
-        if written.is_ok() {
-            let line = serde_json::to_string(&RecordView::of(&record, &entries)).unwrap_or_default();
-            written = writeln!(out, "{line}");
-        }
-        Ok::<(), JournalError>(())
-    });
-    read.map_err(io::Error::other)?;
-    written
-}
-
-impl State {
-    /// Carries out a command and shows the account then.
-    async fn change(&self, account: PublicKey, command: Command) -> Answer<AccountView> {
-        self.bank.run(command).await?;
-        let view = self.bank.look(move |ledger| AccountView::whole(ledger, &account)).await?;
-        Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
-    }
-
-    fn code(&self, key: &[u8; 16], value: u64, number: usize) -> VoucherCode {
-        let mut hasher = blake3::Hasher::new_keyed(&self.voucher_secret);
-        hasher.update(key);
-        hasher.update(&value.to_le_bytes());
-        hasher.update(&(number as u64).to_le_bytes());
-        let mut code = [0; 20];
-        hasher.finalize_xof().fill(&mut code);
-        VoucherCode(code)
-    }
+/// Carries out a command and shows the account then.
+async fn change(desk: &Desk, account: PublicKey, command: Command) -> Answer<AccountView> {
+    desk.run(command).await?;
+    let view = desk.look(move |ledger| AccountView::whole(ledger, &account)).await?;
+    Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
 }
 
 fn idempotency(headers: &HeaderMap) -> Result<[u8; 16], Failure> {
-    let key = headers
-        .get("idempotency-key")
-        .map(|key| key.as_bytes())
-        .filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
-    let missing =
-        || errors::bad_request("a request that moves money needs an Idempotency-Key of 1 to 128 bytes");
-    let mut id = [0; 16];
-    blake3::Hasher::new().update(key.ok_or_else(missing)?).finalize_xof().fill(&mut id);
-    Ok(id)
+    Ok(request_number(headers.get(ONCE).map(|key| key.as_bytes()).unwrap_or_default())?)
 }
 
 fn named<T: std::str::FromStr>(what: &str, name: &str) -> Result<T, Failure> {
     name.parse().map_err(|_| Failure(errors::not_found(what, name)))
 }
 
-fn page<T>(items: Vec<T>, name: impl Fn(&T) -> String) -> PageView<T> {
-    let next = items.last().filter(|_| items.len() == PAGE).map(name);
-    PageView { items, next }
+/// Where a page begins, if that was said.
+fn cursor<T>(given: Option<String>, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+    let read = |text: String| read(&text).ok_or_else(|| Failure(errors::bad_cursor(&text)));
+    given.map(read).transpose()
+}
+
+impl Desk {
+    /// The broker at a glance.
+    ///
+    /// # Errors
+    /// If the bank is closed.
+    pub async fn status(&self) -> Result<StatusView, ErrorView> {
+        let alive = self.bank.roster().alive(self.bank.now());
+        let (network, name) = (self.bank.terms().network.clone(), self.bank.terms().name.clone());
+        let served = self.overlay.served().into_iter();
+        let served = served.map(|(protocol, count)| (protocol.id().to_owned(), count)).collect();
+        let (broker, invite) = (self.bank.key().to_string(), self.invite.to_string());
+        let pages = self.bank.pages().to_owned();
+        let view = move |ledger: &Ledger| {
+            let (vouchers_sold, vouchers_used) = ledger.vouchers();
+            let (accounts, chains, convictions) = ledger.sizes();
+            StatusView {
+                network,
+                name,
+                broker,
+                invite,
+                pages,
+                records: ledger.seq(),
+                accounts,
+                alive,
+                chains,
+                vouchers_sold,
+                vouchers_used,
+                convictions,
+                served,
+                books: ledger.books().into(),
+            }
+        };
+        self.look(view).await
+    }
+
+    /// One dispute, with what contradicts each other.
+    ///
+    /// # Errors
+    /// If there is none of that name, or the disk fails.
+    pub async fn dispute(&self, name: &str) -> Result<DisputeView, ErrorView> {
+        let missing = || errors::not_found("dispute", name);
+        let culprit = lists::culprit(name).ok_or_else(missing)?;
+        let source = self.look(move |ledger| Source::of(ledger, &culprit)).await?.ok_or_else(missing)?;
+        let (journal, network) = (self.bank.journal().clone(), self.bank.network());
+        let reading = tokio::task::spawn_blocking(move || source.read(&journal));
+        let evidence = reading.await.map_err(errors::books)?.map_err(errors::books)?;
+        let whole =
+            move |ledger: &Ledger| lists::dispute_whole(ledger, &network, &culprit, evidence.as_ref());
+        self.look(whole).await?.ok_or_else(missing)
+    }
+
+    /// The journal in entries, as it is written.
+    pub fn journal(&self) -> Stream {
+        let (journal, network) = (self.bank.journal().clone(), self.bank.network());
+        stream::written(move |out| export::write(out, &journal, network))
+    }
+
+    /// A backup, as it is written.
+    ///
+    /// # Errors
+    /// If the home cannot be read.
+    pub fn backup(&self) -> Result<Stream, ErrorView> {
+        let opened = self.home.open()?;
+        let journal = self.bank.journal().clone();
+        Ok(stream::written(move |out| {
+            backup::save(out, &opened.settings, (&opened.signing, &opened.node), &journal)
+        }))
+    }
 }

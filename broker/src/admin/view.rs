@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 macro_rules! views {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
     )*};
 }
@@ -54,6 +54,8 @@ views! {
         broker: String,
         /// What peers need to join.
         invite: String,
+        /// Where people find the public pages.
+        pages: String,
         /// Records in the journal.
         records: u64,
         /// Accounts.
@@ -130,6 +132,8 @@ views! {
         refunded: u32,
         /// How many are neither.
         outstanding: u32,
+        /// How many of these claims wait for, until settlement.
+        waiting: u32,
         /// How many claims were brought.
         claims: usize,
         /// How many witnesses.
@@ -163,6 +167,8 @@ views! {
         end: u32,
         /// Whether it is final.
         paid: bool,
+        /// Whether nothing of it is paid, as its vendor was convicted of having sold junk.
+        void: bool,
         /// Coins paid, or waiting.
         coins: u32,
         /// Whether its Open is certified: what waits is served by that first …
@@ -173,6 +179,52 @@ views! {
         made_up: u32,
         /// Coins that others were paid and nobody made up for.
         short: u32,
+    }
+    /// Somebody who is convicted of having signed two things of which the rules allow one.
+    DisputeView {
+        /// Its name, for the next page of the list and for the whole of it.
+        id: String,
+        /// `buyer`, of having opened one stretch of a chain twice, or `witness`, of having acked both.
+        accused: String,
+        /// The account of the accused, if there is one.
+        account: Option<String>,
+        /// What that calls itself.
+        name: Option<String>,
+        /// The node, of a witness.
+        node: Option<String>,
+        /// The chain that it is about.
+        chain: String,
+        /// Since when it is known.
+        at: String,
+        /// The record that brought the evidence, or the claim that contradicts another one.
+        record: u64,
+        /// When the chain was settled, and what was promised twice was made up for.
+        settled: Option<String>,
+        /// Coins of that chain that were promised twice and made up for by the convicted.
+        made_up: u64,
+        /// Coins of it that were promised twice and that nobody made up for.
+        short: u64,
+        /// What contradicts each other; only where one is shown.
+        sides: Vec<SideView>,
+        /// All of the evidence in hexadecimal digits, as `netpay evidence check` takes it; only where one is shown.
+        evidence: Option<String>,
+    }
+    /// One of two things that contradict each other, and what came of it.
+    SideView {
+        /// The hash of the Open.
+        open: String,
+        /// The segment.
+        segment: u32,
+        /// Whom it was opened to, as far as the evidence tells.
+        holder: Option<String>,
+        /// The coins of its lease: above this …
+        start: u32,
+        /// … and up to this.
+        end: u32,
+        /// Up to where it was closed, as far as the evidence tells.
+        closed: Option<u32>,
+        /// The claims on it.
+        claims: Vec<RedemptionView>,
     }
     /// A payout.
     PayoutView {
@@ -225,7 +277,7 @@ views! {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PageView<T> {
     /// The items.
     pub items: Vec<T>,
@@ -320,6 +372,7 @@ impl ChainView {
             paid: chain.paid.total().0,
             refunded: chain.refunded.0,
             outstanding: chain.outstanding().0,
+            waiting: waiting(chain),
             claims: chain.claims().count(),
             committee: touchstone.committee.len(),
             issued: time(touchstone.issued),
@@ -357,6 +410,7 @@ impl RedemptionView {
             start: claim.range.start.0,
             end: claim.range.end.0,
             paid: matches!(claim.state, ClaimState::Paid(_)),
+            void: claim.state == ClaimState::Void,
             coins,
             acks: claim.standing.acks,
             opened: claim.standing.opened,
@@ -364,16 +418,13 @@ impl RedemptionView {
             short: claim.short().0,
         }
     }
+}
 
-    /// The newest claims, the newest first.
-    #[must_use]
-    pub fn newest(ledger: &Ledger, limit: usize) -> Vec<Self> {
-        let claims =
-            ledger.chains().flat_map(|(id, chain)| chain.claims().map(move |(j, claim)| (id, j, claim)));
-        let mut claims: Vec<_> = claims.collect();
-        claims.sort_unstable_by_key(|(id, j, claim)| (std::cmp::Reverse(claim.arrived), **id, **j));
-        claims.into_iter().take(limit).map(|(id, j, claim)| Self::of(id, *j, claim)).collect()
-    }
+/// Coins that claims wait for.
+fn waiting(chain: &ChainBook) -> u32 {
+    let claims = chain.claims().filter(|(_, claim)| !claim.is_final());
+    let coins = claims.map(|(_, claim)| claim.range.count().0).fold(0, u32::saturating_add);
+    coins.min(chain.outstanding().0)
 }
 
 impl PayoutView {

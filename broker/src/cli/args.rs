@@ -1,6 +1,7 @@
 //! What the command understands.
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use netpay_node::logs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ pub struct Args {
     #[arg(short, long, global = true, env = "NETPAY_QUIET")]
     pub quiet: bool,
     /// More about what is going on; twice for everything.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "NETPAY_VERBOSE")]
     pub verbose: u8,
     /// Colours.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "NETPAY_COLOR")]
@@ -58,17 +59,29 @@ pub enum Command {
         /// Where the node listens: /ip4/…/tcp/… or IP:PORT. May come several times.
         #[arg(long, value_name = "ADDR", env = "NETPAY_LISTEN", value_delimiter = ',')]
         listen: Vec<String>,
-        /// Where the operator's API listens; a loopback address.
+        /// Where the operator's API and pages listen; a loopback address.
         #[arg(long, value_name = "ADDR", env = "NETPAY_API")]
         api: Option<SocketAddr>,
+        /// Where the public pages listen.
+        #[arg(long, value_name = "ADDR", env = "NETPAY_WEB")]
+        web: Option<SocketAddr>,
         /// Take a home that was copied for the original from now on.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_ADOPT")]
         adopt: bool,
     },
+    /// Print a link that lets one browser in to the operator's pages, once and within a minute.
+    Open,
     /// Stop the one that runs.
     Stop,
     /// How it is, and whether the books balance.
     Status,
+    /// Print the invite: the one line that peers give to `netpay init --broker`. While the broker is stopped it is that of
+    /// the last time.
+    Invite {
+        /// As a code that a camera reads, too.
+        #[arg(long, env = "NETPAY_INVITE_QR")]
+        qr: bool,
+    },
     /// Vouchers: money in.
     #[command(subcommand)]
     Voucher(Voucher),
@@ -81,6 +94,9 @@ pub enum Command {
     /// What vendors brought.
     #[command(subcommand)]
     Redemptions(Redemptions),
+    /// Who was found out or shut out, and what proves it.
+    #[command(subcommand)]
+    Disputes(Disputes),
     /// Payouts: money out.
     #[command(subcommand)]
     Payouts(Payouts),
@@ -97,6 +113,38 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Show the log; also while the broker is stopped.
+    Logs {
+        /// Go on with what comes, until ^C.
+        #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+        follow: bool,
+        /// How many lines, the newest.
+        #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
+        lines: usize,
+    },
+    /// Write what helps to find a fault into one file: settings, state, log files, sizes; no keys, tokens or codes. Look
+    /// through it before you pass it on.
+    SupportBundle {
+        /// The file; without it one in this directory, named after the time.
+        file: Option<PathBuf>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages.
+    Man {
+        /// Into this directory.
+        dir: PathBuf,
+    },
+    /// Explain an error's code.
+    Explain {
+        /// Such as NP-BROKER-024.
+        code: String,
+    },
+    /// Which version this is.
+    Version,
 }
 
 /// A new broker.
@@ -130,10 +178,10 @@ pub enum Voucher {
         /// Coins each is worth.
         value: u64,
         /// How many.
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, env = "NETPAY_VOUCHER_COUNT")]
         count: usize,
         /// The same text again makes the same vouchers; random if there is none.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", env = "NETPAY_VOUCHER_REQUEST")]
         request: Option<String>,
     },
 }
@@ -155,10 +203,10 @@ pub enum Accounts {
         /// How much.
         coins: u64,
         /// What for.
-        #[arg(long, default_value = "manual credit")]
+        #[arg(long, default_value = "manual credit", env = "NETPAY_CREDIT_NOTE")]
         note: String,
         /// The same text again is the same credit; random if there is none.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", env = "NETPAY_CREDIT_REQUEST")]
         request: Option<String>,
     },
     /// Keep it from buying and being paid out. Its nodes are members no more meanwhile.
@@ -166,10 +214,10 @@ pub enum Accounts {
         /// Its key, or the beginning of it.
         account: String,
         /// Why.
-        #[arg(long, default_value = "by the operator")]
+        #[arg(long, default_value = "by the operator", env = "NETPAY_FREEZE_WHY")]
         why: String,
         /// Let it again.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_FREEZE_UNDO")]
         undo: bool,
     },
     /// Let it leave: its nodes are members no more, and its bond comes back once they witness no chain that is
@@ -199,17 +247,35 @@ pub enum Redemptions {
     Ls,
 }
 
+/// Disputes.
+#[derive(Debug, Subcommand)]
+pub enum Disputes {
+    /// All of them, the newest first.
+    Ls,
+    /// One, with what was signed.
+    Show {
+        /// Its id, or the beginning of it.
+        id: String,
+    },
+}
+
 /// Payouts.
 #[derive(Debug, Subcommand)]
 pub enum Payouts {
     /// Those to be made, for the operator's bank.
     Export {
         /// The form.
-        #[arg(long, default_value = "csv")]
+        #[arg(long, default_value = "csv", env = "NETPAY_PAYOUTS_FORMAT")]
         format: PayoutFormat,
-        /// Those made as well.
-        #[arg(long)]
+        /// Those made as well; only as CSV.
+        #[arg(long, env = "NETPAY_PAYOUTS_ALL")]
         all: bool,
+        /// The account that pain.001 charges.
+        #[arg(long, value_name = "IBAN", env = "NETPAY_PAYOUTS_FROM", required_if_eq("format", "pain.001"))]
+        from: Option<String>,
+        /// Another text makes another message of the same payouts, for a bank that lost the first.
+        #[arg(long, value_name = "TEXT", default_value = "", env = "NETPAY_PAYOUTS_REQUEST")]
+        request: String,
     },
     /// Note that one was made.
     Paid {
@@ -218,7 +284,7 @@ pub enum Payouts {
         /// The payout's number, as exported.
         number: String,
         /// The reference of the transfer.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_PAYOUTS_REFERENCE")]
         reference: String,
     },
 }
@@ -228,6 +294,9 @@ pub enum Payouts {
 pub enum PayoutFormat {
     /// Comma-separated values.
     Csv,
+    /// A transfer order, ISO 20022 pain.001.001.09: what goes to an IBAN, in the currency of the denomination.
+    #[value(name = "pain.001")]
+    Pain001,
 }
 
 /// The books.
@@ -237,4 +306,34 @@ pub enum Ledger {
     Check,
     /// The journal in entries, one record in JSON per line. Works also while the broker is stopped.
     Export,
+    /// Make the books of a home that has keys and none, of what `export` wrote. All of it or nothing.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, FromArgMatches as _};
+    use netpay_node::cli::tree::{forgiving, without_variable};
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        Args::command().debug_assert();
+        assert_eq!(without_variable(&Args::command()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_transfer_order_takes_the_account_that_is_charged() {
+        let parse = |args: &[&str]| {
+            let args = [&["netpay-broker", "payouts", "export"], args].concat();
+            let matches = forgiving(Args::command()).try_get_matches_from(args);
+            matches.and_then(|matches| Args::from_arg_matches(&matches))
+        };
+        assert!(parse(&["--format", "pain.001"]).is_err());
+        assert!(parse(&["--format", "pain.001", "--from", "DE89370400440532013000"]).is_ok());
+        assert!(parse(&[]).is_ok());
+    }
 }

@@ -1,6 +1,5 @@
 //! Asking the broker that runs in a home.
 
-use crate::admin::Problem;
 use crate::admin::view::PageView;
 use crate::errors::{self, ErrorView};
 use crate::home::BrokerHome;
@@ -113,8 +112,8 @@ impl Client {
             return Ok(answer);
         }
         let status = answer.status();
-        let problem: Result<Problem, _> = answer.json().await;
-        Err(problem.map_or_else(|_| errors::odd_answer(format!("it answered {status}")), ErrorView::from))
+        let problem: Result<ErrorView, _> = answer.json().await;
+        Err(problem.unwrap_or_else(|_| errors::odd_answer(format!("it answered {status}"))))
     }
 }
 

@@ -1,14 +1,22 @@
 //! `netpay-broker`: results on stdout, everything else on stderr; an error says what, why and what to do.
 
+mod about;
 mod args;
+mod books;
 mod client;
 mod commands;
+mod money_out;
+mod out;
+mod service;
 mod show;
 mod up;
 
+pub(crate) use show::payouts as payouts_csv;
+
 use crate::errors::ErrorView;
 use args::{Args, Command};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use netpay_node::cli::tree::forgiving;
 use netpay_node::errors::exit;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -16,7 +24,8 @@ use std::process::ExitCode;
 
 /// The whole command: parses the arguments (the program's name first), does it, and returns how it went.
 pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let matches = forgiving(Args::command()).try_get_matches_from(args);
+    let args = match matches.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => {
             // Help and version are results; clap knows where each goes.
@@ -54,7 +63,7 @@ fn tell(error: &ErrorView, json: bool) {
         let ErrorView { code, what, why, fix, .. } = error;
         writeln!(
             err,
-            "error: {}\n  why: {}\n  fix: {}\n  {code}",
+            "error: {}\n  why: {}\n  fix: {}\n  {code} · netpay-broker explain {code}",
             show::text(what),
             show::text(why),
             show::text(fix)

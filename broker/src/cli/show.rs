@@ -1,7 +1,7 @@
 //! Results for people: tables, with what other people wrote made harmless.
 
 use crate::admin::view::{
-    AccountView, AuditView, BooksView, ChainView, PayoutView, RedemptionView, StatusView,
+    AccountView, AuditView, BooksView, ChainView, DisputeView, PayoutView, RedemptionView, StatusView,
 };
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -205,6 +205,7 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
     let mut table = list(["record", "chain", "segment", "account", "claimed", "coins", "state"]);
     for view in views {
         let state = match (view.paid, view.made_up, view.short) {
+            _ if view.void => "void: junk was sold".to_owned(),
             (false, ..) => format!("waits, {} acks", view.acks),
             (true, 0, 0) => "paid".to_owned(),
             (true, made_up, short) => format!("paid, {made_up} by the buyer, {short} short"),
@@ -221,6 +222,53 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
     }
     align(&mut table, 5);
     table.to_string()
+}
+
+/// Disputes.
+#[must_use]
+pub fn disputes(views: &[DisputeView]) -> String {
+    let mut table = list(["dispute", "when", "account", "made up", "short", "state"]);
+    for view in views {
+        table.add_row([
+            view.id.as_str(),
+            &view.at,
+            view.account.as_deref().map_or("-", short),
+            &view.made_up.to_string(),
+            &view.short.to_string(),
+            if view.settled.is_some() { "settled" } else { "waits for settlement" },
+        ]);
+    }
+    align(&mut table, 3);
+    align(&mut table, 4);
+    table.to_string()
+}
+
+/// One dispute, with what contradicts each other.
+#[must_use]
+pub fn dispute(view: &DisputeView) -> String {
+    let mut table = pairs();
+    table.add_row(["dispute", &view.id]);
+    table.add_row(["accused", &view.accused]);
+    table.add_row(["when", &view.at]);
+    table.add_row(["chain", &view.chain]);
+    for (name, value) in
+        [("account", &view.account), ("name", &view.name), ("node", &view.node), ("settled", &view.settled)]
+    {
+        if let Some(value) = value {
+            table.add_row([name, &text(value)]);
+        }
+    }
+    table.add_row(["made up", &view.made_up.to_string()]);
+    table.add_row(["short", &view.short.to_string()]);
+    table.add_row(["record", &view.record.to_string()]);
+    let sides = view.sides.iter().map(|side| {
+        let holder = side.holder.as_deref().unwrap_or("a key that only its vendor knows");
+        format!("segment {}, coins ({}, {}] opened to {holder}", side.segment, side.start, side.end)
+    });
+    let mut parts = vec![table.to_string()];
+    parts.extend(sides);
+    parts.extend(view.evidence.iter().map(|proof| format!("for netpay evidence check:\n{proof}")));
+    parts.join("\n")
 }
 
 /// Payouts as CSV.

@@ -3,6 +3,7 @@
 use crate::errors::{self, ErrorView};
 use crate::home::BrokerHome;
 use crate::run::{self, Config};
+use netpay_node::manager;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 pub async fn up(
     home: &BrokerHome,
     listen: &[String],
-    api: Option<SocketAddr>,
+    (api, web): (Option<SocketAddr>, Option<SocketAddr>),
     adopt: bool,
     json: bool,
 ) -> Result<(), ErrorView> {
@@ -21,15 +22,21 @@ pub async fn up(
     let mut config = Config::new(home.path());
     config.listen = Some(listen).filter(|listen| !listen.is_empty());
     config.api = api;
+    config.web = web;
     config.adopt = adopt;
     // Before the invite is printed: who reads it may stop the broker at once.
     let signals = Signals::new()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let running = run::run(config).await?;
     eprintln!("broker  {}", running.bank().key());
     eprintln!("api     http://{}", running.api_addr);
+    eprintln!("public  http://{}", running.web_addr);
+    let link = running.link();
+    eprintln!("pages, for a minute and once (then: netpay-broker open): {link}");
     let invite = &running.invite;
     let line = if json {
-        serde_json::json!({ "invite": invite, "api": running.api_addr, "broker": running.bank().key().to_string(),
+        serde_json::json!({ "invite": invite, "api": running.api_addr, "web": running.web_addr,
+            "link": link, "broker": running.bank().key().to_string(),
             "pid": std::process::id() })
         .to_string()
     } else {
@@ -42,12 +49,16 @@ pub async fn up(
     if let Err(error) = printed {
         tracing::warn!(%error, "nobody reads the invite");
     }
+    manager::ready();
     tokio::select! {
         () = signals.wait() => {}
         () = running.stopped() => {}
     }
+    manager::stopping();
     tracing::info!("stopping");
-    running.shutdown().await
+    let closed = running.shutdown().await;
+    tracing::info!("stopped");
+    closed
 }
 
 #[cfg(unix)]

@@ -32,6 +32,10 @@ pub struct Customer {
     pub frozen: Option<(Time, Text<80>)>,
     /// When it was closed: its nodes are members no more, and its bond comes back once it vouches for nothing.
     pub closed: Option<Time>,
+    /// The chains it bought, the newest last.
+    pub bought: Vec<ChainId>,
+    /// The records by which it brought claims, the newest last.
+    pub brought: Vec<u64>,
     lines: VecDeque<Line>,
     last_line: u64,
 }
@@ -154,6 +158,12 @@ impl Customer {
     #[must_use]
     pub const fn last_line(&self) -> u64 {
         self.last_line
+    }
+
+    /// The newest lines kept that come before number `before`, newest first, with their words.
+    pub fn lines_before(&self, before: u64) -> impl Iterator<Item = (&Line, Text<120>)> {
+        let end = self.lines.partition_point(|line| line.number < before);
+        self.lines.range(..end).rev().map(|line| (line, line.what.words()))
     }
 
     /// The lines kept that come after number `after`, oldest first.

@@ -175,6 +175,16 @@ impl ChainBook {
         self.claims.range((j, ObjectHash([0; 32]))..=(j, ObjectHash([0xff; 32]))).nth(1).is_some()
     }
 
+    /// The journal records that claims came in which show two Opens of one segment.
+    #[must_use]
+    pub fn opened_twice(&self) -> Vec<u64> {
+        let twice = self.claims.iter().filter(|((j, _), _)| self.is_opened_twice(*j));
+        let mut records: Vec<u64> = twice.map(|(_, claim)| claim.arrived).collect();
+        records.sort_unstable();
+        records.dedup();
+        records
+    }
+
     /// Coins neither paid nor refunded.
     #[must_use]
     pub fn outstanding(&self) -> Count {

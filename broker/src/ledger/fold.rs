@@ -6,14 +6,14 @@ use super::command::{Charge, Event, PayoutId, Purse, Record, SettledClaim, Taken
 use super::entry::{Book, Entry};
 use super::intervals::Range;
 use super::redeeming::{HELD_FOR, total};
-use super::{Customer, Ledger, Payout, Voucher, What};
+use super::{Conviction, Customer, Day, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::record::chain::Culprit;
-use netpay_core::time::Time;
+use netpay_core::time::{DAY, Time};
 use netpay_core::wire::bank::SEALED_SEED;
 use std::sync::Arc;
 
@@ -99,7 +99,7 @@ impl Ledger {
             Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
             Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
             Event::EvidenceNoted { culprit, .. } => {
-                self.convicted.insert(*culprit, at);
+                self.convicted.insert(*culprit, Conviction { at, record: record.seq, noted: true });
                 self.members_changed = record.seq;
                 Ok(Vec::new())
             }
@@ -229,6 +229,8 @@ impl Ledger {
         }
         self.unsettled.insert((redeem_by, id));
         self.books.issued += u64::from(n.0);
+        self.day(at).issued += u64::from(n.0);
+        self.customers.get_mut(&account).ok_or(NO_ACCOUNT)?.bought.push(id);
         Ok(Entry::moved(n.into(), Book::Balance(account), Book::Coins).to_vec())
     }
 
@@ -276,8 +278,14 @@ impl Ledger {
                 state,
             };
             let before = chain.claims.insert(key, claim);
+            let arrival = |claim: &ClaimBook| (claim.arrived, taken.chain, taken.j, taken.open);
+            if let Some(before) = &before {
+                self.arrivals.remove(&arrival(before));
+            }
+            self.arrivals.insert(arrival(&claim));
             if chain.is_opened_twice(taken.j) {
-                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(record.at);
+                let found = Conviction { at: record.at, record: record.seq, noted: false };
+                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(found);
             }
             if before.is_some_and(|before| before.is_final()) {
                 return Err("a claim replaces one that is final");
@@ -296,6 +304,9 @@ impl Ledger {
             self.add(record.at, account, Coins(coins), What::Redeemed(final_claims))?;
         }
         self.books.redeemed += coins;
+        self.day(record.at).redeemed += coins;
+        let brought = &mut self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.brought;
+        brought.push(record.seq);
         Ok(Entry::moved(Coins(coins), Book::Coins, Book::Balance(*account)).to_vec())
     }
 
@@ -305,6 +316,7 @@ impl Ledger {
         if self.payouts.insert(id, payout).is_some() {
             return Err("the payout was asked for before");
         }
+        self.unpaid.insert((at, id));
         Ok(Entry::moved(coins, Book::Balance(id.0), Book::Payouts).to_vec())
     }
 
@@ -312,6 +324,7 @@ impl Ledger {
         let payout = self.payouts.get_mut(id).filter(|payout| payout.paid.is_none());
         let payout = payout.ok_or("the payout is unknown or was made before")?;
         payout.paid = Some((at, reference.clone()));
+        self.unpaid.remove(&(payout.asked, *id));
         Ok(Entry::moved(payout.coins, Book::Payouts, Book::Cash).to_vec())
     }
 
@@ -332,6 +345,7 @@ impl Ledger {
             self.add(at, &buyer, refund.into(), What::Refunded(id))?;
         }
         self.books.refunded += u64::from(refund.0);
+        self.day(at).refunded += u64::from(refund.0);
         entries.extend(Entry::moved(refund.into(), Book::Coins, Book::Balance(buyer)));
         Ok(entries)
     }
@@ -351,6 +365,7 @@ impl Ledger {
             self.wait(&claim.account, claim.range.count(), false)?;
             self.add(at, &claim.account, count.into(), what.clone())?;
             self.books.redeemed += u64::from(count.0);
+            self.day(at).redeemed += u64::from(count.0);
             entries.extend(Entry::moved(count.into(), Book::Coins, Book::Balance(claim.account)));
         }
         self.forget_held(&id);
@@ -431,6 +446,10 @@ impl Ledger {
             self.ban(record, &buyer, &why)?;
         }
         Ok(entries)
+    }
+
+    fn day(&mut self, at: Time) -> &mut Day {
+        self.days.entry(at.0 / DAY).or_default()
     }
 
     fn claim_keys(&self, id: &ChainId) -> Result<Vec<ClaimKey>, &'static str> {

@@ -32,6 +32,7 @@ pub use redeeming::{FALSE_ACCUSATION, HELD_FOR, MAX_CLAIMS_PER_CHAIN, MAX_PENDIN
 
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
+use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
@@ -39,6 +40,7 @@ use netpay_core::time::Time;
 use netpay_core::wire::bank::{AskKeys, MAX_KEYS, ShownKey};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The bank's whole state: the fold of its journal.
@@ -57,7 +59,13 @@ pub struct Ledger {
     /// Chains that wait for settlement, by `redeem_by`.
     unsettled: BTreeSet<(Time, ChainId)>,
     payouts: BTreeMap<PayoutId, Payout>,
-    convicted: BTreeMap<Culprit, Time>,
+    /// Those to be made, by when they were asked for.
+    unpaid: BTreeSet<(Time, PayoutId)>,
+    /// Every claim, in the order of arrival.
+    arrivals: BTreeSet<Arrival>,
+    /// What was issued, redeemed and refunded on each day on which something was, counted from 1970.
+    days: BTreeMap<u64, Day>,
+    convicted: BTreeMap<Culprit, Conviction>,
     /// Chains with certified claims of fair mode that wait, by the time from which they can be paid.
     held: BTreeSet<(Time, ChainId)>,
     /// What was shown as junk and is not, by digest: saying it again costs nothing more.
@@ -68,6 +76,20 @@ pub struct Ledger {
     settle_from: Time,
 }
 
+/// A claim's place among all: the record it came in, its chain, segment and Open.
+pub type Arrival = (u64, ChainId, SegmentNo, ObjectHash);
+
+/// What became of coins on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// Coins issued.
+    pub issued: u64,
+    /// Coins redeemed.
+    pub redeemed: u64,
+    /// Coins refunded.
+    pub refunded: u64,
+}
+
 /// A voucher that was sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voucher {
@@ -75,6 +97,17 @@ pub struct Voucher {
     pub value: Coins,
     /// Who paid it in.
     pub used_by: Option<PublicKey>,
+}
+
+/// Evidence that convicted somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conviction {
+    /// When it came.
+    pub at: Time,
+    /// The journal record it came in.
+    pub record: u64,
+    /// Whether that record is about nothing else. Otherwise it brought a claim that contradicts another one.
+    pub noted: bool,
 }
 
 /// Money on its way out.
@@ -108,6 +141,9 @@ impl Ledger {
             by_chain_key: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             payouts: BTreeMap::new(),
+            unpaid: BTreeSet::new(),
+            arrivals: BTreeSet::new(),
+            days: BTreeMap::new(),
             convicted: BTreeMap::new(),
             held: BTreeSet::new(),
             accused_falsely: BTreeSet::new(),
@@ -149,6 +185,20 @@ impl Ledger {
         self.customers.iter()
     }
 
+    /// How many accounts, chains and convictions there are.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.customers.len(), self.chains.len(), self.convicted.len())
+    }
+
+    /// The accounts after one, in the order of their keys.
+    pub fn customers_after(
+        &self,
+        after: Option<&PublicKey>,
+    ) -> impl Iterator<Item = (&PublicKey, &Customer)> {
+        self.customers.range((behind(after), Bound::Unbounded))
+    }
+
     /// Every member's node and the account it belongs to.
     pub fn nodes(&self) -> impl Iterator<Item = (&PublicKey, &PublicKey)> {
         self.nodes.iter()
@@ -184,6 +234,79 @@ impl Ledger {
         self.chains.iter()
     }
 
+    /// The chains after one, in the order of their ids.
+    pub fn chains_after(&self, after: Option<&ChainId>) -> impl Iterator<Item = (&ChainId, &ChainBook)> {
+        self.chains.range((behind(after), Bound::Unbounded))
+    }
+
+    /// The claims that arrived before one, or all of them; the newest first.
+    pub fn claims_before(&self, before: Option<&Arrival>) -> impl Iterator<Item = (Arrival, &ClaimBook)> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.arrivals.range((Bound::Unbounded, end)).rev().filter_map(|at| Some((*at, self.claim(at)?)))
+    }
+
+    /// The claims that a record brought.
+    pub fn claims_of(&self, record: u64) -> impl Iterator<Item = (Arrival, &ClaimBook)> {
+        let least = (record, ChainId([0; 32]), SegmentNo(0), ObjectHash([0; 32]));
+        let here = self.arrivals.range(least..).take_while(move |at| at.0 == record);
+        here.filter_map(|at| Some((*at, self.claim(at)?)))
+    }
+
+    fn claim(&self, (_, chain, j, open): &Arrival) -> Option<&ClaimBook> {
+        self.chains.get(chain)?.claims.get(&(*j, *open))
+    }
+
+    /// The payouts after one, in the order of their accounts.
+    pub fn payouts_after(&self, after: Option<&PayoutId>) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        self.payouts.range((behind(after), Bound::Unbounded))
+    }
+
+    /// One payout.
+    #[must_use]
+    pub fn payout_named(&self, id: &PayoutId) -> Option<&Payout> {
+        self.payouts.get(id)
+    }
+
+    /// The payouts that an account asked for.
+    pub fn payouts_of(&self, account: &PublicKey) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        self.payouts.range((*account, [0; 16])..=(*account, [0xff; 16]))
+    }
+
+    /// The payouts to be made that come after one, those asked for longest ago first.
+    pub fn unpaid_after(&self, after: Option<&PayoutId>) -> impl Iterator<Item = (&PayoutId, &Payout)> {
+        let after = after.and_then(|id| Some((self.payouts.get(id)?.asked, *id)));
+        let later = self.unpaid.range((behind(after.as_ref()), Bound::Unbounded));
+        later.filter_map(|(_, id)| self.payouts.get_key_value(id))
+    }
+
+    /// How many payouts are to be made.
+    #[must_use]
+    pub fn unpaid(&self) -> usize {
+        self.unpaid.len()
+    }
+
+    /// What became of coins on the days since one, which are counted from 1970. Days without anything are left out.
+    pub fn days_since(&self, day: u64) -> impl Iterator<Item = (u64, Day)> {
+        self.days.range(day..).map(|(day, sum)| (*day, *sum))
+    }
+
+    /// The evidence against somebody.
+    #[must_use]
+    pub fn conviction(&self, culprit: &Culprit) -> Option<&Conviction> {
+        self.convicted.get(culprit)
+    }
+
+    /// Whom there is evidence against, after one.
+    pub fn convicted_after(&self, after: Option<&Culprit>) -> impl Iterator<Item = (&Culprit, &Conviction)> {
+        self.convicted.range((behind(after), Bound::Unbounded))
+    }
+
+    /// Which account a node belongs to.
+    #[must_use]
+    pub fn account_of(&self, node: &PublicKey) -> Option<&PublicKey> {
+        self.nodes.get(node)
+    }
+
     /// Every payout asked for.
     pub fn payouts(&self) -> impl Iterator<Item = (&PayoutId, &Payout)> {
         self.payouts.iter()
@@ -195,8 +318,8 @@ impl Ledger {
         (self.vouchers.len(), self.vouchers.values().filter(|voucher| voucher.used_by.is_some()).count())
     }
 
-    /// Whom evidence was noted against, and when.
-    pub fn convicted(&self) -> impl Iterator<Item = (&Culprit, &Time)> {
+    /// Whom there is evidence against.
+    pub fn convicted(&self) -> impl Iterator<Item = (&Culprit, &Conviction)> {
         self.convicted.iter()
     }
 
@@ -239,8 +362,8 @@ impl Ledger {
     /// witnesses.
     #[must_use]
     pub fn revoked(&self) -> BTreeMap<PublicKey, Time> {
-        let witnesses = self.convicted.iter().filter_map(|(culprit, at)| match culprit {
-            Culprit::Witness(node, _) => Some((*node, *at)),
+        let witnesses = self.convicted.iter().filter_map(|(culprit, conviction)| match culprit {
+            Culprit::Witness(node, _) => Some((*node, conviction.at)),
             Culprit::Buyer(_) => None,
         });
         let expelled = self.customers.values().filter_map(|customer| Some((customer, customer.expelled()?)));
@@ -301,4 +424,8 @@ impl Ledger {
     pub fn undisputed(&self, now: Time, limit: usize) -> BTreeSet<ChainId> {
         self.held.iter().take_while(|(until, _)| *until <= now).take(limit).map(|(_, chain)| *chain).collect()
     }
+}
+
+fn behind<T>(after: Option<&T>) -> Bound<&T> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
 }

@@ -99,7 +99,8 @@ pub struct KeySet {
 struct Stall {
     /// Who of equally many gives way: the higher. Differs by place, so that no key is favoured everywhere.
     turn: [u8; 32],
-    entries: BTreeMap<ContentRoot, Entry>,
+    /// In boxes: most places have one listing, and a node of the map has room for eleven.
+    entries: BTreeMap<ContentRoot, Box<Entry>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,7 +209,7 @@ impl KeySet {
         self.vendors.range((first, Bound::Unbounded)).flat_map(move |(vendor, stall)| {
             let begun = after.filter(|cursor| cursor.vendor == *vendor);
             let first = begun.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.root));
-            stall.entries.range((first, Bound::Unbounded)).map(|(_, entry)| entry)
+            stall.entries.range((first, Bound::Unbounded)).map(|(_, entry)| &**entry)
         })
     }
 
@@ -220,7 +221,7 @@ impl KeySet {
             .entry(vendor)
             .or_insert_with(|| Stall { turn: turn(&place, &vendor), entries: BTreeMap::new() });
         let entry = Entry { tokens: listing.tokens(), listing };
-        if stall.entries.insert(root, entry).is_none() {
+        if stall.entries.insert(root, Box::new(entry)).is_none() {
             self.len += 1;
         }
     }

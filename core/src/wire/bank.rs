@@ -26,8 +26,13 @@ pub const MAX_CHAINS: usize = 64;
 pub const MAX_KEYS: usize = 256;
 /// Lines in one statement page.
 pub const MAX_LINES: usize = 100;
+/// The longest address of a broker's pages, in bytes.
+pub const MAX_ADDRESS: usize = 256;
 /// How far a signed query's time may be off the broker's clock, in seconds.
 pub const QUERY_WINDOW: u64 = 300;
+/// How long a link lets an account's owner in to the broker's pages, in seconds. So far its time may also be ahead of the
+/// broker's clock.
+pub const SIGN_IN_WINDOW: u64 = 60;
 /// A sealed seed: HPKE encapsulated key (32), ciphertext (16), tag (16).
 pub const SEALED_SEED: usize = 64;
 
@@ -196,6 +201,19 @@ pub struct ShownKey {
     pub key: Key,
 }
 
+/// Signs the account's owner in to the broker's pages: it travels in a link, which lets one browser in, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// The account; signs this.
+    pub account: PublicKey,
+    /// The broker it is for. The network is in what is signed, as always.
+    pub broker: PublicKey,
+    /// When the link was made; at most [`SIGN_IN_WINDOW`] off.
+    pub at: Time,
+    /// Makes it one of its kind.
+    pub nonce: [u8; 16],
+}
+
 macro_rules! by_account {
     ($($name:ident $max:literal $domain:literal)*) => {$(
         impl Wire for $name {
@@ -220,6 +238,7 @@ by_account! {
     Query 128 b"netpay/query\0\0\0\0"
     Retire 2200 b"netpay/retire\0\0\0"
     Payout 192 b"netpay/payout\0\0\0"
+    SignIn 128 b"netpay/sign-in\0\0"
     Accuse 128 b"netpay/accuse\0\0\0"
     AskKeys 128 b"netpay/ask-keys\0"
 }
@@ -281,6 +300,8 @@ pub enum BankRequest {
     Evidence(Evidence),
     /// See [`Payout`].
     Payout(Unverified<Payout>),
+    /// Where are your pages?
+    Pages,
     /// See [`Accuse`].
     Accuse {
         /// Signed by the account.
@@ -384,6 +405,8 @@ pub enum BankReply {
     Noted,
     /// No.
     Reject(Reject),
+    /// To Pages: the address that people open in a browser; empty if there is none.
+    Pages(Text<MAX_ADDRESS>),
     /// To Keys: in the order of the segments; as many as fit.
     Keys(List<ShownKey, MAX_KEYS>),
     /// To Accuse, where the proof holds: the broker's word.

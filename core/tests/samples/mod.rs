@@ -8,6 +8,7 @@ use netpay_core::codec::{Bytes, CodecError, List, Text, Wire, decode, encode};
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::key::Key;
 use netpay_core::coin::payment::Pay;
+use netpay_core::coin::receipt::Receipt;
 use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, ReleaseChain, SegmentNo, pay_to};
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
@@ -27,7 +28,7 @@ use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
     Account, Accuse, AskKeys, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout,
-    Query, Redeem, Register, Retire, ShownKey, StatementLine, VoucherCode,
+    Query, Redeem, Register, Retire, ShownKey, SignIn, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -102,7 +103,7 @@ fn tag() -> HolderTag {
     HolderTag([6; 16])
 }
 
-fn holder() -> SecretKey {
+pub fn holder() -> SecretKey {
     tag().holder(&[8; 32])
 }
 
@@ -168,6 +169,10 @@ pub fn close() -> Signed<Close> {
     let pay_to = pay_to(&[10; 32], &account().public());
     holder()
         .sign(&NETWORK, Close { chain: chain(), j, open: open().hash(), end: index, coin, release, pay_to })
+}
+
+pub fn receipt() -> Receipt {
+    Receipt { touchstone: touchstone().wire(), open: open().wire(), close: close().wire() }
 }
 
 fn handover() -> Signed<Handover> {
@@ -257,6 +262,7 @@ fn objects() -> Vec<Sample> {
         sample("open_fair", open_by(|open| open.fair = Some(fair)).value()),
         sample("open_signed", &open().wire()),
         sample("close", close().value()),
+        sample("kept_receipt", &receipt()),
         sample("handover", handover().value()),
         sample("pay", &pay()),
         sample("ack", &Ack { chain: chain(), object: open().hash() }),
@@ -448,6 +454,7 @@ fn bank() -> Vec<Sample> {
         sample("query", &query),
         sample("retire", &retire),
         sample("payout", &payout),
+        sample("sign_in", &SignIn { account, broker: key(1).public(), at: NOW, nonce: [34; 16] }),
         sample("accuse", &accuse.clone()),
         sample("ask_keys", &keys.clone()),
         sample("verdict", &verdict.clone()),
@@ -465,6 +472,7 @@ fn bank() -> Vec<Sample> {
         sample("bank_judged", &BankReply::Judged(key(1).sign(&NETWORK, verdict).wire())),
         sample("bank_shown_keys", &BankReply::Keys(List::first_of([shown]))),
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
+        sample("bank_pages", &BankRequest::Pages),
         sample("bank_reply_info", &BankReply::Info(info())),
         sample("bank_reply_account", &BankReply::Account(statement())),
         sample(
@@ -477,6 +485,7 @@ fn bank() -> Vec<Sample> {
         sample("bank_redeemed", &BankReply::Redeemed(outcomes())),
         sample("bank_noted", &BankReply::Noted),
         sample("bank_reject", &BankReply::Reject(Reject::new(RejectCode::Funds, "no"))),
+        sample("bank_reply_pages", &BankReply::Pages(Text::cut("https://bank.example.org"))),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The API's client: finds the peer that runs in a home, and asks it.
 
 use super::ADDRESS_FILE;
-use crate::app::view::{DownloadView, ErrorView};
+use crate::app::view::{DownloadView, ErrorView, MAX_PAGE, Page};
 use crate::errors;
 use crate::home::Home;
 use futures::StreamExt as _;
@@ -13,6 +13,8 @@ use std::time::Duration;
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// The most one event of a stream may take, in bytes.
 const MAX_EVENT: usize = 1 << 20;
+/// Pages of a list asked for at most.
+const MAX_PAGES: usize = 10_000;
 
 /// The API of the peer that runs in a home.
 #[derive(Clone, Debug)]
@@ -42,6 +44,24 @@ impl Client {
     /// If the peer does not answer, or refuses.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ErrorView> {
         self.send(reqwest::Method::GET, path, None::<&()>).await
+    }
+
+    /// Asks for the whole of a list, page by page.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ErrorView> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        let sign = if path.contains('?') { '&' } else { '?' };
+        for _ in 0..MAX_PAGES {
+            let page: Page<T> = self.get(&format!("{path}{sign}limit={MAX_PAGE}{after}")).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => after = format!("&after={}", escaped(&next)),
+                None => return Ok(all),
+            }
+        }
+        Err(errors::odd_answer(&self.base, "a list without end"))
     }
 
     /// Has something done.

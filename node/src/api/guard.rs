@@ -4,7 +4,7 @@
 //! rebinding), by their origin, and by the secret that only our own forms carry.
 
 use super::problem::Problem;
-use super::server::Api;
+use super::sessions::{Digest, Sessions, digest};
 use crate::app::view::ErrorView;
 use crate::clock;
 use crate::errors;
@@ -13,18 +13,20 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use maud::Markup;
 use std::net::IpAddr;
 
 /// The header that carries the session's secret where there is no form.
 pub const CSRF_HEADER: &str = "x-csrf-token";
 
 /// What every answer is sent with, unless it says otherwise itself.
-const HEADERS: [(header::HeaderName, &str); 6] = [
+const HEADERS: [(header::HeaderName, &str); 7] = [
     (header::CONTENT_SECURITY_POLICY, crate::ui::layout::CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
+    (header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
@@ -39,12 +41,47 @@ pub enum Access {
     Person(String),
 }
 
+/// What is served under names: a peer's interface, a broker's.
+pub trait Hosted: Clone + Send + Sync + 'static {
+    /// Names that it answers to beside addresses and `localhost`.
+    fn hosts(&self) -> &[String];
+
+    /// How it says no.
+    fn refuse(&self, error: ErrorView) -> Response {
+        Problem(error).into_response()
+    }
+}
+
+/// What is served to whoever may come in, and to nobody else.
+pub trait Guarded: Hosted {
+    /// Who is signed in.
+    fn sessions(&self) -> &Sessions;
+    /// The digests of the token that may do everything, and of the one that may look.
+    fn tokens(&self) -> [&Digest; 2];
+    /// The page for whoever is not signed in, with what was wrong with the last try.
+    fn login_page(&self, error: Option<&ErrorView>) -> Markup;
+
+    /// Who asks, if it may at all.
+    fn access(&self, headers: &HeaderMap) -> Option<Access> {
+        if let Some(given) = headers.get(header::AUTHORIZATION) {
+            let given = digest(given.to_str().ok()?.strip_prefix("Bearer ")?);
+            let [full, read] = self.tokens();
+            return match given {
+                _ if given == *full => Some(Access::Full),
+                _ if given == *read => Some(Access::Read),
+                _ => None,
+            };
+        }
+        self.sessions().of_request(headers, clock::time()).map(Access::Person)
+    }
+}
+
 /// Refuses foreign hosts and requests that other pages send.
-pub async fn same_site(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let checked = known_host(request.headers(), &api.hosts).and_then(|()| own_page(&request));
+pub async fn same_site<H: Hosted>(State(api): State<H>, request: Request, next: Next) -> Response {
+    let checked = known_host(request.headers(), api.hosts()).and_then(|()| own_page(&request));
     let mut response = match checked {
         Ok(()) => next.run(request).await,
-        Err(error) => Problem(error).into_response(),
+        Err(error) => api.refuse(error),
     };
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
@@ -65,8 +102,9 @@ fn known_host(headers: &HeaderMap, hosts: &[String]) -> Result<(), ErrorView> {
         _ => host,
     };
     let name = name.trim_matches(['[', ']']);
-    let known =
-        name == "localhost" || name.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| known == name);
+    // Names have no case.
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    let known = is("localhost") || name.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| is(known));
     if known { Ok(()) } else { Err(errors::foreign_host(host)) }
 }
 
@@ -80,7 +118,7 @@ fn own_page(request: &Request) -> Result<(), ErrorView> {
     let origin = text(headers, "origin");
     let own = origin.is_none_or(|origin| {
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some() && host == text(headers, "host")
+        host.zip(text(headers, "host")).is_some_and(|(from, to)| from.eq_ignore_ascii_case(to))
     });
     if own && matches!(site, "same-origin" | "none") {
         return Ok(());
@@ -94,17 +132,17 @@ fn is_safe(method: &Method) -> bool {
 }
 
 /// Lets programs and people in to the API.
-pub async fn for_all(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+pub async fn for_all<G: Guarded>(State(api): State<G>, mut request: Request, next: Next) -> Response {
     match allowed(&api, &request) {
         Ok(access) => {
             request.extensions_mut().insert(access);
             next.run(request).await
         }
-        Err(error) => Problem(error).into_response(),
+        Err(error) => api.refuse(error),
     }
 }
 
-fn allowed(api: &Api, request: &Request) -> Result<Access, ErrorView> {
+fn allowed<G: Guarded>(api: &G, request: &Request) -> Result<Access, ErrorView> {
     let access = api.access(request.headers()).ok_or_else(errors::not_authorised)?;
     match &access {
         Access::Full => {}
@@ -112,7 +150,7 @@ fn allowed(api: &Api, request: &Request) -> Result<Access, ErrorView> {
         Access::Read => return Err(errors::read_only()),
         Access::Person(csrf) => {
             let given = text(request.headers(), CSRF_HEADER).unwrap_or_default();
-            if !is_safe(request.method()) && super::sessions::digest(given) != super::sessions::digest(csrf) {
+            if !is_safe(request.method()) && digest(given) != digest(csrf) {
                 return Err(errors::foreign_form());
             }
         }
@@ -121,8 +159,8 @@ fn allowed(api: &Api, request: &Request) -> Result<Access, ErrorView> {
 }
 
 /// Lets people in to the pages. Their forms carry the session's secret, which the pages look at.
-pub async fn for_people(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match api.sessions.of_request(request.headers(), clock::time()) {
+pub async fn for_people<G: Guarded>(State(api): State<G>, mut request: Request, next: Next) -> Response {
+    match api.sessions().of_request(request.headers(), clock::time()) {
         Some(csrf) => {
             request.extensions_mut().insert(Csrf(csrf));
             next.run(request).await

@@ -5,19 +5,21 @@
 
 pub mod client;
 mod events;
-mod guard;
+pub mod guard;
 mod metrics;
 pub mod password;
-mod people;
-mod problem;
+pub mod people;
+pub mod problem;
 mod routes;
 pub mod server;
-mod sessions;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 
 pub use guard::CSRF_HEADER;
+pub use metrics::ErrorCode;
 pub use routes::LoginLink;
+pub use sessions::Sessions;
 
 /// The largest request body, in bytes: a wallet's backup is the largest thing sent.
 pub const MAX_BODY: usize = 2 << 20;

@@ -46,7 +46,7 @@ impl Password {
         Ok(Some(Self { salt, hash }))
     }
 
-    /// Sets a home's password, or with `None` takes it away. A peer that runs takes it at its next start.
+    /// Sets a home's password, or with `None` takes it away. It holds at once, also where a peer runs.
     ///
     /// # Errors
     /// If it is too short or too long, or the file cannot be written.

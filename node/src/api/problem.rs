@@ -1,14 +1,15 @@
 //! Answers that say no, and requests whose faults are answered so.
 
 use super::MAX_BODY;
+use super::metrics::ErrorCode;
 use crate::app::Trouble;
 use crate::app::view::ErrorView;
 use crate::errors;
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 /// An error as a problem document.
@@ -26,19 +27,40 @@ impl From<Trouble> for Problem {
     }
 }
 
+/// A problem document, as RFC 9457 has it and with what the command shows.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Document {
+    /// What is wrong; the same as `what`.
+    title: String,
+    /// Why; the same as `why`.
+    detail: String,
+    /// The HTTP status.
+    status: u16,
+    /// The code, such as `NP-WALLET-001`.
+    code: String,
+    /// What is wrong.
+    what: String,
+    /// Why.
+    why: String,
+    /// What to do.
+    fix: String,
+    /// The exit code of a command that ends with it.
+    exit: u8,
+}
+
+impl From<ErrorView> for Document {
+    fn from(error: ErrorView) -> Self {
+        let ErrorView { code, what, why, fix, exit, status } = error;
+        Self { title: what.clone(), detail: why.clone(), status, code, what, why, fix, exit }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Document {
-            title: String,
-            detail: String,
-            #[serde(flatten)]
-            error: ErrorView,
-        }
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let document = Document { title: self.0.what.clone(), detail: self.0.why.clone(), error: self.0 };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let code = Extension(ErrorCode(self.0.code.clone()));
+        let body = serde_json::to_vec(&Document::from(self.0)).unwrap_or_default();
+        (status, code, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }
 

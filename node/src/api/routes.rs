@@ -1,9 +1,11 @@
 //! What programs ask: a thin view over [`crate::app::Node`], under `/api/v1`. Each room says what it answers, and that is
 //! what the API's description says.
 
+mod account;
 mod downloads;
 mod files;
 mod own;
+mod papers;
 mod peers;
 mod sales;
 mod wallet;
@@ -13,6 +15,7 @@ pub use own::LoginLink;
 use super::problem::Problem;
 use super::server::Api;
 use crate::app::Node;
+use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::errors;
 use axum::Json;
@@ -38,7 +41,7 @@ pub(super) enum Refusals {
     /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
     /// the way out.
     #[response(status = "default", content_type = "application/problem+json")]
-    Problem(#[to_schema] ErrorView),
+    Problem(#[to_schema] super::problem::Document),
 }
 
 /// What is said of the whole.
@@ -46,7 +49,7 @@ pub(super) enum Refusals {
 #[openapi(
     info(
         title = "NetPay peer",
-        description = "What a NetPay peer answers to programs. Amounts are whole coins, sizes bytes, times Unix seconds, ids lower-case hexadecimal.",
+        description = "What a NetPay peer answers to programs. Amounts are whole coins, sizes bytes, times as RFC 3339 has them, ids lower-case hexadecimal. Lists come a page at a time: `next` of one page is `after` of the following.",
     ),
     modifiers(&Token),
     security(("token" = [])),
@@ -78,6 +81,8 @@ pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
         .merge(downloads::router())
         .merge(wallet::router())
         .merge(sales::router())
+        .merge(papers::router())
+        .merge(account::router())
         .split_for_parts();
     description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
     (router.fallback(nothing_here), description)
@@ -88,18 +93,17 @@ async fn nothing_here(request: axum::extract::Request) -> Problem {
 }
 
 /// Carries out what moves money, once under the key that the request names.
-async fn once<T, Act>(
+async fn once<T, Done>(
     api: &Api,
     headers: &HeaderMap,
     asked: (&str, &(impl Serialize + Sync)),
-    act: impl FnOnce(Node, String, Option<netpay_core::time::Time>) -> Act + Send + 'static,
+    act: impl FnOnce(Node, Act) -> Done + Send + 'static,
 ) -> Answer<T>
 where
     T: Serialize + DeserializeOwned + Send,
-    Act: Future<Output = Result<T, ErrorView>> + Send + 'static,
+    Done: Future<Output = Result<T, ErrorView>> + Send + 'static,
 {
-    let key = headers.get(ONCE).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
+    let key = headers.get(ONCE).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let contents = serde_json::to_vec(&asked).map_err(|error| Problem(errors::internal(error)))?;
-    let named = key.clone();
-    Ok(Json(api.node.once(&key, &contents, move |node, earlier| act(node, named, earlier)).await?))
+    Ok(Json(api.node.once(key, &contents, act).await?))
 }

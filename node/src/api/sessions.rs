@@ -18,45 +18,49 @@ pub const LINK_LIFE: u64 = MINUTE;
 pub const SESSION_LIFE: u64 = 7 * DAY;
 /// Links that wait to be used, at most; the oldest gives way.
 const MAX_LINKS: usize = 32;
-/// Sessions at most; the one used longest ago gives way.
-const MAX_SESSIONS: usize = 64;
+/// Sessions of one visitor at most; the one used longest ago gives way.
+pub const MAX_SESSIONS: usize = 64;
 /// Wrong passwords within [`TRIES_WITHIN`] after which none is looked at.
 const MAX_TRIES: usize = 5;
 /// In seconds.
 const TRIES_WITHIN: u64 = MINUTE;
 
 /// The hash of a secret: what is kept of links and cookies, and compared.
-pub(super) type Digest = [u8; 32];
+pub type Digest = [u8; 32];
 
 /// A browser that is signed in.
 #[derive(Clone, Debug)]
-struct Session {
+struct Session<W> {
+    who: W,
     cookie: Digest,
     csrf: String,
     used: Time,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<W> {
     links: VecDeque<(Digest, Time)>,
     /// Those used longest ago first.
-    sessions: VecDeque<Session>,
+    sessions: VecDeque<Session<W>>,
     /// When wrong passwords came.
     wrong: VecDeque<Time>,
 }
 
-/// All that are signed in.
+/// All that are signed in. `W` is who that can be; there is but one owner of a peer.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct Sessions<W = ()> {
     cookie: String,
-    state: Mutex<State>,
+    /// Sessions in all, and of one visitor, at most.
+    most: usize,
+    most_each: usize,
+    state: Mutex<State<W>>,
 }
 
 impl Sessions {
     /// Nobody is signed in at this peer.
     #[must_use]
     pub fn of(node: &PublicKey) -> Self {
-        Self { cookie: format!("netpay-{node:.16}"), state: Mutex::default() }
+        Self::named(format!("netpay-{node:.16}"), MAX_SESSIONS, MAX_SESSIONS)
     }
 
     /// A new key for a link.
@@ -81,7 +85,7 @@ impl Sessions {
         let at = state.links.iter().position(|(link, _)| *link == given);
         let at = at.ok_or_else(errors::link_used)?;
         state.links.remove(at);
-        Ok(self.begin(&mut state, now))
+        Ok(self.begin(&mut state, (), now))
     }
 
     /// Signs in whoever knows the password; returns the cookie to be set.
@@ -108,29 +112,53 @@ impl Sessions {
         }
         let mut state = self.state();
         state.wrong.pop_back();
-        Ok(self.begin(&mut state, now))
+        Ok(self.begin(&mut state, (), now))
+    }
+}
+
+impl<W: Clone + PartialEq> Sessions<W> {
+    /// Nobody is signed in. The cookie has this name; there are so many sessions at most, in all and of one visitor.
+    #[must_use]
+    pub fn named(cookie: String, most: usize, most_each: usize) -> Self {
+        let state = State { links: VecDeque::new(), sessions: VecDeque::new(), wrong: VecDeque::new() };
+        Self { cookie, most, most_each, state: Mutex::new(state) }
     }
 
-    fn begin(&self, state: &mut State, now: Time) -> String {
+    /// Signs in whoever has shown who it is; returns the cookie to be set.
+    pub fn enter(&self, who: W, now: Time) -> String {
+        self.begin(&mut self.state(), who, now)
+    }
+
+    fn begin(&self, state: &mut State<W>, who: W, now: Time) -> String {
         let cookie = secret();
-        if state.sessions.len() >= MAX_SESSIONS {
+        if state.sessions.iter().filter(|session| session.who == who).count() >= self.most_each {
+            let oldest = state.sessions.iter().position(|session| session.who == who);
+            oldest.and_then(|at| state.sessions.remove(at));
+        }
+        if state.sessions.len() >= self.most {
             state.sessions.pop_front();
         }
-        state.sessions.push_back(Session { cookie: digest(&cookie), csrf: secret(), used: now });
+        state.sessions.push_back(Session { who, cookie: digest(&cookie), csrf: secret(), used: now });
         format!("{}={cookie}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_LIFE}", self.cookie)
     }
 
     /// The secret of the session that a request's cookie belongs to, which its forms carry; `None` if it is signed out.
     #[must_use]
     pub fn of_request(&self, headers: &HeaderMap, now: Time) -> Option<String> {
+        self.visitor(headers, now).map(|(_, csrf)| csrf)
+    }
+
+    /// Who a request's cookie belongs to, and the secret of that session; `None` if it is signed out.
+    #[must_use]
+    pub fn visitor(&self, headers: &HeaderMap, now: Time) -> Option<(W, String)> {
         let mut state = self.state();
         state.sessions.retain(|session| now.since(session.used) < SESSION_LIFE);
         let at = self.position(&state, headers)?;
         let mut session = state.sessions.remove(at)?;
         session.used = now;
-        let csrf = session.csrf.clone();
+        let visitor = (session.who.clone(), session.csrf.clone());
         state.sessions.push_back(session);
-        Some(csrf)
+        Some(visitor)
     }
 
     /// Signs the request's session out; returns the cookie that takes the place of its own.
@@ -142,11 +170,27 @@ impl Sessions {
         format!("{}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0", self.cookie)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// How many are signed in.
+    #[must_use]
+    pub fn count(&self, now: Time) -> usize {
+        self.state().sessions.iter().filter(|session| now.since(session.used) < SESSION_LIFE).count()
+    }
+
+    /// Signs everybody out but the request's session; links that wait let nobody in any more. Returns how many that were.
+    pub fn end_others(&self, headers: &HeaderMap) -> usize {
+        let mut state = self.state();
+        state.links.clear();
+        let own = self.position(&state, headers).and_then(|at| state.sessions.remove(at));
+        let others = state.sessions.len();
+        state.sessions = own.into_iter().collect();
+        others
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn position(&self, state: &State, headers: &HeaderMap) -> Option<usize> {
+    fn position(&self, state: &State<W>, headers: &HeaderMap) -> Option<usize> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
             cookies.flat_map(|cookies| cookies.split(';')).filter_map(|one| one.trim().split_once('='));
@@ -160,7 +204,8 @@ fn secret() -> String {
 }
 
 /// Digests are compared, so that the time taken says nothing about the secret.
-pub(super) fn digest(secret: &str) -> Digest {
+#[must_use]
+pub fn digest(secret: &str) -> Digest {
     *blake3::hash(secret.as_bytes()).as_bytes()
 }
 
@@ -205,6 +250,19 @@ mod tests {
         assert!(sessions.of_request(&shows(&other), later).is_some());
         assert!(sessions.of_request(&shows(&other), later.plus(SESSION_LIFE)).is_none());
         assert!(sessions.of_request(&HeaderMap::new(), NOW).is_none());
+    }
+
+    #[test]
+    fn who_changes_the_locks_stays_in_alone() {
+        let sessions = sessions();
+        let enter = || sessions.enter_by_link(&sessions.invite(NOW), NOW).expect("in time");
+        let (one, own, other) = (enter(), enter(), enter());
+        let waiting = sessions.invite(NOW);
+        assert_eq!(sessions.end_others(&shows(&own)), 2);
+        assert!(sessions.of_request(&shows(&own), NOW).is_some());
+        assert!([one, other].iter().all(|cookie| sessions.of_request(&shows(cookie), NOW).is_none()));
+        assert!(sessions.enter_by_link(&waiting, NOW).is_err());
+        assert_eq!((sessions.end_others(&HeaderMap::new()), sessions.count(NOW)), (1, 0));
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Requests that must not get through, and those that must, to real peers over real sockets.
 
+mod events;
+mod lists;
+mod money;
+mod monitors;
+
 use super::CSRF_HEADER;
 use super::server::{Api, Interface, router, serve};
 use crate::api::password::Password;
@@ -79,8 +84,14 @@ async fn refused(request: RequestBuilder) -> (u16, String) {
     assert!(
         response.headers()["content-security-policy"].to_str().expect("text").contains("default-src 'none'")
     );
-    let error: ErrorView = response.json().await.expect("a problem document");
+    assert_eq!(response.headers()["cross-origin-opener-policy"], "same-origin");
+    assert_eq!(response.headers()["cross-origin-resource-policy"], "same-origin");
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let problem: serde_json::Value = response.json().await.expect("a problem document");
+    assert_eq!((&problem["title"], &problem["detail"]), (&problem["what"], &problem["why"]));
+    let error: ErrorView = serde_json::from_value(problem).expect("an error");
     assert!(!error.why.is_empty() && !error.fix.is_empty(), "{error:?}");
+    assert_eq!(error.status, status);
     (status, error.code)
 }
 
@@ -109,9 +120,16 @@ async fn a_page_that_made_its_own_name_point_here_is_refused() {
         let page = door.get("/login").header(HOST, host);
         assert_eq!(refused(page).await.0, 403, "{host:?}");
     }
-    for host in
-        ["localhost:5780", "127.0.0.1", "[::1]:5780", "[::1]", "peer.example.org:80", "peer.example.org"]
-    {
+    for host in [
+        "localhost:5780",
+        "LocalHost",
+        "127.0.0.1",
+        "[::1]:5780",
+        "[::1]",
+        "peer.example.org:80",
+        "peer.example.org",
+        "PEER.Example.org:80",
+    ] {
         let asked = door.program(Method::GET, "/api/v1/status").header(HOST, host);
         assert_eq!(status(asked).await, StatusCode::OK, "{host:?}");
     }
@@ -150,6 +168,9 @@ async fn another_page_in_the_browser_can_have_nothing_done() {
     // Its own page may.
     let own = post().header(ORIGIN, &door.base).header("sec-fetch-site", "same-origin");
     assert_eq!(status(own).await, StatusCode::SEE_OTHER);
+    let by_name = |host: &str| post().header(HOST, host).header(ORIGIN, "http://peer.example.org");
+    assert_eq!(status(by_name("Peer.Example.org")).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(by_name("localhost")).await, StatusCode::FORBIDDEN);
     town.stop().await;
 }
 
@@ -263,6 +284,66 @@ async fn other_machines_get_no_interface_before_a_password_is_set_and_then_by_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_set_in_a_browser_holds_at_once_and_signs_the_others_out() {
+    let town = Town::of(1).await;
+    let door = Door::of(&town, 0).await;
+    let (own, other) = (door.enters().await, door.enters().await);
+    let csrf = csrf_of(&door, &own).await;
+    let form = |path: &str, cookie: &str, fields: &[(&str, &str)]| {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(fields);
+        let request = door.ask(Method::POST, path).body(body.finish());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        if cookie.is_empty() { request } else { request.header(COOKIE, cookie) }
+    };
+    let set = |cookie: &str, csrf: &str, password: &str, again: &str| {
+        let fields = [("csrf", csrf), ("new_password", password), ("new_again", again)];
+        form("/settings/password", cookie, &fields)
+    };
+    let enter = |password: &str| form("/login", "", &[("password", password)]);
+    assert_eq!(status(set("", &csrf, "open sesame ", "open sesame ")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(set(&own, "a guess", "open sesame ", "open sesame ")).await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        status(set(&own, &csrf, "open sesame ", "open sesame")).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(status(set(&own, &csrf, "short", "short")).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let home = town.peers[0].home();
+    assert!(Password::load(home).expect("readable").is_none(), "nothing was set yet");
+    assert_eq!(status(door.get("/").header(COOKIE, &other)).await, StatusCode::OK);
+
+    // What was typed is kept to the letter.
+    assert_eq!(status(set(&own, &csrf, "open sesame ", "open sesame ")).await, StatusCode::SEE_OTHER);
+    assert_eq!(status(door.get("/").header(COOKIE, &own)).await, StatusCode::OK);
+    assert_eq!(status(door.get("/").header(COOKIE, &other)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(enter("open sesame")).await, StatusCode::UNAUTHORIZED);
+    let guest = enter("open sesame ").send().await.expect("an answer");
+    assert_eq!(guest.status(), StatusCode::SEE_OTHER);
+    let guest = guest.headers()[SET_COOKIE].to_str().expect("a cookie").to_owned();
+    let guest = guest.split(';').next().expect("a pair");
+
+    let remove = "/settings/password/remove";
+    let asked = door.get(remove).header(COOKIE, &own).send().await.expect("an answer");
+    assert!(asked.text().await.expect("a page").contains("Remove the password?"));
+    // While other machines reach these pages it has to stay.
+    let address = home.path().join(super::ADDRESS_FILE);
+    std::fs::write(&address, "0.0.0.0:5780").expect("written");
+    let seal = [("csrf", &*csrf)];
+    let kept = form(remove, &own, &seal).send().await.expect("an answer");
+    assert_eq!(kept.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(kept.text().await.expect("a page").contains("NP-CONFIG-004"));
+    assert!(Password::load(home).expect("readable").is_some());
+    std::fs::write(&address, "127.0.0.1:5780").expect("written");
+    assert_eq!(status(form(remove, &own, &[])).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(form(remove, &own, &seal)).await, StatusCode::SEE_OTHER);
+    assert!(Password::load(home).expect("readable").is_none());
+    assert_eq!(status(door.get("/").header(COOKIE, guest)).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status(door.get("/").header(COOKIE, &own)).await, StatusCode::OK);
+    assert_eq!(status(enter("open sesame ")).await, StatusCode::UNAUTHORIZED);
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_one_clear_problem() {
     let town = Town::of(1).await;
     let door = Door::of(&town, 0).await;
@@ -362,6 +443,15 @@ async fn the_description_says_what_is_answered_and_everything_in_it_is_described
             assert_eq!(refused(asked).await, (401, "NP-DAEMON-003".to_owned()), "{method} {path}");
         }
     }
+    let problem = &described["paths"]["/wallet/buy"]["post"]["responses"]["default"];
+    let problem = &problem["content"]["application/problem+json"]["schema"]["properties"];
+    let refused = door.program(Method::GET, "/api/v1/nothing").send().await.expect("an answer");
+    let refused: serde_json::Value = refused.json().await.expect("a problem document");
+    let fields = |value: &serde_json::Value| {
+        value.as_object().expect("fields").keys().cloned().collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(fields(&refused), fields(problem));
+    assert!(problem["title"].is_object() && problem["detail"].is_object(), "{problem}");
     // What the peer really says of itself has the fields that are described, and no others.
     let status: serde_json::Value = door
         .program(Method::GET, "/api/v1/status")
@@ -371,9 +461,6 @@ async fn the_description_says_what_is_answered_and_everything_in_it_is_described
         .json()
         .await
         .expect("JSON");
-    let fields = |value: &serde_json::Value| {
-        value.as_object().expect("fields").keys().cloned().collect::<std::collections::BTreeSet<_>>()
-    };
     assert_eq!(fields(&status), fields(&described["components"]["schemas"]["Status"]["properties"]));
     assert_eq!(
         fields(&status["wallet"]),

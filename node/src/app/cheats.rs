@@ -1,11 +1,12 @@
 //! Those who were caught: proofs are kept and reported, and a vendor that sees too many of them risks nothing for a while.
 
-use super::{Node, lock};
+use super::view::{EvidenceView, Page, Part};
+use super::{Node, Trouble, lock};
 use crate::store::{Batch, Table};
 use netpay_core::amount::Coins;
 use netpay_core::codec;
 use netpay_core::id::{ChainId, NetworkId};
-use netpay_core::record::chain::Evidence;
+use netpay_core::record::chain::{Culprit, Evidence};
 use netpay_core::session::vendor::Policy;
 use netpay_core::wire::bank::BankRequest;
 use std::collections::{BTreeSet, VecDeque};
@@ -87,6 +88,60 @@ impl Node {
             }
         });
     }
+}
+
+impl Node {
+    /// A part of the proofs that were seen, in the order of their ids.
+    ///
+    /// # Errors
+    /// If the part is none of this list, or the store fails.
+    pub fn evidence_list(&self, part: &Part) -> Result<Page<EvidenceView>, Trouble> {
+        let (after, limit) = (part.after(|id| proof_id(id).ok())?, part.limit()?);
+        let found = self.db().scan(EVIDENCE, &[], after.as_deref(), limit + 1)?;
+        let found = found.iter().map(|(key, proof)| self.evidence_view(key, proof));
+        Ok(Page::of(found, limit, |view| view.id.clone(), |view| view))
+    }
+
+    /// One proof, with its bytes.
+    ///
+    /// # Errors
+    /// If there is none of this id, or the store fails.
+    pub fn evidence(&self, id: &str) -> Result<EvidenceView, Trouble> {
+        let key = proof_id(id)?;
+        let none = || Trouble::NotFound { what: "proof", id: id.to_owned() };
+        let proof = self.db().get(EVIDENCE, &key)?.ok_or_else(none)?;
+        let bytes = Some(data_encoding::HEXLOWER.encode(&proof));
+        Ok(EvidenceView { proof: bytes, ..self.evidence_view(&key, &proof) })
+    }
+
+    fn evidence_view(&self, key: &[u8], proof: &[u8]) -> EvidenceView {
+        let culprit = codec::decode::<Evidence>(proof).ok();
+        let culprit = culprit.and_then(|proof| proof.convicts(&self.network(), &self.broker_key()));
+        EvidenceView { id: data_encoding::HEXLOWER.encode(key), ..EvidenceView::of(culprit) }
+    }
+}
+
+impl EvidenceView {
+    /// What is to be said of a proof that convicts this one.
+    #[must_use]
+    pub fn of(culprit: Option<Culprit>) -> Self {
+        let (convicts, node, chain) = match culprit {
+            Some(Culprit::Buyer(chain)) => ("buyer", None, Some(chain)),
+            Some(Culprit::Witness(node, chain)) => ("witness", Some(node), Some(chain)),
+            None => ("nobody", None, None),
+        };
+        Self {
+            convicts: convicts.to_owned(),
+            node: node.map(|node| node.to_string()),
+            chain: chain.map(|chain| chain.to_string()),
+            ..Self::default()
+        }
+    }
+}
+
+fn proof_id(id: &str) -> Result<Vec<u8>, Trouble> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(id.as_bytes());
+    bytes.map_err(|error| Trouble::bad("id", id, error))
 }
 
 fn accused(evidence: &Evidence, network: &NetworkId) -> Accused {

@@ -1,6 +1,6 @@
 //! The peer as commands and the API see it: the views that no other room makes.
 
-use super::view::{BrokerView, ChainView, HistoryLine, Status, WalletView};
+use super::view::{BrokerView, ChainView, Page, Part, Status, WalletView};
 use super::{Node, Trouble, lock, vault};
 use crate::clock;
 use crate::invite::Invite;
@@ -27,7 +27,7 @@ impl Node {
             shared: self.shared(),
             downloads: self.unfinished(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime: self.0.began.elapsed().as_secs(),
+            uptime: self.uptime(),
         }
     }
 
@@ -49,21 +49,6 @@ impl Node {
         }
         self.retire_chains(chains).await?;
         self.chain_views()
-    }
-
-    /// The account's statement.
-    ///
-    /// # Errors
-    /// If the wallet is locked, the broker cannot be reached, or refuses.
-    pub async fn history(&self) -> Result<Vec<HistoryLine>, Trouble> {
-        let view = |line: netpay_core::wire::bank::StatementLine| HistoryLine {
-            number: line.number,
-            at: line.at.0,
-            what: line.what.to_string(),
-            change: line.change,
-            balance: line.balance.0,
-        };
-        Ok(self.statement().await?.into_iter().map(view).collect())
     }
 
     /// The wallet, encrypted under a passphrase of the backup's own.
@@ -156,6 +141,35 @@ impl Node {
     /// If the wallet is locked.
     pub fn chain_views(&self) -> Result<Vec<ChainView>, Trouble> {
         self.wallet(|wallet| wallet.chains().map(|(id, chain)| chain_view(id, chain)).collect())
+    }
+
+    /// Coins released to vendors, of all chains that are here.
+    ///
+    /// # Errors
+    /// If the wallet is locked.
+    pub fn spent(&self) -> Result<u64, Trouble> {
+        let spent = |wallet: &mut netpay_core::wallet::Wallet| {
+            wallet.chains().map(|(_, chain)| chain.spread().spent).fold(0, u64::saturating_add)
+        };
+        self.wallet(spent)
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn uptime(&self) -> u64 {
+        self.0.began.elapsed().as_secs()
+    }
+
+    /// A page of the chains, in the order of their ids.
+    ///
+    /// # Errors
+    /// If there is no such page, or the wallet is locked.
+    pub fn chains_part(&self, part: &Part) -> Result<Page<ChainView>, Trouble> {
+        let (after, limit) = (part.after(|id| id.parse::<ChainId>().ok())?, part.limit()?);
+        self.wallet(|wallet| {
+            let behind = wallet.chains().filter(|(id, _)| after.is_none_or(|after| **id > after));
+            Page::of(behind, limit, |(id, _)| id.to_string(), |(id, chain)| chain_view(id, chain))
+        })
     }
 
     /// Whether the wallet has a passphrase, so that it can be locked.

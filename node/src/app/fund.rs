@@ -4,7 +4,9 @@
 //! chain is in the wallet: after a crash the same request is sent again and gets the same chain.
 
 use super::{FACTS, Node, Trouble, lock};
+use crate::app::view::ErrorView;
 use crate::clock::{self, random};
+use crate::errors;
 use crate::overlay::Protocol;
 use crate::sealed::SealingKey;
 use crate::store::{Batch, Table};
@@ -12,14 +14,15 @@ use netpay_core::amount::{Cap, Coins, MAX_CHAIN};
 use netpay_core::codec::{self, Text, Wire};
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
+use netpay_core::time::HOUR;
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Info, PayIn, Query, Register, Retire, SignIn, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::RejectCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Purchases of chains not yet in the wallet.
 const PURCHASES: Table = Table::new("purchases");
@@ -30,6 +33,13 @@ const BANK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an account is asked for anew, which also renews the membership.
 const REFRESH: Duration = Duration::from_secs(6 * 3600);
 
+/// An answer about the account is as good as a new one for so long, where nobody waits for a certain change.
+const FRESH: Duration = Duration::from_secs(2);
+/// So long a page waits for the broker before it shows what it said last.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// A membership that ends so much later, in seconds, is worth writing down.
+const RENEWED: u64 = HOUR;
+
 /// What the broker last said.
 #[derive(Default)]
 pub struct Books {
@@ -37,6 +47,8 @@ pub struct Books {
     pub info: Mutex<Option<Info>>,
     /// What the account holds.
     pub account: Mutex<Option<Account>>,
+    /// When it said so.
+    heard: Mutex<Option<Instant>>,
 }
 
 /// A purchase under way: everything needed to ask again.
@@ -110,28 +122,46 @@ impl Node {
         self.take_account(self.bank(&BankRequest::Account(query)).await?).await
     }
 
-    /// The whole statement, oldest line first.
+    /// A link to the account's page at the broker, which signs one browser in, once and within a minute.
     ///
     /// # Errors
-    /// As for [`Node::register`].
-    pub async fn statement(&self) -> Result<Vec<StatementLine>, Trouble> {
-        let mut lines = Vec::new();
-        loop {
-            let after = lines.last().map_or(0, |line: &StatementLine| line.number);
-            let page = self.account(after).await?.lines.into_vec();
-            if page.is_empty() {
-                return Ok(lines);
-            }
-            lines.extend(page);
+    /// As for [`Node::register`], or if the broker has no pages.
+    pub async fn account_link(&self) -> Result<String, ErrorView> {
+        let BankReply::Pages(address) = self.bank(&BankRequest::Pages).await? else {
+            return Err(Trouble::BrokerNonsense("the address of its pages was asked for").into());
+        };
+        if !is_address(&address) {
+            return Err(errors::no_bank_pages());
+        }
+        let (broker, at) = (self.broker_key(), clock::time());
+        let pass = self.purse(|purse| {
+            let pass = SignIn { account: purse.account.public(), broker, at, nonce: random() };
+            purse.account.sign(&self.network(), pass).wire()
+        })?;
+        let pass = data_encoding::BASE64URL_NOPAD.encode(&codec::encode(&pass));
+        Ok(format!("{}/account/enter?pass={pass}", &*address))
+    }
+
+    /// Has the broker say what the account holds, unless it did a moment ago; what it does not say at once is there later.
+    pub async fn look_at_account(&self) {
+        if lock(&self.0.bank.heard).is_some_and(|at| at.elapsed() < FRESH) {
+            return;
+        }
+        let node = self.clone();
+        let asked = tokio::spawn(async move { node.account(u64::MAX).await });
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(Ok(_))) => {}
+            _ => tracing::debug!("the balance shown is the last one heard"),
         }
     }
 
-    async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {
+    pub(super) async fn take_account(&self, reply: BankReply) -> Result<Account, Trouble> {
         let BankReply::Account(account) = reply else {
             return Err(Trouble::BrokerNonsense("an account was asked for"));
         };
         self.take_membership(account.membership.as_ref()).await?;
         let before = lock(&self.0.bank.account).replace(account.clone());
+        *lock(&self.0.bank.heard) = Some(Instant::now());
         if before.is_none_or(|before| before.balance != account.balance || before.pending != account.pending)
         {
             self.tell_wallet();
@@ -145,7 +175,17 @@ impl Node {
         match shown {
             Some(shown) => {
                 let membership = shown.clone().verify(&self.network(), &self.broker_key());
-                if !membership.is_ok_and(|membership| membership.node == self.me()) {
+                let Some(membership) = membership.ok().filter(|member| member.node == self.me()) else {
+                    return Ok(());
+                };
+                let kept = self.membership().and_then(|kept| kept.claim().ok());
+                let as_good = |kept: Membership| {
+                    (kept.broker, kept.node, kept.witness)
+                        == (membership.broker, membership.node, membership.witness)
+                        && membership.expires.since(kept.expires) < RENEWED
+                };
+                // Each answer brings one that ends a moment later: the disk need not wait on all of them.
+                if kept.is_some_and(as_good) {
                     return Ok(());
                 }
                 batch.put(FACTS, MEMBERSHIP, codec::encode(shown));
@@ -191,6 +231,10 @@ impl Node {
             self.db().commit(batch).await?;
             chains.push(self.complete(&purchase).await?);
             rest -= u64::from(n);
+        }
+        // Whoever bought sees what is left. The coins are there even if the broker does not say it now.
+        if let Err(trouble) = self.account(u64::MAX).await {
+            tracing::debug!(%trouble, "the balance is that from before the purchase");
         }
         Ok(chains)
     }
@@ -344,5 +388,40 @@ pub async fn run(node: Node) {
             tracing::debug!(%trouble, "the account was not asked for");
         }
         node.finish_purchases().await;
+        node.finish_payouts().await;
+    }
+}
+
+/// Whether a broker's word for where its pages are is an address that a browser can be sent to.
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_can_send_nobody_anywhere_but_to_pages() {
+        for address in
+            ["http://127.0.0.1:8080", "https://bank.example.org", "http://[::1]:80", "https://a.b/bank"]
+        {
+            assert!(is_address(address), "{address}");
+        }
+        for other in [
+            "",
+            "http://",
+            "javascript:alert(1)",
+            "//evil",
+            "https://a b",
+            "https://a\r\nX: y",
+            "https://a?b=c",
+            "https://a@b",
+            "data:text/html,x",
+        ] {
+            assert!(!is_address(other), "{other}");
+        }
     }
 }

@@ -9,10 +9,13 @@ use crate::clock;
 use crate::overlay::Protocol;
 use crate::store::Batch;
 use futures::future::{Either, select};
+use futures::stream::{self, StreamExt as _};
 use netpay_core::codec;
-use netpay_core::coin::segment::{Close, Handover};
+use netpay_core::coin::segment::{Close, Handover, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, Signed, Unverified};
+use netpay_core::wallet::Lease;
 use netpay_core::wire::handoff::{HANDOFF_TIMEOUT_MS, HandoffReply, HandoffRequest};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::pin::pin;
@@ -22,6 +25,8 @@ use tokio::time::timeout;
 /// A vendor that is connected has so long to answer before the record is read too: most handoffs then ask
 /// nobody else.
 const HEAD_START: Duration = Duration::from_millis(20);
+/// Vendors that a buyer asks at once to close what it left open.
+const ASKED_AT_ONCE: usize = 16;
 /// Handoffs remembered, the newest.
 const MAX_REMEMBERED: usize = 256;
 
@@ -122,6 +127,40 @@ impl Node {
         }
         self.certifier().want(close.chain, false);
         HandoffReply::Closed(close.wire())
+    }
+
+    /// Has the vendors that can be reached close what this buyer left open at them and no sale uses: its chains are then
+    /// free for whoever sells next. Nothing is lost where a vendor does not: the next one asks it again.
+    pub(super) async fn give_leases_back(&self) {
+        // Nobody takes them over: the wish names this peer itself.
+        let to = self.me();
+        let wishes = self.wallet(|wallet| {
+            let leases =
+                wallet.chains().flat_map(|(id, chain)| chain.leases().map(move |lease| (*id, lease)));
+            let idle = leases.filter(|(_, (_, lease))| lease.is_idle());
+            let wish = |(id, (j, lease)): (ChainId, (&SegmentNo, &Lease))| {
+                Some((id, lease.seller.node, wallet.hand_over(&id, *j, to).ok()?))
+            };
+            idle.filter_map(wish).collect::<Vec<_>>()
+        });
+        let reachable = wishes.unwrap_or_default().into_iter();
+        let reachable = reachable.filter(|(_, vendor, _)| self.overlay().is_connected(vendor));
+        stream::iter(reachable)
+            .for_each_concurrent(ASKED_AT_ONCE, |(chain, vendor, wish)| async move {
+                let Some(close) = ask_to_close(self, vendor, wish).await else { return };
+                let closed = self.change_wallet(|wallet| match wallet.closed(&chain, close) {
+                    Ok(change) => (Ok(()), vec![change]),
+                    Err(error) => (Err(error), Vec::new()),
+                });
+                match closed.await {
+                    Ok(Ok(())) => tracing::debug!(%chain, %vendor, "a lease is given back"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%chain, %vendor, %error, "a vendor's Close does not hold")
+                    }
+                    Err(trouble) => tracing::warn!(%chain, %trouble, "a Close was not kept"),
+                }
+            })
+            .await;
     }
 
     /// The handoffs that this vendor has asked for since it started, the newest last.

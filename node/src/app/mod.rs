@@ -11,15 +11,18 @@ pub mod fund;
 pub mod handoff;
 mod members;
 pub mod news;
-mod once;
+pub mod once;
 mod pace;
+mod payout;
 mod pipe;
 pub mod publish;
+mod receipts;
 mod recent;
 pub mod sell;
 pub mod settle;
 pub mod shelf;
 pub mod start;
+mod statement;
 pub mod tally;
 pub mod trouble;
 pub mod upload;
@@ -43,7 +46,7 @@ use netpay_core::session::vendor::{Policy, Shop};
 use netpay_core::till::{Till, TillChange};
 use netpay_core::wallet::{Wallet, WalletChange};
 use netpay_core::wire::hello::Membership;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -89,6 +92,8 @@ struct Owed {
     till: BTreeSet<TillChange>,
     wallet: BTreeSet<WalletChange>,
     downloads: BTreeSet<u64>,
+    /// Receipts that came and are not durable yet.
+    receipts: BTreeMap<u64, Vec<u8>>,
 }
 
 /// A running peer: a cheap handle, and the only door to what it does.
@@ -124,6 +129,7 @@ struct Inner {
     blocked: discover::Blocked,
     acts: once::Acts,
     news: news::News,
+    receipts: receipts::Receipts,
     began: Instant,
     stopping: watch::Sender<bool>,
 }
@@ -220,8 +226,12 @@ impl Node {
         mut batch: Batch,
         download: Option<u64>,
     ) -> Commit {
-        changes.extend(std::mem::take(&mut lock(&self.0.owed).wallet));
+        let mut owed = lock(&self.0.owed);
+        changes.extend(std::mem::take(&mut owed.wallet));
+        let receipts = std::mem::take(&mut owed.receipts);
+        drop(owed);
         purse.rows(&changes, &mut batch);
+        receipts::put(&receipts, &mut batch);
         if batch.is_empty() {
             return Commit::nothing();
         }
@@ -229,6 +239,7 @@ impl Node {
         self.db().commit(batch).on_failure(move || {
             let mut owed = lock(&owed);
             owed.wallet.extend(changes);
+            owed.receipts.extend(receipts);
             owed.downloads.extend(download);
         })
     }

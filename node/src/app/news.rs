@@ -16,7 +16,8 @@ const WAITING: usize = 256;
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Its number, rising by one from 1 after each start.
+    /// Its number, rising by one. The first of a run is the time of its start in microseconds since 1970, so that no
+    /// number of one run is taken for one of another.
     pub id: u64,
     /// What it is about: `download`, `sale`, `wallet` or `peer`.
     pub about: &'static str,
@@ -29,6 +30,8 @@ pub struct Item {
 pub struct Heard {
     /// Whether items between the last one it knows and the first one here are missing.
     pub missed: bool,
+    /// The number that it goes on from if it is cut off before it hears of anything.
+    pub from: u64,
     /// Items that happened since.
     pub items: Vec<Item>,
     /// Everything from then on.
@@ -41,13 +44,12 @@ pub struct News {
     sender: broadcast::Sender<Item>,
 }
 
-impl Default for News {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), sender: broadcast::channel(WAITING).0 }
-    }
-}
-
 impl News {
+    /// Nothing has happened yet; the first item follows on this number.
+    pub(super) fn since(start: u64) -> Self {
+        Self { kept: Mutex::new((start, VecDeque::new())), sender: broadcast::channel(WAITING).0 }
+    }
+
     /// Tells all listeners how something is now.
     pub fn tell(&self, about: &'static str, thing: &impl Serialize) {
         let Ok(data) = serde_json::to_string(thing) else { return };
@@ -67,13 +69,14 @@ impl News {
     pub fn listen(&self, after: Option<u64>) -> Heard {
         let kept = lock(&self.kept);
         let next = self.sender.subscribe();
-        let Some(after) = after else { return Heard { missed: false, items: Vec::new(), next } };
+        let from = kept.0;
+        let Some(after) = after else { return Heard { missed: false, from, items: Vec::new(), next } };
         let first = kept.1.front().map_or(kept.0 + 1, |item| item.id);
-        // A number that is not reached yet is of the run before.
+        // A number that is not reached yet is of another run, and so is one from before the start.
         let missed = after > kept.0 || after + 1 < first;
         let items =
             if missed { Vec::new() } else { kept.1.iter().filter(|item| item.id > after).cloned().collect() };
-        Heard { missed, items, next }
+        Heard { missed, from, items, next }
     }
 }
 
@@ -107,23 +110,30 @@ pub async fn run(node: Node) {
 mod tests {
     use super::*;
 
+    const START: u64 = 1_800_000_000_000_000;
+
     #[test]
     fn a_listener_that_comes_back_hears_what_it_missed_or_that_it_missed_too_much() {
-        let news = News::default();
+        let news = News::since(START);
         let mut early = news.listen(None);
+        assert_eq!((early.missed, early.from), (false, START));
         (1..=5).for_each(|n| news.tell("sale", &n));
         assert_eq!(
             early.next.try_recv().map(|item| (item.id, item.data.to_string())),
-            Ok((1, "1".to_owned()))
+            Ok((START + 1, "1".to_owned()))
         );
         let ids = |heard: &Heard| heard.items.iter().map(|item| item.id).collect::<Vec<_>>();
-        let back = news.listen(Some(3));
-        assert_eq!((back.missed, ids(&back)), (false, vec![4, 5]));
-        assert!(!news.listen(Some(5)).missed);
-        assert!(news.listen(Some(6)).missed, "of the run before");
+        let back = news.listen(Some(START + 3));
+        assert_eq!((back.missed, ids(&back)), (false, vec![START + 4, START + 5]));
+        let back = news.listen(Some(early.from));
+        assert_eq!((back.missed, back.items.len()), (false, 5));
+        assert!(!news.listen(Some(START + 5)).missed);
+        for of_another_run in [0, 5, START - 1, START + 6, u64::MAX] {
+            assert!(news.listen(Some(of_another_run)).missed, "{of_another_run}");
+        }
         (0..KEPT).for_each(|n| news.tell("sale", &n));
-        assert!(news.listen(Some(3)).missed);
-        let back = news.listen(Some(5));
+        assert!(news.listen(Some(START + 3)).missed);
+        let back = news.listen(Some(START + 5));
         assert_eq!((back.missed, back.items.len()), (false, KEPT));
     }
 }

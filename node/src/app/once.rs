@@ -2,8 +2,8 @@
 //! whose answer it missed, a connection that broke, or a crash.
 //!
 //! Whoever asks names the act by a key. The key is made durable before the act begins, and the answer before it is
-//! given. An act that was begun and whose answer is not known is carried out again after a crash: it is told so, and
-//! whatever it does under that key it must do only once.
+//! given. What an act makes, it notes under its key in the batch that makes it. An act that was begun and whose answer is
+//! not known is carried out again after a crash: it is told what it had made by then, and makes nothing a second time.
 
 use super::{Node, lock};
 use crate::app::trouble::Trouble;
@@ -41,12 +41,34 @@ struct Row {
     at: Time,
     /// The digest of what was asked for.
     contents: Digest,
+    /// The number of what the act made, once that is durable.
+    made: Option<u64>,
     /// The answer in JSON, once there is one; empty if it was too long to be kept.
     answer: Option<Vec<u8>>,
 }
 
 impl Wire for Row {
     const MAX: usize = MAX_ANSWER + 128;
+}
+
+/// An act that is being carried out, for the first time or again after a crash.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// What it was named by.
+    pub name: String,
+    /// The number of what it made before a crash took its answer, if it had come so far.
+    pub made: Option<u64>,
+    at: Time,
+    key: Digest,
+    contents: Digest,
+}
+
+impl Act {
+    /// Notes the number of what the act makes, in the batch that makes it.
+    pub(super) fn makes(&self, number: u64, batch: &mut Batch) {
+        let row = Row { at: self.at, contents: self.contents, made: Some(number), answer: None };
+        batch.put(ANSWERS, self.key, codec::encode(&row));
+    }
 }
 
 struct Flight {
@@ -59,6 +81,8 @@ struct Flight {
 pub struct Acts {
     flights: Mutex<BTreeMap<Digest, Flight>>,
     kept: Mutex<BTreeSet<(Time, Digest)>>,
+    #[cfg(test)]
+    loses_answer: std::sync::atomic::AtomicBool,
 }
 
 impl Acts {
@@ -96,34 +120,32 @@ impl Acts {
 
 impl Node {
     /// Carries out `act`, or, if something was asked for under this key before, gives what came of that. `contents` is
-    /// what was asked for: one key is for one request. The act is told since when, if it was begun before and its
-    /// answer is not known. It goes on when whoever asked goes away.
+    /// what was asked for: one key is for one request. It goes on when whoever asked goes away.
     ///
     /// # Errors
     /// If there is no key, or it was used for something else; those of the act, after which the key can be used again
     /// for the same; or if the store fails.
-    pub async fn once<T, Act>(
+    pub async fn once<T, Done>(
         &self,
         key: &str,
         contents: &[u8],
-        act: impl FnOnce(Node, Option<Time>) -> Act + Send + 'static,
+        act: impl FnOnce(Node, Act) -> Done + Send + 'static,
     ) -> Result<T, ErrorView>
     where
         T: Serialize + DeserializeOwned + Send,
-        Act: Future<Output = Result<T, ErrorView>> + Send + 'static,
+        Done: Future<Output = Result<T, ErrorView>> + Send + 'static,
     {
         if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(errors::idempotency_key_needed());
         }
-        let (key, contents) = (digest(key.as_bytes()), digest(contents));
+        let (name, key, contents) = (key.to_owned(), digest(key.as_bytes()), digest(contents));
         let node = self.clone();
         let begin = move || async move {
-            let earlier = match node.earlier(key, contents).await? {
-                Earlier::Answered(answer) => return Ok(answer),
-                Earlier::Begun(at) => Some(at),
-                Earlier::Never => None,
-            };
-            let answer = act(node.clone(), earlier).await?;
+            let Row { at, made, answer, .. } = node.begun(key, contents).await?;
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+            let answer = act(node.clone(), Act { name, made, at, key, contents }).await?;
             let answer = serde_json::to_vec(&answer).map_err(errors::internal)?;
             node.answered(key, contents, &answer).await?;
             Ok(answer)
@@ -132,14 +154,14 @@ impl Node {
         serde_json::from_slice(&answer).map_err(|_| errors::answer_not_kept())
     }
 
-    fn flight<Act>(
+    fn flight<Done>(
         &self,
         key: Digest,
         contents: Digest,
-        begin: impl FnOnce() -> Act,
+        begin: impl FnOnce() -> Done,
     ) -> Result<Shared<BoxFuture<'static, Outcome>>, ErrorView>
     where
-        Act: Future<Output = Outcome> + Send + 'static,
+        Done: Future<Output = Outcome> + Send + 'static,
     {
         let mut flights = lock(&self.0.acts.flights);
         if let Some(flight) = flights.get(&key) {
@@ -158,41 +180,47 @@ impl Node {
         Ok(outcome)
     }
 
-    /// What is known of a key; a new one is durable when this returns.
-    async fn earlier(&self, key: Digest, contents: Digest) -> Result<Earlier, ErrorView> {
-        let row = self.db().get(ANSWERS, &key).map_err(Trouble::from)?;
-        match row.and_then(|row| codec::decode::<Row>(&row).ok()) {
-            Some(row) if row.contents != contents => Err(errors::idempotency_key_reused()),
-            Some(Row { answer: Some(answer), .. }) => Ok(Earlier::Answered(answer)),
-            Some(row) => Ok(Earlier::Begun(row.at)),
-            None => {
-                let row = Row { at: clock::time(), contents, answer: None };
-                let mut batch = Batch::new();
-                self.0.acts.keep(row.at, key, &mut batch);
-                batch.put(ANSWERS, key, codec::encode(&row));
-                self.db().commit(batch).await.map_err(Trouble::from)?;
-                Ok(Earlier::Never)
-            }
+    /// What is kept of a key; a new one is durable when this returns.
+    async fn begun(&self, key: Digest, contents: Digest) -> Result<Row, ErrorView> {
+        if let Some(row) = self.kept_act(key)? {
+            return if row.contents == contents { Ok(row) } else { Err(errors::idempotency_key_reused()) };
         }
+        let row = Row { at: clock::time(), contents, made: None, answer: None };
+        let mut batch = Batch::new();
+        self.0.acts.keep(row.at, key, &mut batch);
+        batch.put(ANSWERS, key, codec::encode(&row));
+        self.db().commit(batch).await.map_err(Trouble::from)?;
+        Ok(row)
     }
 
     async fn answered(&self, key: Digest, contents: Digest, answer: &[u8]) -> Result<(), ErrorView> {
-        let row = self.db().get(ANSWERS, &key).map_err(Trouble::from)?;
+        #[cfg(test)]
+        if self.0.acts.loses_answer.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(errors::internal("the process died"));
+        }
         // One that gave way meanwhile is not taken up again.
-        let Some(row) = row.and_then(|row| codec::decode::<Row>(&row).ok()) else { return Ok(()) };
+        let Some(row) = self.kept_act(key)? else { return Ok(()) };
         let answer = if answer.len() <= MAX_ANSWER { answer.to_vec() } else { Vec::new() };
         let mut batch = Batch::new();
-        batch.put(ANSWERS, key, codec::encode(&Row { at: row.at, contents, answer: Some(answer) }));
+        let row = Row { contents, answer: Some(answer), ..row };
+        batch.put(ANSWERS, key, codec::encode(&row));
         Ok(self.db().commit(batch).await.map_err(Trouble::from)?)
     }
-}
 
-enum Earlier {
-    Never,
-    Begun(Time),
-    Answered(Vec<u8>),
+    fn kept_act(&self, key: Digest) -> Result<Option<Row>, ErrorView> {
+        let row = self.db().get(ANSWERS, &key).map_err(Trouble::from)?;
+        Ok(row.and_then(|row| codec::decode::<Row>(&row).ok()))
+    }
 }
 
 fn digest(bytes: &[u8]) -> Digest {
     *blake3::hash(bytes).as_bytes()
+}
+
+#[cfg(test)]
+impl Node {
+    /// From now on answers are lost, as if the process had died after each act and just before its answer was durable.
+    pub(crate) fn lose_answers(&self) {
+        self.0.acts.loses_answer.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }

@@ -13,7 +13,7 @@ pub use rows::Rows;
 pub use upkeep::run;
 
 use super::shelf::{self, Hashing, ShelfError, ShelfRow, State};
-use super::view::SharedFile;
+use super::view::{Page, Part, SharedFile};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Db, StoreError};
@@ -144,11 +144,21 @@ impl Node {
                 };
                 words.iter().all(held)
             };
-            let mut rows = node.0.shelf.rows();
-            rows.retain(holds);
-            rows.sort_by(|a, b| (&*a.name, a.root).cmp(&(&*b.name, b.root)));
-            let shown = rows.iter().skip(from).take(many).map(|row| node.shelved(row)).collect();
-            (shown, rows.len())
+            let (rows, total) = node.0.shelf.page(holds, from, many);
+            (rows.iter().map(|row| node.shelved(row)).collect(), total)
+        };
+        self.blocking(page).await
+    }
+
+    /// A page of the shelf, in the order of content roots.
+    ///
+    /// # Errors
+    /// If there is no such page, or the peer is stopping.
+    pub async fn share_part(&self, part: &Part) -> Result<Page<SharedFile>, Trouble> {
+        let (after, limit) = (part.after(|root| root.parse().ok())?, part.limit()?);
+        let page = move |node: &Node| {
+            let rows = node.0.shelf.behind(after, limit + 1);
+            Page::of(rows, limit, |row| row.root.to_string(), |row| node.shelved(&row))
         };
         self.blocking(page).await
     }
@@ -247,9 +257,9 @@ impl Node {
         self.0.index.own.len()
     }
 
-    /// The listings of everything offered now, by content root.
-    pub(super) fn own_listings(&self) -> Vec<Signed<Listing>> {
-        self.0.index.own.offered()
+    /// So many listings of what is offered now, behind a content root and in the order of these.
+    pub(super) fn own_listings(&self, after: Option<ContentRoot>, many: usize) -> Vec<Signed<Listing>> {
+        self.0.index.own.after(after, |listings| listings.take(many).cloned().collect())
     }
 
     /// Publishes soon what is not yet where it belongs: after something changed that only others know of, such

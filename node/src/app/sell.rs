@@ -7,7 +7,7 @@ use super::certify::News;
 use super::handoff::ask_previous;
 use super::pace::Pace;
 use super::pipe::{self, Step, framed};
-use super::view::SaleView;
+use super::view::{Page, Part, SaleView};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Stream};
@@ -59,11 +59,23 @@ impl Sales {
 
 /// One sale as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct SaleRow {
-    pub(super) root: ContentRoot,
-    pub(super) buyer: PublicKey,
-    pub(super) coins: Coins,
-    pub(super) units: u64,
+pub struct SaleRow {
+    /// What was sold.
+    pub root: ContentRoot,
+    /// To whom.
+    pub buyer: PublicKey,
+    /// For how much.
+    pub coins: Coins,
+    /// How many units.
+    pub units: u64,
+}
+
+impl SaleRow {
+    /// Writes it: it ended at this moment, in milliseconds since 1970, as sale of this number.
+    pub fn put(&self, batch: &mut Batch, at: u64, number: u64) {
+        let key = [at.to_be_bytes(), number.to_be_bytes()].concat();
+        batch.put(SALES, key, codec::encode(self));
+    }
 }
 
 impl Wire for SaleRow {
@@ -320,10 +332,8 @@ impl Sale {
         }
         let row = SaleRow { root, buyer: self.buyer, coins, units: self.units };
         let now = clock::now().0;
-        let mut key = now.to_be_bytes().to_vec();
-        key.extend_from_slice(&self.number.to_be_bytes());
         let mut batch = Batch::new();
-        batch.put(SALES, key, codec::encode(&row));
+        row.put(&mut batch, now, self.number);
         self.node.db().commit(batch).await?;
         self.node.0.tally.note(now, &row);
         self.node.news().tell("sale", &self.node.sale_view(now, &row));
@@ -343,35 +353,33 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
 }
 
 impl Node {
-    /// The sales, newest first.
+    /// A page of the sales, newest first.
     ///
     /// # Errors
-    /// If the store fails.
-    pub fn sales(&self) -> Result<Vec<SaleView>, Trouble> {
-        let mut sales = Vec::new();
-        each_sale(self.db(), |at, row| sales.push(self.sale_view(at, row)))?;
-        sales.reverse();
-        Ok(sales)
+    /// If there is no such page, or the store fails.
+    pub fn sales_part(&self, part: &Part) -> Result<Page<SaleView>, Trouble> {
+        let limit = part.limit()?;
+        let before = part.after(|after| data_encoding::HEXLOWER.decode(after.as_bytes()).ok())?;
+        let found = self.db().scan_back(SALES, before.as_deref(), limit + 1)?;
+        let page = Page::of(
+            found,
+            limit,
+            |(key, _)| data_encoding::HEXLOWER.encode(key),
+            |(key, row)| codec::decode(&row).ok().map(|row| self.sale_view(ended_at(&key), &row)),
+        );
+        Ok(Page { items: page.items.into_iter().flatten().collect(), next: page.next })
     }
 
-    /// Some sales, newest first, from behind `cursor` on; and the cursor of the next page, if there may be one.
-    ///
-    /// # Errors
-    /// If the cursor is not one that was given, or the store fails.
-    pub fn sales_page(
-        &self,
-        cursor: Option<&str>,
-        many: usize,
-    ) -> Result<(Vec<SaleView>, Option<String>), Trouble> {
-        let decoded = |cursor: &str| data_encoding::HEXLOWER.decode(cursor.as_bytes());
-        let before = cursor.map(|cursor| decoded(cursor).map_err(|e| Trouble::bad("cursor", cursor, e)));
-        let page = self.db().scan_back(SALES, before.transpose()?.as_deref(), many)?;
-        let full = page.last().filter(|_| page.len() >= many);
-        let next = full.map(|(key, _)| data_encoding::HEXLOWER.encode(key));
-        let sale = |(key, row): &(Vec<u8>, Vec<u8>)| {
-            codec::decode(row).ok().map(|row| self.sale_view(ended_at(key), &row))
-        };
-        Ok((page.iter().filter_map(sale).collect(), next))
+    /// Bytes of units that went out since the start.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.0.sales.pace.total()
+    }
+
+    /// Sales that run now.
+    #[must_use]
+    pub fn selling(&self) -> u64 {
+        lock(&self.0.sales.running).len() as u64
     }
 
     /// Bytes of units per second that go out to buyers.
@@ -427,9 +435,7 @@ impl Node {
                     units: 1,
                 };
                 let at = clock::now().0 - n * 60_000;
-                let mut key = at.to_be_bytes().to_vec();
-                key.extend_from_slice(&n.to_be_bytes());
-                batch.put(SALES, key, codec::encode(&row));
+                row.put(&mut batch, at, n);
                 self.0.tally.note(at, &row);
             }
             self.db().commit(batch).await.expect("durable");

@@ -1,7 +1,7 @@
 //! Settle: the till's segments are closed, certified, and redeemed at the broker.
 
 use super::certify::certify_chain;
-use super::view::{RedeemView, TillView};
+use super::view::{Page, Part, RedeemView, TillView};
 use super::{Node, Trouble};
 use crate::clock;
 use crate::store::{Batch, Table};
@@ -10,9 +10,10 @@ use netpay_core::codec::{self, List, Wire};
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::session::redeem;
-use netpay_core::till::SegmentRow;
+use netpay_core::till::{Held, SegmentRow};
 use netpay_core::wire::bank::{BankReply, MAX_CLAIMS, Outcome};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What became of segments that were claimed.
@@ -35,9 +36,12 @@ impl Wire for ClaimRow {
     const MAX: usize = 512;
 }
 
+/// Bytes of a segment's row key.
+const SEGMENT_KEY: usize = 36;
+
 /// The row key of a segment.
-pub(super) fn segment_key(chain: &ChainId, j: SegmentNo) -> [u8; 36] {
-    let mut key = [0; 36];
+pub(super) fn segment_key(chain: &ChainId, j: SegmentNo) -> [u8; SEGMENT_KEY] {
+    let mut key = [0; SEGMENT_KEY];
     key[..32].copy_from_slice(&chain.0);
     key[32..].copy_from_slice(&j.0.to_be_bytes());
     key
@@ -168,41 +172,56 @@ impl Node {
         Ok(())
     }
 
-    /// The segments in the till, and those claimed lately.
+    /// A page of the segments in the till and of those that were claimed, in the order of chains.
     ///
     /// # Errors
-    /// If the store fails.
-    pub fn till_view(&self) -> Result<Vec<TillView>, Trouble> {
-        let mut view: Vec<TillView> = self.till(|till| {
-            let state = |held: &netpay_core::till::Held| match (held.close(), held.close_certificate()) {
-                (None, _) => "open",
-                (Some(_), None) => "closed",
-                (Some(_), Some(_)) => "certified",
-            };
-            till.all()
-                .map(|held| TillView {
-                    chain: held.open().chain.to_string(),
-                    segment: held.open().j.0,
-                    coins: u64::from(held.paid().0),
-                    state: state(held).to_owned(),
-                })
-                .collect()
+    /// If there is no such page, or the store fails.
+    pub fn till_part(&self, part: &Part) -> Result<Page<TillView>, Trouble> {
+        let limit = part.limit()?;
+        let after = part.after(|after| {
+            let key = data_encoding::HEXLOWER.decode(after.as_bytes()).ok()?;
+            <[u8; SEGMENT_KEY]>::try_from(key).ok()
+        })?;
+        // As many of each as the page and one more may take, of which the first ones are shown.
+        let mut rows: BTreeMap<[u8; SEGMENT_KEY], TillView> = self.till(|till| {
+            let held = till.all().map(|held| (segment_key(&held.open().chain, held.open().j), held));
+            let behind = held.filter(|(key, _)| after.is_none_or(|after| *key > after));
+            behind.take(limit + 1).map(|(key, held)| (key, held_view(held))).collect()
         });
-        for (key, row) in self.db().scan(CLAIMS, &[], None, 1000)? {
-            let (Ok(row), Some((chain, j))) = (codec::decode::<ClaimRow>(&row), parse_key(&key)) else {
-                continue;
-            };
-            let state = match row.outcome {
-                Outcome::Paid(_) => "paid",
-                Outcome::Pending { .. } => "pending",
-                Outcome::Refused(_) => "refused",
-            };
-            let (chain, segment) = (chain.to_string(), j.0);
-            view.retain(|line| line.chain != chain || line.segment != segment);
-            view.push(TillView { chain, segment, coins: row.coins.0, state: state.to_owned() });
+        let claims = self.db().scan(CLAIMS, &[], after.as_ref().map(|after| &after[..]), limit + 1)?;
+        for (key, row) in claims {
+            if let (Ok(row), Ok(key)) = (codec::decode::<ClaimRow>(&row), <[u8; SEGMENT_KEY]>::try_from(key))
+                && let Some(view) = claim_view(&key, &row)
+            {
+                rows.insert(key, view);
+            }
         }
-        Ok(view)
+        Ok(Page::of(rows, limit, |(key, _)| data_encoding::HEXLOWER.encode(key), |(_, view)| view))
     }
+}
+
+fn held_view(held: &Held) -> TillView {
+    let state = match (held.close(), held.close_certificate()) {
+        (None, _) => "open",
+        (Some(_), None) => "closed",
+        (Some(_), Some(_)) => "certified",
+    };
+    TillView {
+        chain: held.open().chain.to_string(),
+        segment: held.open().j.0,
+        coins: u64::from(held.paid().0),
+        state: state.to_owned(),
+    }
+}
+
+fn claim_view(key: &[u8], row: &ClaimRow) -> Option<TillView> {
+    let (chain, j) = parse_key(key)?;
+    let state = match row.outcome {
+        Outcome::Paid(_) => "paid",
+        Outcome::Pending { .. } => "pending",
+        Outcome::Refused(_) => "refused",
+    };
+    Some(TillView { chain: chain.to_string(), segment: j.0, coins: row.coins.0, state: state.to_owned() })
 }
 
 fn parse_key(key: &[u8]) -> Option<(ChainId, SegmentNo)> {

@@ -22,6 +22,7 @@ use netpay_core::id::ContentRoot;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write as _};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,6 +109,32 @@ impl<R: ShelfRows> Shelf<R> {
     /// Everything on the shelf, by content root.
     pub fn rows(&self) -> Vec<ShelfRow> {
         self.shown().values().cloned().collect()
+    }
+
+    /// So many files behind a content root, in the order of these.
+    pub fn behind(&self, root: Option<ContentRoot>, many: usize) -> Vec<ShelfRow> {
+        let first = root.map_or(Bound::Unbounded, Bound::Excluded);
+        self.shown().range((first, Bound::Unbounded)).take(many).map(|(_, row)| row.clone()).collect()
+    }
+
+    /// So many of the files that are wanted, by name, from number `from` on (counted from 0); and how many are wanted.
+    pub fn page(
+        &self,
+        wanted: impl Fn(&ShelfRow) -> bool,
+        from: usize,
+        many: usize,
+    ) -> (Vec<ShelfRow>, usize) {
+        let shown = self.shown();
+        let mut rows: Vec<&ShelfRow> = shown.values().filter(|row| wanted(row)).collect();
+        let (total, end) = (rows.len(), from.saturating_add(many));
+        let by_name = |a: &&ShelfRow, b: &&ShelfRow| (&*a.name, a.root).cmp(&(&*b.name, b.root));
+        // Only those up to the page's end need to be in order.
+        if end < total {
+            rows.select_nth_unstable_by(end, by_name);
+            rows.truncate(end);
+        }
+        rows.sort_unstable_by(by_name);
+        (rows.into_iter().skip(from).cloned().collect(), total)
     }
 
     /// How many files are on it.

@@ -107,7 +107,8 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         expelled: members::Expelled::open(&db, &network, &broker)?,
         blocked,
         acts: super::once::Acts::open(&db)?,
-        news: super::news::News::default(),
+        news: super::news::News::since(clock::micros()),
+        receipts: super::receipts::Receipts::open(&db)?,
         began: Instant::now(),
         stopping: watch::channel(false).0,
         _lock: held,
@@ -369,10 +370,10 @@ impl Node {
     }
 
     /// Stops: no more sales, open segments are closed and shown to their committees, so that buyers can go on
-    /// elsewhere; then the store is closed.
+    /// elsewhere, and vendors are asked to close what this buyer left open at them; then the store is closed.
     pub async fn stop(&self) {
         self.0.stopping.send_replace(true);
-        let tidy = async {
+        let as_vendor = async {
             let open = self.till(|till| {
                 let open = till.all().filter(|held| held.close().is_none());
                 open.map(|held| (held.open().chain, held.open().j)).collect()
@@ -384,9 +385,10 @@ impl Node {
                 tracing::warn!(%trouble, "closes were not certified before the stop");
             }
         };
+        let tidy = futures::future::join(as_vendor, self.give_leases_back());
         if tokio::time::timeout(STOP_WITHIN, tidy).await.is_err() {
             tracing::warn!(
-                "witnesses were too slow for a graceful stop; certificates come after the next start"
+                "others were too slow for a graceful stop; what is left is done after the next start"
             );
         }
         self.0.overlay.clone().shutdown().await;

@@ -4,6 +4,7 @@ use super::sell::SaleRow;
 use super::{Node, Trouble, lock};
 use netpay_core::id::ContentRoot;
 use netpay_core::time::DAY;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -79,17 +80,32 @@ impl Node {
         let first = today.saturating_sub(days.saturating_sub(1));
         let days =
             (first..=today).map(|day| (day, sums.days.get(&day).copied().unwrap_or_default())).collect();
-        let mut best: Vec<(ContentRoot, Sum)> = sums.files.iter().map(|(root, sum)| (*root, *sum)).collect();
+        let best = best_of(&sums.files, files);
         let all = sums.all;
         drop(sums);
-        best.sort_by_key(|(root, sum)| (std::cmp::Reverse((sum.coins, sum.count)), *root));
-        best.truncate(files);
         let named = |(root, sum): (ContentRoot, Sum)| {
             let name = self.0.shelf.row(&root).map(|row| row.name.to_string()).unwrap_or_default();
             (root.to_string(), name, sum)
         };
         Summary { all, days, files: best.into_iter().map(named).collect() }
     }
+}
+
+/// So many files that brought most, the best first.
+fn best_of(files: &BTreeMap<ContentRoot, Sum>, many: usize) -> Vec<(ContentRoot, Sum)> {
+    let order = |(root, sum): &(ContentRoot, Sum)| (Reverse((sum.coins, sum.count)), *root);
+    let mut best = BTreeMap::new();
+    for (root, sum) in files.iter().filter(|_| many > 0) {
+        let one = (*root, *sum);
+        let place = order(&one);
+        if best.len() < many || best.last_key_value().is_some_and(|(last, _)| place < *last) {
+            best.insert(place, one);
+        }
+        if best.len() > many {
+            best.pop_last();
+        }
+    }
+    best.into_values().collect()
 }
 
 /// The sums over the sales of all runs before. Blocks.
@@ -127,5 +143,12 @@ mod tests {
         drop(sums);
         assert_eq!(tally.of_file(&ContentRoot([1; 32])), Sum { count: 1000, coins: 2000 });
         assert_eq!(tally.of_file(&ContentRoot([9; 32])), Sum::default());
+        for file in 3..50 {
+            tally.note(0, &sale(file, u64::from(file % 10)));
+        }
+        let files = lock(&tally.0).files.clone();
+        let best = |many| best_of(&files, many).iter().map(|(root, _)| root.0[0]).collect::<Vec<_>>();
+        assert_eq!(best(4), [2, 1, 9, 19]);
+        assert_eq!((best(0), best(100).len()), (vec![], 49));
     }
 }

@@ -1,15 +1,22 @@
 //! Peers in one process, on real sockets and real files, with chains minted by hand in place of a broker.
 
-use super::view::{DownloadState, DownloadView, GetRequest, SearchOptions};
+mod bank;
+
+pub(crate) use bank::VOUCHER;
+
+use super::view::{DownloadState, DownloadView, GetRequest, Part, SearchOptions};
 use super::{Node, Settings, lock, start};
 use crate::clock;
 use crate::home::Home;
 use crate::invite::Invite;
-use netpay_core::amount::{Cap, Coins};
+use netpay_core::amount::{Cap, Coins, Index};
 use netpay_core::codec::List;
 use netpay_core::coin::chain::{Chain, Seed};
+use netpay_core::coin::segment::{Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::keys::SecretKey;
+use netpay_core::id::ChainId;
+use netpay_core::keys::{SecretKey, Signed};
+use netpay_core::record::chain::Evidence;
 use netpay_core::session::vendor::Policy;
 use netpay_core::wire::hello::Membership;
 use std::path::PathBuf;
@@ -85,10 +92,9 @@ impl Town {
         }
     }
 
-    pub(crate) async fn mint(&self, peer: usize, n: u32) {
+    /// The broker's word about a chain of that peer.
+    fn touchstone(&self, peer: usize, n: u32, seed: &Seed, key: &SecretKey) -> Signed<Touchstone> {
         let node = &self.peers[peer];
-        let seed = Seed(clock::random());
-        let key = SecretKey::from_seed(&clock::random());
         let now = clock::time();
         let witnesses = self.peers.iter().enumerate().filter(|(other, _)| *other != peer);
         let touchstone = Touchstone {
@@ -96,19 +102,51 @@ impl Town {
             broker: self.broker.public(),
             chain_key: key.public(),
             n: Cap(n),
-            root: Chain::root_of(&seed, Cap(n)),
+            root: Chain::root_of(seed, Cap(n)),
             nonce: clock::random(),
             committee: List::first_of(witnesses.map(|(_, node)| node.me())),
             issued: now,
             spend_by: now.plus(86_400),
             redeem_by: now.plus(2 * 86_400),
         };
-        let touchstone = self.broker.sign(&node.network(), touchstone).wire();
+        self.broker.sign(&node.network(), touchstone)
+    }
+
+    pub(crate) async fn mint(&self, peer: usize, n: u32) {
+        let node = &self.peers[peer];
+        let seed = Seed(clock::random());
+        let key = SecretKey::from_seed(&clock::random());
+        let touchstone = self.touchstone(peer, n, &seed, &key).wire();
         let added = node.change_wallet(|wallet| {
             let (id, change) = wallet.add(touchstone, seed, key).expect("a good chain");
             (id, vec![change])
         });
         added.await.expect("the wallet is open");
+    }
+
+    /// That peer is shown two Opens of one segment, and keeps them.
+    pub(crate) async fn is_cheated(&self, peer: usize) {
+        let node = &self.peers[peer];
+        let key = SecretKey::from_seed(&clock::random());
+        let touchstone = self.touchstone(peer, 100, &Seed(clock::random()), &key);
+        let open = |cap| {
+            let open = Open {
+                chain: ChainId::of(touchstone.hash()),
+                j: SegmentNo::FIRST,
+                prev: touchstone.hash(),
+                holder: node.me(),
+                start: Index::ZERO,
+                cap: Cap(cap),
+                release_root: Release([7; 32]),
+                fair: None,
+            };
+            key.sign(&node.network(), open).wire()
+        };
+        let touchstone = touchstone.wire();
+        node.report(&Evidence::TwoOpens { touchstone, one: open(8), other: open(9) });
+        while node.evidence_list(&Part::default()).expect("readable").items.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     pub(crate) fn file(&self, name: &str, size: usize) -> PathBuf {
@@ -192,6 +230,26 @@ async fn an_open_chain_moves_from_vendor_to_vendor() {
     assert!(handoff.detail.contains("closed"), "its close was read from the record: {handoff:?}");
     let spent = town.peers[4].wallet(|wallet| wallet.spendable(clock::time())).expect("open");
     assert_eq!(spent, Coins(85));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_buyer_that_stops_has_its_open_chain_closed_and_the_next_vendor_asks_nobody() {
+    let mut town = Town::of(6).await;
+    let one = town.file("one.bin", 27_800);
+    let two = town.file("two.bin", 27_801);
+    let one = town.peers[1].share_add(vec![one], 5, vec![], false).await.expect("shared");
+    let two = town.peers[2].share_add(vec![two], 5, vec![], false).await.expect("shared");
+    town.mint(4, 100).await;
+    town.peers[4].buy_and_wait(&one[0].id, true).await;
+    let open = |node: &Node| node.till(|till| till.all().filter(|held| held.close().is_none()).count());
+    assert_eq!(open(&town.peers[1]), 1, "the chain was left open");
+    town.restart(4).await;
+    assert_eq!(open(&town.peers[1]), 0, "the vendor closed it");
+    town.peers[4].until_connected(4).await;
+    town.peers[4].buy_and_wait(&two[0].id, false).await;
+    assert!(town.peers[2].handoffs().is_empty(), "the Close was at hand: {:?}", town.peers[2].handoffs());
+    assert_eq!(town.peers[4].wallet(|wallet| wallet.spendable(clock::time())).expect("open"), Coins(90));
     town.stop().await;
 }
 

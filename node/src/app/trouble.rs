@@ -151,6 +151,7 @@ impl From<Trouble> for ErrorView {
                 "chain" => errors::no_chain(id),
                 "peer" => errors::peer_not_found(id),
                 "file to share" => errors::nothing_at(id),
+                "receipt" | "proof" => errors::no_paper(what, id),
                 _ => errors::file_not_found(id),
             },
             Trouble::BadInput { what, given, why } => match what {
@@ -196,6 +197,8 @@ fn of_vault(error: VaultError) -> ErrorView {
 fn of_broker(reject: &Reject) -> ErrorView {
     match reject.code {
         RejectCode::UnknownAccount => errors::not_registered("the broker"),
+        // Nothing that is asked of a broker runs out but a query, which is as old as its clock says.
+        RejectCode::Expired => errors::clock_apart(&*reject.why),
         RejectCode::BadVoucher => errors::bad_voucher(&*reject.why),
         _ => errors::broker_refused(reject),
     }

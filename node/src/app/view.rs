@@ -1,6 +1,12 @@
 //! What the peer shows of itself: plain data, the same for the command line and the HTTP API.
 //!
-//! Amounts are whole coins, sizes bytes, times Unix seconds, ids lower-case hexadecimal.
+//! Amounts are whole coins, sizes bytes, ids lower-case hexadecimal. Times are seconds since 1970 where nothing else is
+//! said, and as RFC 3339 has them in JSON.
+
+mod page;
+mod rfc3339;
+
+pub use page::{MAX_PAGE, Page, Part};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +98,8 @@ pub struct ChainView {
     /// Free.
     pub free: u64,
     /// Last moment vendors take it.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
     pub spend_by: u64,
     /// Whether it was given up.
     pub retired: bool,
@@ -241,6 +249,25 @@ pub enum DownloadState {
     Cancelled,
 }
 
+impl DownloadState {
+    /// All there are.
+    pub const ALL: [Self; 6] =
+        [Self::Waiting, Self::Running, Self::Paused, Self::Done, Self::Failed, Self::Cancelled];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A download.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DownloadView {
@@ -273,13 +300,20 @@ pub struct DownloadView {
     /// Bytes per second lately.
     pub rate: u64,
     /// When it began.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
     pub began: u64,
+    /// When it changed last, in microseconds since 1970, rising with each change.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 /// One thing that happened to a download.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TimelineEntry {
     /// Milliseconds since 1970.
+    #[serde(with = "rfc3339::millis")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     /// What: `quoted`, `ordered`, `handoff`, `paid`, `verified`, `receipt`, `done`, `failed`, …
     pub what: String,
@@ -307,7 +341,9 @@ pub struct ErrorView {
 /// One sale.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SaleView {
-    /// When, in Unix seconds.
+    /// When.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     /// The content root.
     pub root: String,
@@ -321,10 +357,52 @@ pub struct SaleView {
     pub units: u64,
 }
 
+/// What a vendor signed for what it was paid in one segment of a chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReceiptView {
+    /// Its number, rising.
+    pub id: u64,
+    /// When it came.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: u64,
+    /// The download during which it came.
+    pub download: u64,
+    /// That download's name.
+    pub name: String,
+    /// The vendor's node key, by this peer's own knowledge.
+    pub vendor: String,
+    /// The chain.
+    pub chain: String,
+    /// The segment of it.
+    pub segment: u32,
+    /// Coins paid in the segment.
+    pub coins: u64,
+    /// The receipt itself, in hexadecimal; not in lists.
+    pub receipt: Option<String>,
+}
+
+/// A proof that somebody signed two things of which the rules allow one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EvidenceView {
+    /// Its hash.
+    pub id: String,
+    /// Whom it convicts: `buyer`, `witness`, or `nobody` if it does not hold.
+    pub convicts: String,
+    /// The witness's node key.
+    pub node: Option<String>,
+    /// The chain.
+    pub chain: Option<String>,
+    /// The proof itself, in hexadecimal; not in lists.
+    pub proof: Option<String>,
+}
+
 /// One handoff that this vendor asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct HandoffView {
     /// When it ended, in milliseconds since 1970.
+    #[serde(with = "rfc3339::millis")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     /// The chain.
     pub chain: String,
@@ -340,6 +418,8 @@ pub struct HandoffView {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CertificationView {
     /// When it ended, in milliseconds since 1970.
+    #[serde(with = "rfc3339::millis")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     /// The chain.
     pub chain: String,
@@ -385,6 +465,8 @@ pub struct HistoryLine {
     /// Its number.
     pub number: u64,
     /// When.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: u64,
     /// What.
     pub what: String,

@@ -1,11 +1,29 @@
 //! The arguments, as INTERFACE names them.
 
+use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
+use crate::logs;
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// What the help of the whole says at its end.
+const RULES: &str = "\
+What spends coins or destroys something is asked about first. Where nobody can be asked, because stdin is no terminal
+or --no-input is given, it is not done and the exit code is 11, unless --yes is given.
+
+Every flag has a variable: NETPAY_YES=1 is --yes. Secrets come from a prompt, a file or the environment, never as
+arguments. Results go to stdout, everything else to stderr; with --json an error is one object {\"error\": …} on stderr.
+
+Exit codes: 0 done, 1 other, 2 usage, 3 no peer runs or it is locked, 4 not found, 5 peer or broker unreachable,
+6 payment needed or refused, 7 verification failed, 8 timed out, 9 configuration, 11 over the limit or declined,
+130 ended by ^C, 143 by SIGTERM. `netpay explain CODE` says more about an error.";
+/// What the help of a command says that spends or destroys.
+pub(super) const ASKS: &str = "\
+It asks first. Without a terminal, or with --no-input, nothing is done and the exit code is 11, unless --yes is given.";
+
 /// Share files, sell them for small coins, and buy what others sell.
 #[derive(Debug, Parser)]
-#[command(name = "netpay", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "netpay", version, propagate_version = true, arg_required_else_help = true, after_help = RULES)]
 pub struct Args {
     #[command(flatten)]
     pub global: Global,
@@ -14,38 +32,47 @@ pub struct Args {
 }
 
 /// What every command takes.
-#[derive(Clone, Debug, ClapArgs)]
+#[derive(Clone, Debug, Default, ClapArgs)]
 pub struct Global {
     /// The home: everything of one peer is under it.
     #[arg(long, global = true, env = "NETPAY_HOME", value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Print JSON: one object, or one per line for streams.
-    #[arg(long, global = true, env = "NETPAY_JSON")]
+    #[arg(long, global = true, env = "NETPAY_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Say less.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, env = "NETPAY_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Say more; twice for everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "NETPAY_VERBOSE")]
     pub verbose: u8,
     /// Colours.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "NETPAY_COLOR")]
     pub color: Color,
     /// No progress bars.
-    #[arg(long, global = true, env = "NETPAY_NO_PROGRESS")]
+    #[arg(long, global = true, env = "NETPAY_NO_PROGRESS", value_parser = FalseyValueParser::new())]
     pub no_progress: bool,
     /// Answer every question with yes.
-    #[arg(short = 'y', long, global = true, env = "NETPAY_YES")]
+    #[arg(short = 'y', long, global = true, env = "NETPAY_YES", value_parser = FalseyValueParser::new())]
     pub yes: bool,
     /// Never ask: what would need an answer fails.
-    #[arg(long, global = true, env = "NETPAY_NO_INPUT")]
+    #[arg(long, global = true, env = "NETPAY_NO_INPUT", value_parser = FalseyValueParser::new())]
     pub no_input: bool,
 }
 
+#[cfg(test)]
+impl Global {
+    /// Nothing is said, and nobody asked.
+    pub fn quiet() -> Self {
+        Self { quiet: true, no_input: true, ..Self::default() }
+    }
+}
+
 /// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -61,33 +88,64 @@ pub struct Passphrase {
     pub passphrase_file: Option<PathBuf>,
 }
 
+/// How a home is made.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct NewHome {
+    /// What the peer calls itself.
+    #[arg(long, env = "NETPAY_NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub passphrase: Passphrase,
+    /// Keep the wallet of a new home unencrypted. For swarms on one machine.
+    #[arg(long, env = "NETPAY_INSECURE_NO_PASSPHRASE", value_parser = FalseyValueParser::new())]
+    pub insecure_no_passphrase: bool,
+}
+
+/// What the help of `get` says at its end.
+const GET: &str = "\
+Examples:
+  netpay get 3                     the third row of the last search
+  netpay get 3 --max-price 10 -y   without being asked, if it costs no more than 10 coins
+
+What costs something is asked about first, with price and vendor; what is free is not. Without a terminal, or with
+--no-input, nothing is bought and the exit code is 11, unless --yes is given.";
+/// What the help of `up` says at its end.
+const UP: &str = "\
+Example, on a fresh machine:
+  netpay --home ~/ann up --join 'netpay://…' --name ann
+makes ~/ann if there is none, asking for a new passphrase, and runs. The same again just runs. A home that belongs to
+another broker is left as it is. Where the invite's address is a private one, private addresses are told to others in
+the new home (local = true).";
+
+/// How the peer is run.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct Up {
+    /// Join the network of this invite; a home that does not exist yet is made first.
+    #[arg(long, value_name = "INVITE", env = "NETPAY_JOIN")]
+    pub join: Option<String>,
+    /// Where to listen for peers.
+    #[arg(long, value_name = "ADDR", env = "NETPAY_LISTEN")]
+    pub listen: Option<String>,
+    /// Where to listen for commands and pages; other machines need a password.
+    #[arg(long, value_name = "ADDR", env = "NETPAY_API_LISTEN")]
+    pub api: Option<String>,
+    #[command(flatten)]
+    pub new: NewHome,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Set a home up: an identity, a wallet, and the settings.
     Init {
-        /// What the peer calls itself.
-        #[arg(long)]
-        name: Option<String>,
         /// The broker's invite: one line from its operator.
-        #[arg(long, value_name = "INVITE")]
+        #[arg(long, value_name = "INVITE", env = "NETPAY_BROKER")]
         broker: Option<String>,
         #[command(flatten)]
-        passphrase: Passphrase,
-        /// Keep the wallet unencrypted. For swarms on one machine.
-        #[arg(long)]
-        insecure_no_passphrase: bool,
+        new: NewHome,
     },
     /// Run the peer in the foreground.
-    Up {
-        /// Where to listen for peers.
-        #[arg(long, value_name = "ADDR")]
-        listen: Option<String>,
-        /// Where to listen for commands; loopback only.
-        #[arg(long, value_name = "ADDR")]
-        api: Option<String>,
-        #[command(flatten)]
-        passphrase: Passphrase,
-    },
+    #[command(after_help = UP)]
+    Up(Up),
     /// Make a link to the pages, which signs one browser in, once and within a minute.
     Open,
     /// Set the password by which people on other machines sign in to the pages. It is read from a prompt, a file or
@@ -96,14 +154,14 @@ pub enum Command {
         #[command(flatten)]
         passphrase: Passphrase,
         /// Take it away.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_PASSWORD_REMOVE", value_parser = FalseyValueParser::new())]
         remove: bool,
     },
     /// Stop the peer that runs, gracefully.
     Stop,
     /// The peer at a glance.
     Status,
-    /// Look for what is wrong.
+    /// Look for what is wrong: home, settings, disk, ports, broker, wallet. The exit code is 1 if something is bad.
     Doctor,
     /// What this peer sells.
     #[command(subcommand)]
@@ -114,13 +172,13 @@ pub enum Command {
         #[arg(required = true)]
         words: Vec<String>,
         /// Nothing dearer, in coins.
-        #[arg(long, value_name = "COINS")]
+        #[arg(long, value_name = "COINS", env = "NETPAY_MAX_PRICE")]
         max_price: Option<u64>,
         /// Only names with this extension.
-        #[arg(long = "type", value_name = "EXT")]
+        #[arg(long = "type", value_name = "EXT", env = "NETPAY_TYPE")]
         extension: Option<String>,
         /// In which order; best match first without it.
-        #[arg(long, value_parser = ["price", "name", "size"])]
+        #[arg(long, value_parser = ["price", "name", "size"], env = "NETPAY_SORT")]
         sort: Option<String>,
     },
     /// Who is online.
@@ -146,26 +204,27 @@ pub enum Command {
         peer: String,
     },
     /// Buy a file.
+    #[command(after_help = GET)]
     Get {
         /// An id, a row of the last search, or a netpay: link.
         what: String,
         /// Where to put it: a file or a directory.
-        #[arg(short, long, value_name = "PATH")]
+        #[arg(short, long, value_name = "PATH", env = "NETPAY_OUTPUT")]
         output: Option<PathBuf>,
         /// Nothing dearer, in coins.
-        #[arg(long, value_name = "COINS")]
+        #[arg(long, value_name = "COINS", env = "NETPAY_MAX_PRICE")]
         max_price: Option<u64>,
         /// Only from this vendor.
-        #[arg(long, value_name = "PEER")]
+        #[arg(long, value_name = "PEER", env = "NETPAY_FROM")]
         from: Option<String>,
         /// Only say what it would cost.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_DRY_RUN", value_parser = FalseyValueParser::new())]
         dry_run: bool,
         /// Do not wait for it.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_DETACH", value_parser = FalseyValueParser::new())]
         detach: bool,
         /// Leave the chain open at the vendor for the next purchase there.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_KEEP_OPEN", value_parser = FalseyValueParser::new())]
         keep_open: bool,
     },
     /// Downloads.
@@ -186,9 +245,12 @@ pub enum Command {
     /// Redeem everything earned at the broker.
     Redeem {
         /// Everything; the default.
-        #[arg(long)]
+        #[arg(long, env = "NETPAY_REDEEM_ALL", value_parser = FalseyValueParser::new())]
         all: bool,
     },
+    /// What vendors signed for what they were paid.
+    #[command(subcommand)]
+    Receipt(Receipt),
     /// Proofs against cheats.
     #[command(subcommand)]
     Evidence(Evidence),
@@ -201,6 +263,14 @@ pub enum Command {
     Config {
         #[command(subcommand)]
         act: Option<Config>,
+    },
+    /// Show the log of the peer; also while it is stopped.
+    Logs(Logs),
+    /// Write what helps to find a fault into one file: settings, checks, log files, sizes; no keys, wallet, tokens or
+    /// codes. Look through it before you pass it on.
+    SupportBundle {
+        /// The file; without it one in this directory, named after the time.
+        file: Option<PathBuf>,
     },
     /// Print completions for a shell.
     Completions {
@@ -217,188 +287,17 @@ pub enum Command {
         /// Such as NP-WALLET-001.
         code: String,
     },
+    /// Which software this is, and which protocol it speaks.
+    Version,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Share {
-    /// Offer files.
-    Add {
-        /// Files, or directories with --recursive.
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-        /// Coins for the whole of each.
-        #[arg(long, value_name = "COINS")]
-        price: u64,
-        /// Further words to find them by, with commas between.
-        #[arg(long, value_delimiter = ',')]
-        tags: Vec<String>,
-        /// Everything in directories; hidden files are left out.
-        #[arg(long)]
-        recursive: bool,
-    },
-    /// List what is offered.
-    Ls,
-    /// Change an offer.
-    Set {
-        /// The file's id.
-        id: String,
-        /// The new price.
-        #[arg(long, value_name = "COINS")]
-        price: Option<u64>,
-        /// The new tags, in place of all.
-        #[arg(long, value_delimiter = ',')]
-        tags: Option<Vec<String>>,
-    },
-    /// Take an offer back; the file stays.
-    Rm {
-        /// The file's id.
-        id: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Downloads {
-    /// List them.
-    Ls,
-    /// One of them, with what happened.
-    Show {
-        /// Its number.
-        id: u64,
-    },
-    /// Stop for now; what was paid stays paid.
-    Pause {
-        /// Its number.
-        id: u64,
-    },
-    /// Go on.
-    Resume {
-        /// Its number.
-        id: u64,
-    },
-    /// Call off; the part that is there is deleted.
-    Cancel {
-        /// Its number.
-        id: u64,
-    },
-    /// Try a failed one again, where it stopped.
-    Retry {
-        /// Its number.
-        id: u64,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Wallet {
-    /// What there is.
-    Balance,
-    /// Buy coins at the broker.
-    Buy {
-        /// How many.
-        n: u64,
-    },
-    /// Pay a voucher in; its code is asked for, or read from stdin.
-    RedeemVoucher,
-    /// The chains.
-    Chains,
-    /// Give chains up: they are refunded at settlement.
-    Retire {
-        /// One chain; all without it.
-        id: Option<String>,
-    },
-    /// The account's statement.
-    History {
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-    /// Write an encrypted backup.
-    Backup {
-        /// Into this file.
-        file: PathBuf,
-        #[command(flatten)]
-        passphrase: Passphrase,
-    },
-    /// Put a backup in the place of an empty wallet; its chains are retired and refunded.
-    Restore {
-        /// The backup.
-        file: PathBuf,
-        #[command(flatten)]
-        passphrase: Passphrase,
-    },
-    /// Forget the secrets until it is unlocked.
-    Lock,
-    /// Open it.
-    Unlock {
-        #[command(flatten)]
-        passphrase: Passphrase,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Sales {
-    /// One by one, newest first.
-    Ls {
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-    /// Per file.
-    Summary {
-        /// As CSV.
-        #[arg(long)]
-        csv: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Evidence {
-    /// Say whom a proof convicts.
-    Check {
-        /// The proof, raw or hexadecimal.
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Broker {
-    /// Who it is.
-    Show,
-    /// Open an account; a voucher, if one is needed, is asked for or read from stdin.
-    Register {
-        /// Give a voucher with it.
-        #[arg(long)]
-        voucher: bool,
-    },
-    /// Use another broker from the next start on.
-    Use {
-        /// Its invite.
-        invite: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// All settings in effect.
-    Show {
-        /// And where each comes from.
-        #[arg(long)]
-        origin: bool,
-    },
-    /// One setting.
-    Get {
-        /// Its key.
-        key: String,
-    },
-    /// Change a setting in config.toml.
-    Set {
-        /// Its key.
-        key: String,
-        /// Its value.
-        value: String,
-    },
-    /// Put a setting back to its default.
-    Unset {
-        /// Its key.
-        key: String,
-    },
+/// Which part of the log is shown.
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// Go on with what comes, until ^C.
+    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+    pub follow: bool,
+    /// How many lines, the newest.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
+    pub lines: usize,
 }

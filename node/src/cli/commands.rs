@@ -1,19 +1,20 @@
 //! Each command: what is asked of the peer that runs, and how the answer is shown.
 
-use super::args::{Args, Broker, Command, Config, Downloads, Evidence, Global, Sales, Share};
+use super::acts::{Broker, Config, Downloads, Sales, Share};
+use super::args::{Args, Command, Global};
+use super::interrupt::Watch;
 use super::show::{self, coins, foreign, short, size};
-use super::{daemon, money};
+use super::{ask, daemon, doctor, join, money, papers, service};
 use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
-    BrokerView, DownloadView, ErrorView, Found, PeerView, RedeemView, SaleView, SharedFile, Status,
+    BrokerView, DownloadView, ErrorView, Found, Page, PeerView, RedeemView, SaleView, SharedFile, Status,
 };
 use crate::config;
 use crate::errors;
 use crate::home::Home;
+use crate::overlay;
 use clap::CommandFactory as _;
-use netpay_core::codec;
-use netpay_core::record::chain::{Culprit, Evidence as Proof};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -22,14 +23,12 @@ use std::path::{Path, PathBuf};
 const LAST_SEARCH: &str = "last-search.json";
 
 /// Does what was asked.
-pub async fn run(args: Args) -> Result<(), ErrorView> {
+pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
     let global = args.global;
     let home = Home::resolve(global.home.as_deref()).map_err(crate::app::Trouble::from)?;
     match args.command {
-        Command::Init { name, broker, passphrase, insecure_no_passphrase } => {
-            daemon::init(&global, &home, name, broker, &passphrase, insecure_no_passphrase)
-        }
-        Command::Up { listen, api, passphrase } => daemon::up(&global, home, listen, api, &passphrase).await,
+        Command::Init { broker, new } => join::init(&global, &home, broker, &new),
+        Command::Up(up) => daemon::up(&global, home, up, watch).await,
         Command::Password { passphrase, remove } => daemon::password(&global, &home, &passphrase, remove),
         Command::Config { act } => settings(&global, &home, act.unwrap_or(Config::Show { origin: false })),
         Command::Completions { shell } => {
@@ -41,13 +40,21 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
             clap_mangen::generate_to(Args::command(), &dir).map_err(|e| errors::io("writing", &dir, &e))
         }
         Command::Explain { code } => explain(&code),
-        Command::Evidence(Evidence::Check { file }) => check_evidence(&global, &home, &file),
+        Command::Version => {
+            let version = Version::this();
+            said(&global, &version, &version.to_string());
+            Ok(())
+        }
+        Command::Receipt(act) => papers::receipt(&global, &home, act).await,
+        Command::Evidence(act) => papers::evidence(&global, &home, act).await,
         Command::Broker { act: Some(Broker::Use { invite }) } => {
             config::set(home.path(), &home.config(), "broker", &invite)?;
             show::note("the new broker is used from the next start on");
             Ok(())
         }
-        Command::Doctor => doctor(&global, &home).await,
+        Command::Doctor => doctor::run(&global, &home).await,
+        Command::Logs(wanted) => service::logs(&global, &home, &wanted).await,
+        Command::SupportBundle { file } => service::bundle(&global, &home, file.as_deref()).await,
         other => asked(&global, &home, other).await,
     }
 }
@@ -74,7 +81,7 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
             Ok(())
         }
         Command::Browse { peer } => {
-            let found: Vec<Found> = client.get(&format!("/peers/{}/files", escaped(&peer))).await?;
+            let found: Vec<Found> = client.list(&format!("/peers/{}/files", escaped(&peer))).await?;
             remember(home, &found)?;
             files(global, &found, "this peer offers nothing");
             Ok(())
@@ -97,19 +104,53 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         }
         Command::Get { .. } => money::get(global, home, &client, command).await,
         Command::Downloads { act } => downloads(global, &client, act.unwrap_or(Downloads::Ls)).await,
-        Command::Wallet { act } => money::wallet(global, &client, act).await,
+        Command::Wallet { act } => money::wallet(global, home, &client, act).await,
         Command::Sales { act } => sales(global, &client, act.unwrap_or(Sales::Ls { csv: false })).await,
         Command::Redeem { .. } => redeem(global, &client).await,
         Command::Broker { act } => broker(global, &client, act.unwrap_or(Broker::Show)).await,
         Command::Init { .. }
-        | Command::Up { .. }
+        | Command::Up(_)
         | Command::Password { .. }
         | Command::Config { .. }
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Explain { .. }
+        | Command::Receipt(_)
         | Command::Evidence(_)
+        | Command::Version
+        | Command::Logs(_)
+        | Command::SupportBundle { .. }
         | Command::Doctor => Ok(()),
+    }
+}
+
+/// Which software this is.
+#[derive(Serialize)]
+struct Version {
+    version: &'static str,
+    /// The version of the protocol: peers of another one are not talked to.
+    protocol: u32,
+    /// What it was built from, if whoever built it said so.
+    commit: Option<&'static str>,
+    target: String,
+}
+
+impl Version {
+    fn this() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            protocol: overlay::VERSION,
+            commit: option_env!("NETPAY_COMMIT").filter(|commit| !commit.is_empty()),
+            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        }
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { version, protocol, target, .. } = self;
+        write!(f, "netpay {version}, protocol {protocol}, {target}")?;
+        self.commit.map_or(Ok(()), |commit| write!(f, ", commit {commit}"))
     }
 }
 
@@ -154,7 +195,7 @@ async fn status(global: &Global, client: &Client) -> Result<(), ErrorView> {
 
 async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), ErrorView> {
     let list: Vec<SharedFile> = match share {
-        Share::Ls => client.get("/shares").await?,
+        Share::Ls => shared(client).await?,
         Share::Add { paths, price, tags, recursive } => {
             let paths: Vec<PathBuf> = paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
             let asked = json!({ "paths": paths, "price": price, "tags": tags, "recursive": recursive });
@@ -168,6 +209,7 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
             ]
         }
         Share::Rm { id } => {
+            ask::confirm(global, &taking_back(&id, &shared(client).await?))?;
             client.delete::<()>(&format!("/shares/{}", escaped(&id))).await?;
             said(global, &json!({ "removed": id }), "no longer offered; the file stays where it is");
             return Ok(());
@@ -192,6 +234,36 @@ async fn shares(global: &Global, client: &Client, share: Share) -> Result<(), Er
         [("id", false), ("name", false), ("size", true), ("price", true), ("earned", true), ("", false)];
     show::table(&columns, rows.collect(), "nothing is shared yet: netpay share add FILE --price N");
     Ok(())
+}
+
+async fn shared(client: &Client) -> Result<Vec<SharedFile>, ErrorView> {
+    let mut list: Vec<SharedFile> = client.list("/shares").await?;
+    list.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok(list)
+}
+
+/// What is asked before an offer is taken back.
+fn taking_back(id: &str, list: &[SharedFile]) -> String {
+    match list.iter().find(|file| file.id.starts_with(id)) {
+        Some(file) => format!(
+            "no longer offer {} for {} (sold {} times)? The file stays.",
+            foreign(&file.name),
+            coins(file.price),
+            file.sold
+        ),
+        None => format!("no longer offer {id}?"),
+    }
+}
+
+/// What is asked before a download is called off.
+async fn calling_off(id: u64, client: &Client) -> Result<String, ErrorView> {
+    let view: DownloadView = client.get(&format!("/downloads/{id}")).await?;
+    Ok(format!(
+        "cancel {}? {} that are here are deleted, and {} paid for it do not come back.",
+        foreign(&view.name),
+        size(view.have),
+        coins(view.paid)
+    ))
 }
 
 /// The path as the peer, which runs elsewhere, can use it.
@@ -220,7 +292,8 @@ async fn search(
         client.lines(&format!("/search/stream{query}"), show).await?;
         return remember(home, &rows);
     }
-    let found: Vec<Found> = client.get(&format!("/search{query}")).await?;
+    let found: Page<Found> = client.get(&format!("/search{query}")).await?;
+    let found = found.items;
     remember(home, &found)?;
     if global.json {
         found.iter().for_each(show::json);
@@ -267,7 +340,8 @@ pub(super) fn recall(home: &Home, row: usize) -> Result<Found, ErrorView> {
 }
 
 async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
-    let peers: Vec<PeerView> = client.get("/peers").await?;
+    let mut peers: Vec<PeerView> = client.list("/peers").await?;
+    peers.sort_by(|a, b| (!a.connected, &a.name, &a.node).cmp(&(!b.connected, &b.name, &b.node)));
     if global.json {
         show::json(&peers);
         return Ok(());
@@ -294,7 +368,7 @@ async fn peers(global: &Global, client: &Client) -> Result<(), ErrorView> {
 async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(), ErrorView> {
     let (id, act) = match act {
         Downloads::Ls => {
-            let list: Vec<DownloadView> = client.get("/downloads").await?;
+            let list: Vec<DownloadView> = client.list("/downloads").await?;
             if global.json {
                 show::json(&list);
                 return Ok(());
@@ -339,7 +413,10 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
         }
         Downloads::Pause { id } => (id, "pause"),
         Downloads::Resume { id } => (id, "resume"),
-        Downloads::Cancel { id } => (id, "cancel"),
+        Downloads::Cancel { id } => {
+            ask::confirm(global, &calling_off(id, client).await?)?;
+            (id, "cancel")
+        }
         Downloads::Retry { id } => (id, "retry"),
     };
     let view: DownloadView = client.post(&format!("/downloads/{id}/{act}"), &json!({})).await?;
@@ -348,7 +425,7 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
 }
 
 async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), ErrorView> {
-    let list: Vec<SaleView> = client.get("/sales").await?;
+    let list: Vec<SaleView> = client.list("/sales").await?;
     let (rows, columns, csv): (Vec<Vec<String>>, Vec<show::Column>, bool) = match act {
         Sales::Ls { csv } => {
             let row = |sale: &SaleView| {
@@ -416,11 +493,16 @@ async fn broker(global: &Global, client: &Client, act: Broker) -> Result<(), Err
             Ok(())
         }
         Broker::Register { voucher } => {
-            let code = if voucher { Some(money::voucher(global)?) } else { None };
+            let code = if voucher { Some(ask::voucher(global)?) } else { None };
             let wallet: crate::app::view::WalletView =
                 client.post("/broker/register", &json!({ "voucher": code })).await?;
             let balance = wallet.at_broker.unwrap_or_default();
             said(global, &wallet, &format!("registered; {} at the broker", coins(balance)));
+            Ok(())
+        }
+        Broker::Open => {
+            let link: LoginLink = client.post("/broker/account-links", &json!({})).await?;
+            said(global, &link, &link.url);
             Ok(())
         }
         Broker::Use { .. } => Ok(()),
@@ -457,87 +539,5 @@ fn explain(code: &str) -> Result<(), ErrorView> {
     let entry =
         errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
     show::line(&format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix));
-    Ok(())
-}
-
-fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorView> {
-    let bytes = std::fs::read(file).map_err(|e| errors::io("reading", file, &e))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let decoded = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).unwrap_or(bytes.clone());
-    let proof: Proof = codec::decode(&decoded).map_err(errors::proves_nothing)?;
-    let invite = config::load(home, &[])?.config.broker.ok_or_else(errors::no_broker)?;
-    match proof.convicts(&invite.network_id(), &invite.broker) {
-        Some(Culprit::Buyer(chain)) => {
-            said(
-                global,
-                &json!({ "convicts": "buyer", "chain": chain.to_string() }),
-                &format!("convicts the buyer behind chain {chain}"),
-            );
-            Ok(())
-        }
-        Some(Culprit::Witness(node, chain)) => {
-            said(
-                global,
-                &json!({ "convicts": "witness", "node": node.to_string(), "chain": chain.to_string() }),
-                &format!("convicts the witness {node}, of what it signed of chain {chain}"),
-            );
-            Ok(())
-        }
-        None => {
-            Err(errors::proves_nothing("the two objects do not contradict each other, or are not genuine"))
-        }
-    }
-}
-
-/// Looks at what most often goes wrong, and says what to do.
-async fn doctor(global: &Global, home: &Home) -> Result<(), ErrorView> {
-    let mut checks: Vec<(&str, bool, String)> = Vec::new();
-    checks.push((
-        "home",
-        home.identity().exists(),
-        format!("{}; set up with: netpay init", home.path().display()),
-    ));
-    let settings = config::load(home, &[]);
-    let broker = settings.as_ref().is_ok_and(|loaded| loaded.config.broker.is_some());
-    checks.push(("settings", settings.is_ok(), settings.err().map_or_else(String::new, |error| error.what)));
-    checks.push(("broker", broker, "name one with: netpay broker use INVITE".to_owned()));
-    match Client::at(home) {
-        Err(error) => checks.push(("peer", false, error.fix)),
-        Ok(client) => match client.get::<Status>("/status").await {
-            Err(error) => checks.push(("peer", false, error.fix)),
-            Ok(status) => {
-                let broker = status.broker.unwrap_or_default();
-                checks.push(("peer", true, String::new()));
-                checks.push((
-                    "peers",
-                    status.peers > 0,
-                    "nobody is connected; is the address of the broker right?".to_owned(),
-                ));
-                checks.push((
-                    "bank",
-                    broker.connected,
-                    "the broker is away; sales go on without it".to_owned(),
-                ));
-                checks.push((
-                    "account",
-                    broker.registered,
-                    "open one with: netpay broker register".to_owned(),
-                ));
-                checks.push((
-                    "wallet",
-                    status.wallet.is_some(),
-                    "open it with: netpay wallet unlock".to_owned(),
-                ));
-            }
-        },
-    }
-    if global.json {
-        let list = checks.iter().map(|(name, ok, fix)| json!({ "check": name, "ok": ok, "fix": fix }));
-        show::json(&list.collect::<Vec<_>>());
-        return Ok(());
-    }
-    for (name, ok, fix) in checks {
-        show::line(&if ok { format!("ok    {name}") } else { format!("FAIL  {name}: {fix}") });
-    }
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Setting a home up, and running the peer in it.
+//! Running the peer.
 
-use super::args::{Global, Passphrase};
-use super::show;
+use super::args::{Color, Global, Passphrase, Up};
+use super::interrupt::Watch;
+use super::{ask, join, show};
 use crate::api::password::Password;
 use crate::api::server::{self, Interface};
 use crate::app::view::ErrorView;
@@ -9,103 +10,49 @@ use crate::app::{Settings, Trouble, start};
 use crate::config::{self, Config};
 use crate::errors;
 use crate::home::Home;
-use crate::store::files::{PRIVATE, atomic_write};
+use crate::logs::{self, Wanted};
+use crate::manager;
 use netpay_core::amount::Coins;
 use netpay_core::session::vendor::Policy;
-use std::io::{IsTerminal as _, Read as _};
-use zeroize::Zeroizing;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The longest passphrase that is read, in bytes.
-const MAX_PASSPHRASE: u64 = 1024;
-
-/// A secret given by environment, file or prompt, never in the arguments.
-pub fn passphrase(
-    global: &Global,
-    given: &Passphrase,
-    prompt: &str,
-) -> Result<Option<Zeroizing<String>>, ErrorView> {
-    if let Some(path) = &given.passphrase_file {
-        let mut text = String::new();
-        let file = std::fs::File::open(path).map_err(|e| errors::io("reading", path, &e))?;
-        file.take(MAX_PASSPHRASE).read_to_string(&mut text).map_err(|e| errors::io("reading", path, &e))?;
-        return Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())));
-    }
-    if let Ok(text) = std::env::var("NETPAY_PASSPHRASE") {
-        return Ok(Some(Zeroizing::new(text)));
-    }
-    if global.no_input || !std::io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    let typed = rpassword::prompt_password(prompt).map_err(errors::internal)?;
-    Ok(Some(Zeroizing::new(typed)))
-}
-
-/// Sets a home up.
-pub fn init(
-    global: &Global,
-    home: &Home,
-    name: Option<String>,
-    broker: Option<String>,
-    given: &Passphrase,
-    unprotected: bool,
-) -> Result<(), ErrorView> {
-    if home.identity().exists() {
-        return Err(errors::already_initialised(home.path().display()));
-    }
-    let mut set = Vec::new();
-    set.extend(name.map(|name| ("name".to_owned(), name)));
-    set.extend(broker.map(|broker| ("broker".to_owned(), broker)));
-    // The settings are checked before anything is made.
-    config::load_from(home.path(), &home.config(), "", &|_| None, &set)?;
-    let secret = match unprotected {
-        true => None,
-        false => {
-            let secret = passphrase(global, given, "A passphrase for the wallet: ")?;
-            let secret = secret.ok_or_else(errors::passphrase_needed)?;
-            if secret.len() < 8 {
-                return Err(errors::bad_passphrase("it is shorter than 8 bytes"));
-            }
-            Some(secret)
-        }
-    };
-    start::init(home, secret.as_ref().map(|secret| secret.as_str()))?;
-    let path = home.config();
-    if !path.exists() {
-        let text = config::document(home.path(), &set);
-        atomic_write(&path, text.as_bytes(), PRIVATE).map_err(|e| errors::io("writing", &path, &e))?;
-    }
-    if global.json {
-        show::json(&serde_json::json!({ "home": home.path() }));
-    } else if !global.quiet {
-        show::line(&format!("{} is set up; start the peer with: netpay up", home.path().display()));
-    }
-    Ok(())
-}
-
-/// Runs the peer until it is told to stop.
-pub async fn up(
-    global: &Global,
-    home: Home,
-    listen: Option<String>,
-    api: Option<String>,
-    given: &Passphrase,
-) -> Result<(), ErrorView> {
+/// Runs the peer until it is told to stop; joins a network first, if it is to.
+///
+/// # Errors
+/// If there is no such home, or the peer cannot start in it.
+pub async fn up(global: &Global, home: Home, up: Up, watch: Watch) -> Result<(), ErrorView> {
+    let Up { join, listen, api, new } = up;
+    let invite = join.filter(|invite| !invite.is_empty());
+    let fresh = invite.map(|invite| join::join(global, &home, &invite, &new)).transpose()?.flatten();
     if !home.identity().exists() {
         return Err(errors::not_a_home(home.path().display()));
     }
     let mut flags = Vec::new();
-    flags.extend(listen.map(|listen| ("listen".to_owned(), listen)));
-    flags.extend(api.map(|api| ("api.listen".to_owned(), api)));
+    let given = |value: Option<String>| value.filter(|value| !value.is_empty());
+    flags.extend(given(listen).map(|listen| ("listen".to_owned(), listen)));
+    flags.extend(given(api).map(|api| ("api.listen".to_owned(), api)));
     let config = config::load(&home, &flags)?.config;
-    log(global, &config);
+    log(global, &home, &config)?;
+    // Before anything is opened: whoever starts it may stop it at once.
+    let asked_to_stop = Signals::new()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let settings = settings(&config)?;
     let locked = crate::app::vault::needs_passphrase(&home.wallet()).map_err(Trouble::from)?;
-    let secret = if locked { passphrase(global, given, "The wallet's passphrase: ")? } else { None };
+    let secret = match (locked, fresh) {
+        (false, _) => None,
+        (true, Some(fresh)) => Some(fresh),
+        (true, None) => ask::passphrase(global, &new.passphrase, "The wallet's passphrase: ")?,
+    };
+    // From here on a signal asks for a graceful stop.
+    watch.hand_over();
     let node = start::run(home, settings, secret.map(|secret| secret.to_string())).await?;
     let asked = node.clone();
     tokio::spawn(async move {
-        signalled().await;
-        asked.ask_to_stop();
+        tokio::select! {
+            () = asked_to_stop.wait() => asked.ask_to_stop(),
+            () = asked.stopped() => {}
+        }
+        manager::stopping();
     });
     let (quiet, json) = (global.quiet, global.json);
     let status = node.status();
@@ -119,9 +66,11 @@ pub async fn up(
             status.addresses.iter().for_each(|address| show::line(&format!("listening on {address}")));
             show::line(&format!("pages, for a minute and once (then: netpay open): {link}"));
         }
+        manager::ready();
     })
     .await;
     node.stop().await;
+    tracing::info!("stopped");
     served
 }
 
@@ -133,7 +82,7 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
     let secret = match remove {
         true => None,
         false => {
-            let secret = passphrase(global, given, "A password for the interface: ")?;
+            let secret = ask::passphrase(global, given, "A password for the interface: ")?;
             Some(secret.ok_or_else(errors::passphrase_needed)?)
         }
     };
@@ -142,34 +91,50 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
         show::json(&serde_json::json!({ "password": secret.is_some() }));
     } else if !global.quiet {
         let said = if secret.is_some() { "is set" } else { "is gone" };
-        show::line(&format!("the interface's password {said}; a peer that runs takes it at its next start"));
+        show::line(&format!(
+            "the interface's password {said}; whoever is signed in stays so until the peer is restarted"
+        ));
     }
     Ok(())
 }
 
-/// The first signal asks for a graceful stop.
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// The signals that ask for a graceful stop; further ones change nothing, since a stop takes no longer than it may.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ErrorView> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(errors::internal)?,
+            terminate: signal(SignalKind::terminate()).map_err(errors::internal)?,
+        })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
-fn log(global: &Global, config: &Config) {
-    let filter = match (global.quiet, global.verbose) {
-        (true, _) => "error".to_owned(),
-        (false, 0) => config.log.clone(),
-        (false, 1) => "info,netpay_node=debug".to_owned(),
-        (false, _) => "debug,netpay_node=trace".to_owned(),
+fn log(global: &Global, home: &Home, config: &Config) -> Result<(), ErrorView> {
+    let screen = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => config.log.as_str(),
+        (false, 1) => "info,netpay_node=debug",
+        (false, _) => "debug,netpay_node=trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A log that takes nothing more, as on a full disk, must not end whatever wanted to say something.
-    let subscriber = subscriber.log_internal_errors(false);
-    // A second subscriber in one process is no reason to stop.
-    let _ = subscriber.try_init();
+    // Who wants to see little now may want to look something up later.
+    let files = if global.quiet { config.log.as_str() } else { screen };
+    let colored = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => logs::screen_has_colors(),
+    };
+    logs::begin(&Wanted { screen, colored, files: Some((&home.logs(), files)) })
 }
 
 fn settings(config: &Config) -> Result<Settings, ErrorView> {

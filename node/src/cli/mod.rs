@@ -1,15 +1,26 @@
 //! `netpay`: results on stdout, everything else on stderr; an error says what, why and what to do.
 
+mod acts;
 mod args;
+mod ask;
 mod commands;
 mod daemon;
+mod doctor;
+mod interrupt;
+mod join;
 mod money;
+mod papers;
+mod service;
 mod show;
+#[cfg(test)]
+mod tests;
+pub mod tree;
 
 use crate::app::view::ErrorView;
 use crate::errors::{self, exit};
 use args::{Args, Command};
 use clap::Parser as _;
+use interrupt::Watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -24,7 +35,7 @@ pub fn cli_main<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
         }
     };
     let json = args.global.json;
-    match run(args) {
+    match run(args, Watch::begin(json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             show::error(&error, json);
@@ -33,11 +44,11 @@ pub fn cli_main<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<(), ErrorView> {
+fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
     let mut builder = match &args.command {
-        Command::Up { .. } => tokio::runtime::Builder::new_multi_thread(),
+        Command::Up(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build().map_err(errors::internal)?;
-    runtime.block_on(commands::run(args))
+    runtime.block_on(commands::run(args, watch))
 }

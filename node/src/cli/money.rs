@@ -1,19 +1,21 @@
 //! The commands that spend: they say what it costs, and ask first.
 
-use super::args::{Command, Global, Wallet};
+use super::acts::Wallet;
+use super::args::{Command, Global};
+use super::ask;
 use super::commands::{absolute, recall, said};
-use super::daemon;
-use super::show::{self, coins, foreign, size};
+use super::show::{self, coins, foreign, short, size};
 use crate::api::client::Client;
 use crate::app::view::{
-    ChainView, DownloadState, DownloadView, ErrorView, GetRequest, HistoryLine, Quote, WalletView,
+    BrokerView, ChainView, DownloadState, DownloadView, ErrorView, GetRequest, HistoryLine, Quote, WalletView,
 };
+use crate::config;
 use crate::errors;
 use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 /// How often a bar is drawn, per second.
 const BAR_RATE: u8 = 10;
@@ -49,13 +51,14 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
     }
     if quote.price > 0 {
         let question = format!(
-            "buy {} for {} (you have {} → {} after)?",
+            "buy {} for {} from {} (you have {} → {} after)?",
             foreign(&quote.name),
             coins(quote.price),
+            vendors(&quote),
             quote.spendable,
             quote.spendable.saturating_sub(quote.price)
         );
-        confirm(global, &question)?;
+        ask::confirm(global, &question)?;
         // What was confirmed is the most that is paid.
         request.max_price = Some(max_price.unwrap_or(quote.price));
     }
@@ -72,6 +75,16 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
     }
     let paused = || errors::wrong_state(view.id, format!("{:?}", view.state).to_lowercase(), "done");
     Err(view.error.clone().unwrap_or_else(paused))
+}
+
+/// Whom a purchase pays: the cheapest vendor first, others if it fails.
+fn vendors(quote: &Quote) -> String {
+    let Some(first) = quote.vendors.first() else { return "any vendor".to_owned() };
+    let name = first.vendor_name.as_deref().map_or_else(|| short(&first.vendor).to_owned(), foreign);
+    match quote.vendors.len() {
+        1 => name,
+        many => format!("{name}, or one of {} others", many - 1),
+    }
 }
 
 async fn follow(global: &Global, client: &Client, view: DownloadView) -> Result<DownloadView, ErrorView> {
@@ -100,66 +113,35 @@ async fn follow(global: &Global, client: &Client, view: DownloadView) -> Result<
     ended
 }
 
-/// Asks before money is spent or something is destroyed.
-pub fn confirm(global: &Global, question: &str) -> Result<(), ErrorView> {
-    if global.yes {
-        return Ok(());
-    }
-    if global.no_input || !std::io::stdin().is_terminal() {
-        return Err(errors::not_confirmed(question));
-    }
-    let mut err = std::io::stderr().lock();
-    let _ = write!(err, "{question} [y/N] ");
-    let _ = err.flush();
-    let mut answer = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err(errors::declined())
-    }
-}
-
-/// A voucher's code: from the environment, the terminal, or a line of stdin; never from the arguments.
-pub fn voucher(global: &Global) -> Result<String, ErrorView> {
-    if let Ok(code) = std::env::var("NETPAY_VOUCHER") {
-        return Ok(code);
-    }
-    let terminal = std::io::stdin().is_terminal();
-    if terminal && global.no_input {
-        return Err(errors::bad_voucher("none was given"));
-    }
-    if terminal {
-        return rpassword::prompt_password("The voucher: ").map_err(errors::internal);
-    }
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(errors::internal)?;
-    Ok(line.trim().to_owned())
-}
-
 /// The wallet's commands.
-pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Result<(), ErrorView> {
+pub async fn wallet(
+    global: &Global,
+    home: &Home,
+    client: &Client,
+    act: Option<Wallet>,
+) -> Result<(), ErrorView> {
     match act.unwrap_or(Wallet::Balance) {
         Wallet::Balance => balance(global, &client.get("/wallet").await?),
+        Wallet::Payout { coins, to } => payout(global, home, client, coins, to).await?,
         Wallet::Buy { n } => {
-            confirm(global, &format!("buy {} at the broker?", coins(n)))?;
+            let question = format!("buy {} at {}?", coins(n), broker_name(client).await?);
+            ask::confirm(global, &question)?;
             balance(global, &client.post("/wallet/buy", &json!({ "coins": n })).await?);
         }
         Wallet::RedeemVoucher => {
-            let code = voucher(global)?;
+            let code = ask::voucher(global)?;
             balance(global, &client.post("/wallet/vouchers", &json!({ "voucher": code })).await?);
         }
-        Wallet::Chains => chains(global, &client.get::<Vec<ChainView>>("/wallet/chains").await?),
+        Wallet::Chains => chains(global, &client.list::<ChainView>("/wallet/chains").await?),
         Wallet::Retire { id } => {
-            let which = id.as_deref().unwrap_or("all chains");
-            confirm(global, &format!("retire {which}? Their coins come back at settlement, not before."))?;
+            ask::confirm(global, &retiring(id.as_deref(), client).await?)?;
             chains(global, &client.post::<Vec<ChainView>>("/wallet/retire", &json!({ "id": id })).await?);
         }
         Wallet::History { csv } => {
-            history(global, csv, &client.get::<Vec<HistoryLine>>("/wallet/history").await?)
+            history(global, csv, &client.list::<HistoryLine>("/wallet/history").await?)
         }
         Wallet::Backup { file, passphrase } => {
-            let secret = daemon::passphrase(global, &passphrase, "A passphrase for the backup: ")?;
+            let secret = ask::passphrase(global, &passphrase, "A passphrase for the backup: ")?;
             let secret = secret.ok_or_else(errors::passphrase_needed)?;
             let answer: Value =
                 client.post("/wallet/backup", &json!({ "passphrase": secret.as_str() })).await?;
@@ -170,9 +152,9 @@ pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Re
         }
         Wallet::Restore { file, passphrase } => {
             let bytes = read_backup(&file)?;
-            let secret = daemon::passphrase(global, &passphrase, "The backup's passphrase: ")?;
+            let secret = ask::passphrase(global, &passphrase, "The backup's passphrase: ")?;
             let secret = secret.ok_or_else(errors::passphrase_needed)?;
-            confirm(
+            ask::confirm(
                 global,
                 "put this backup in the place of the wallet? Its chains are retired and refunded.",
             )?;
@@ -182,12 +164,66 @@ pub async fn wallet(global: &Global, client: &Client, act: Option<Wallet>) -> Re
         }
         Wallet::Lock => client.post("/wallet/lock", &json!({})).await?,
         Wallet::Unlock { passphrase } => {
-            let secret = daemon::passphrase(global, &passphrase, "The wallet's passphrase: ")?;
+            let secret = ask::passphrase(global, &passphrase, "The wallet's passphrase: ")?;
             let secret = secret.ok_or_else(errors::passphrase_needed)?;
             client.post::<()>("/wallet/unlock", &json!({ "passphrase": secret.as_str() })).await?;
         }
     }
     Ok(())
+}
+
+/// Has money of the account paid out.
+async fn payout(
+    global: &Global,
+    home: &Home,
+    client: &Client,
+    amount: Option<u64>,
+    to: Option<String>,
+) -> Result<(), ErrorView> {
+    let to = to
+        .filter(|to| !to.is_empty())
+        .map_or_else(|| config::load(home, &[]).map(|loaded| loaded.config.payout_to), Ok)?;
+    if to.is_empty() {
+        return Err(errors::bad_request("it is not said where the money is to be paid to")
+            .fixed_by("netpay wallet payout --to WHERE      or once: netpay config set payout_to WHERE"));
+    }
+    let there = client.get::<WalletView>("/broker/account").await?.at_broker.unwrap_or_default();
+    let amount = amount.unwrap_or(there);
+    let question = format!(
+        "have {} pay out {} to {} (the account holds {there} → {} after)?",
+        broker_name(client).await?,
+        coins(amount),
+        foreign(&to),
+        there.saturating_sub(amount)
+    );
+    ask::confirm(global, &question)?;
+    let asked = json!({ "coins": amount, "to": to });
+    let view: WalletView = client.post("/wallet/payouts", &asked).await?;
+    let text = format!(
+        "{} will be paid out to {}; {} left at the broker",
+        coins(amount),
+        foreign(&to),
+        coins(view.at_broker.unwrap_or_default())
+    );
+    said(global, &view, &text);
+    Ok(())
+}
+
+async fn broker_name(client: &Client) -> Result<String, ErrorView> {
+    let broker: BrokerView = client.get("/broker").await?;
+    Ok(broker.name.as_deref().map_or_else(|| format!("the broker {}", short(&broker.key)), foreign))
+}
+
+/// What is asked before chains are given up.
+async fn retiring(id: Option<&str>, client: &Client) -> Result<String, ErrorView> {
+    let chains: Vec<ChainView> = client.list("/wallet/chains").await?;
+    let meant = chains.iter().filter(|chain| !chain.retired && id.is_none_or(|id| chain.id == id));
+    let rest: u64 = meant.map(|chain| chain.free + chain.leased).sum();
+    let which = id.map_or_else(|| "all chains".to_owned(), |id| format!("the chain {}", short(id)));
+    Ok(format!(
+        "retire {which}? {} cannot be spent any more, and come back to the account at settlement.",
+        coins(rest)
+    ))
 }
 
 fn read_backup(file: &std::path::Path) -> Result<Vec<u8>, ErrorView> {

@@ -20,6 +20,12 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// Prints a line on stdout, and says whether somebody reads it.
+pub fn try_line(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+}
+
 /// Prints a line on stderr.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -54,16 +60,20 @@ pub fn csv(columns: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// Prints an error.
+/// Prints an error, on stderr.
 pub fn error(error: &ErrorView, as_json: bool) {
-    let text = if as_json {
+    note(&error_text(error, as_json));
+}
+
+/// An error as it is printed: for people some lines, for programs one object.
+pub fn error_text(error: &ErrorView, as_json: bool) -> String {
+    if as_json {
         serde_json::to_string(&serde_json::json!({ "error": error })).unwrap_or_default()
     } else {
         let ErrorView { code, what, why, fix, .. } = error;
         let (what, why, fix) = (foreign(what), foreign(why), foreign(fix));
         format!("error: {what}\n  why: {why}\n  fix: {fix}\n  {code} · netpay explain {code}")
-    };
-    note(&text);
+    }
 }
 
 /// Coins with their unit.

@@ -9,6 +9,8 @@ use crate::overlay::Multiaddr;
 
 /// Longest name of a peer, in bytes: what fits into a hello.
 const MAX_NAME: usize = 64;
+/// Longest text that says where money is paid out to, in bytes: what fits into a request to the broker.
+const MAX_PAYOUT_TO: usize = 80;
 /// The most coins that a limit can be set to.
 const MAX_COINS: u64 = 1 << 40;
 
@@ -100,6 +102,17 @@ pub const KEYS: &[Key] = &[
         read: |config, _, text| {
             let parsed = if text.is_empty() { Some(None) } else { text.parse::<Invite>().ok().map(Some) };
             store(&mut config.broker, parsed)
+        },
+    },
+    Key {
+        name: "payout_to",
+        kind: Kind::Text,
+        help: "Where money is paid out to, as the operator's bank understands it: an IBAN, say.",
+        expected: "a text of up to 80 bytes that can be read",
+        show: |config| config.payout_to.clone(),
+        read: |config, _, text| {
+            let fits = text.len() <= MAX_PAYOUT_TO && !text.chars().any(crate::shown::deceives);
+            store(&mut config.payout_to, fits.then(|| text.to_owned()))
         },
     },
     Key {

@@ -1,10 +1,9 @@
 //! The list itself: one function per error, and all of them in [`REGISTRY`].
 
-use super::{Entry, ErrorView, exit};
-use std::fmt::Display;
-
-/// Makes of each error a function that fills in its templates, and of all of them the registry.
-macro_rules! errors {
+/// Makes of each error a function that fills in its templates, and of all of them the registry. The broker's errors are
+/// made by it too.
+#[macro_export]
+macro_rules! error_registry {
     ($(
         $(#[$doc:meta])*
         $name:ident($($arg:ident),*) = $code:literal, $exit:ident, $status:literal:
@@ -16,32 +15,32 @@ macro_rules! errors {
         $(
             $(#[$doc])*
             #[must_use]
-            pub fn $name($($arg: impl Display),*) -> ErrorView {
-                ErrorView {
+            pub fn $name($($arg: impl ::std::fmt::Display),*) -> $crate::errors::ErrorView {
+                $crate::errors::ErrorView {
                     code: $code.to_owned(),
                     what: format!($what),
                     why: format!($why),
                     fix: format!($fix),
-                    exit: exit::$exit,
+                    exit: $crate::errors::exit::$exit,
                     status: $status,
                 }
             }
         )*
 
         /// Every error.
-        pub const REGISTRY: &[Entry] = &[$(Entry {
+        pub const REGISTRY: &[$crate::errors::Entry] = &[$($crate::errors::Entry {
             code: $code,
             what: $what,
             why: $why,
             fix: $fix,
-            exit: exit::$exit,
+            exit: $crate::errors::exit::$exit,
             status: $status,
             explain: $explain,
         }),*];
     };
 }
 
-errors! {
+error_registry! {
     // ---- the daemon and its API ----
 
     /// No peer answers in this home.
@@ -127,6 +126,13 @@ errors! {
         why "it is the one of api-token-read"
         fix "use the token in api-token"
         explain "The home has two tokens: `api-token` for everything, and `api-token-read` for programs that only look, such as a monitor. The second is refused wherever something would be changed."
+
+    /// As many listen to events as may.
+    too_many_listeners(most) = "NP-DAEMON-014", DAEMON, 503:
+        what "too many listen to this peer's events"
+        why "{most} do already"
+        fix "close some of their connections, and try again"
+        explain "Each listener to `/api/v1/events` or to the events of a download holds a connection and some memory for as long as it listens, so there are only so many places. A place is free as soon as its connection ends."
 
     // ---- the home ----
 
@@ -297,6 +303,13 @@ errors! {
         fix "give more of the id"
         explain "Ids may be shortened to their first digits, and peers may be called by name, as long as only one thing is meant."
 
+    /// No receipt or proof of this name.
+    no_paper(what, id) = "NP-FIND-007", NOT_FOUND, 404:
+        what "there is no {what} {id}"
+        why "none that is kept in this home is called that"
+        fix "netpay receipt ls      or: netpay evidence ls"
+        explain "Receipts are numbered in the order in which vendors gave them, and proofs against cheats are named by 64 hexadecimal digits, of which the first few are enough. Both are kept in the home for good; `save` writes one into a file that anybody can check."
+
     // ---- the network ----
 
     /// No vendor answers.
@@ -371,7 +384,21 @@ errors! {
         fix "use a home of its own for each network: netpay --home DIR init"
         explain "Everything signed in one network is worth nothing in another: coins, listings and memberships name their network and broker. A peer lives in one network; another network needs another home."
 
+    /// This clock and the broker's are apart.
+    clock_apart(why) = "NP-BROKER-006", OTHER, 409:
+        what "this machine's clock is not the broker's"
+        why "{why}"
+        fix "set the clock, with NTP if you can; timedatectl shows it"
+        explain "What an account asks carries the time, so that nobody can send an old question again, and the broker takes it within five minutes of its own clock. Chains, listings and memberships end at a time, too. A machine whose clock is wrong is told so here, or takes good coins for old ones."
+
     // ---- trade ----
+
+    /// The broker has no pages.
+    no_bank_pages() = "NP-BROKER-012", NOT_FOUND, 404:
+        what "the broker shows no pages to the public"
+        why "it told no address that a browser can open"
+        fix "netpay wallet history shows the statement here"
+        explain "A broker may serve pages on which an account's owner sees its statement, and tells its members where they are. This one serves none, or listens on every address of its machine and its operator did not say under which it is found (`web_url` in the broker's configuration). The statement can be read from the peer itself."
 
     /// Bytes that are not what was promised.
     verification_failed(what, detail) = "NP-TRADE-001", VERIFICATION, 502:
@@ -399,7 +426,7 @@ errors! {
         what "\"{name}\" is not complete, though {paid} were paid"
         why "the vendor went away, or stopped sending, after it was paid for what it sent"
         fix "netpay downloads retry {download}      goes on with what was paid and what is here"
-        explain "Payment and bytes go hand in hand, so what was paid for is on this disk, and the receipt is kept under receipts/. Retrying asks this vendor and others for the rest, and never pays again for what is here. Paying a second time is a separate act."
+        explain "Payment and bytes go hand in hand, so what was paid for is on this disk, and the receipts are kept: `netpay receipt ls`. Retrying asks this vendor and others for the rest, and never pays again for what is here. Paying a second time is a separate act."
 
     /// Not in this state.
     wrong_state(download, state, wanted) = "NP-TRADE-005", USAGE, 409:
@@ -462,6 +489,15 @@ errors! {
         why "no file or directory has this name"
         fix "check the path; it is taken as the peer sees it"
         explain "The peer reads shared files itself whenever it sells them, so they must stay where they are and be readable by the peer."
+
+    // ---- what doctor finds ----
+
+    /// Something is bad.
+    unwell(checks) = "NP-DOCTOR-001", OTHER, 500:
+        what "not everything is well"
+        why "bad: {checks}"
+        fix "do what stands beside it in the list"
+        explain "`netpay doctor` looks at the home, its settings, the disk, the ports, the broker and the wallet, whether or not the peer runs. What is bad keeps the peer from working, or its secrets from being secret; a warning may be as you want it. Only what is bad makes the exit code 1."
 
     // ---- what was typed or sent ----
 
@@ -543,6 +579,13 @@ errors! {
         why "{detail}"
         fix "check that the home's broker is the one of the chain"
         explain "Evidence is two signatures by one key of which the rules allow one. Anyone can check it with the network and the broker's key. Here a signature does not hold, the two do not contradict each other, or they belong to another broker's network."
+
+    /// A receipt that says nothing.
+    bad_receipt(detail) = "NP-EVIDENCE-002", VERIFICATION, 422:
+        what "this is no receipt that holds"
+        why "{detail}"
+        fix "check the file, and that the home's broker is the one of the chain"
+        explain "A receipt is made of the broker's signature over the chain, the buyer's over the segment, and the vendor's over the index up to which it was paid. All three are checked, and that the coins and releases named are those of the chain. Here one of them does not hold, or it is of another broker's network."
 
     // ---- storage and the rest ----
 

@@ -44,8 +44,14 @@ pub(super) fn worth_telling(address: &Multiaddr, local: bool) -> bool {
         }
 }
 
+/// Whether an address is one that everybody may reach: that of a public host, or a name.
+#[must_use]
+pub fn is_public(address: &Multiaddr) -> bool {
+    worth_telling(address, false)
+}
+
 /// What an address starts with, where that is a socket of this machine or another.
-pub(super) enum Socket {
+pub enum Socket {
     /// A TCP socket.
     Tcp(SocketAddr),
     /// A UDP socket.
@@ -53,7 +59,8 @@ pub(super) enum Socket {
 }
 
 /// The socket of an address.
-pub(super) fn socket(address: &Multiaddr) -> Option<Socket> {
+#[must_use]
+pub fn socket(address: &Multiaddr) -> Option<Socket> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
         Protocol::Ip4(ip) => IpAddr::V4(ip),

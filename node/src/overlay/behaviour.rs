@@ -3,7 +3,7 @@
 use super::routing::peer_id;
 use super::serve::Server;
 use super::streams::{self, Links};
-use super::{Config, StartError, transport};
+use super::{Config, StartError, VERSION, transport};
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::upgrade::Version;
@@ -74,8 +74,9 @@ impl Names {
         if network.is_empty() || network.len() > MAX_NETWORK || !network.chars().all(allowed) {
             return Err(bad());
         }
-        let kad = StreamProtocol::try_from_owned(format!("/netpay/kad/1/{network}")).map_err(|_| bad())?;
-        Ok(Self { kad, network: format!("/netpay/1/{network}") })
+        let kad =
+            StreamProtocol::try_from_owned(format!("/netpay/kad/{VERSION}/{network}")).map_err(|_| bad())?;
+        Ok(Self { kad, network: format!("/netpay/{VERSION}/{network}") })
     }
 }
 

@@ -27,9 +27,10 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use address::{Socket, is_public, socket};
 pub use handle::{ConnectError, Overlay, RequestError};
 pub use libp2p::Multiaddr;
-pub use protocol::Protocol;
+pub use protocol::{Protocol, VERSION};
 pub use routing::{NodeKey, closest_of, distance, node_key, peer_id};
 pub use serve::{Handler, MAX_PER_PEER, Services, handler};
 pub use shared::{Event, Peer};

@@ -7,6 +7,9 @@ pub const MAX_CONTROL: usize = 16 * 1024;
 /// The most bytes a batch of records, or of claims at the broker, takes.
 pub const MAX_RECORDS: usize = 64 * 1024;
 
+/// The version of the whole: peers of another one are not talked to. Each protocol has one of its own in its name.
+pub const VERSION: u32 = 1;
+
 /// What two nodes can talk about; one protocol per stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Protocol {

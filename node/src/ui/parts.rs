@@ -5,7 +5,7 @@ mod charts;
 mod forms;
 mod tables;
 
-pub use charts::{Day, chain_bar, chart, legend, qr};
+pub use charts::{Day, chain_bar, chart, coins_bar, legend, legend_of, qr};
 pub use forms::{Confirm, Field, Seal, button, command, confirm, field, quoted, select};
 pub use tables::{Column, Pages, facts, pager, table};
 

@@ -6,13 +6,16 @@ mod files;
 mod live;
 mod money;
 mod other;
+mod password;
 mod sent;
 mod trade;
 
-pub use sent::{Asked, Csrf, Said, Sent, Visit};
+pub use sent::{Asked, Csrf, Refuses, Said, Sent, Visit, number};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};
+use crate::api::ErrorCode;
+use crate::app::once::Act;
 use crate::app::view::ErrorView;
 use crate::app::{Node, Trouble};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -24,7 +27,7 @@ use maud::Markup;
 use std::sync::Arc;
 
 /// The largest form, in bytes; uploads have a limit of their own.
-const MAX_FORM: usize = 64 << 10;
+pub const MAX_FORM: usize = 64 << 10;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -69,6 +72,12 @@ impl Ui {
     }
 }
 
+impl Refuses for Ui {
+    fn refused(&self, visit: &Visit, error: ErrorView) -> Response {
+        Self::refused(self, visit, error)
+    }
+}
+
 /// The pages of a peer. Whoever mounts them lets only people in who are signed in, and puts the [`Csrf`] secret of their
 /// session into each request as an extension: a form without it is refused, so without a guard nothing can be changed.
 /// Beside them belong [`assets::router`](crate::ui::assets::router) and, at `/login`,
@@ -92,6 +101,7 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/wallet/voucher", post(money::voucher))
         .route("/wallet/register", post(money::register))
         .route("/wallet/retire", get(money::ask_retire).post(money::retire))
+        .route("/wallet/account", get(money::account))
         .route("/wallet/history", get(money::history))
         .route("/wallet/backup", post(money::backup))
         .route("/wallet/lock", post(money::lock))
@@ -102,6 +112,8 @@ pub fn router(ui: Ui) -> axum::Router {
         .route("/peers/{node}/unblock", post(other::unblock))
         .route("/settings", get(other::settings).post(other::set))
         .route("/settings/name", post(other::set_name))
+        .route("/settings/password", post(password::set))
+        .route("/settings/password/remove", get(password::ask_remove).post(password::remove))
         .route("/settings/stop", get(other::ask_stop).post(other::stop))
         .route("/live/status", get(live::status))
         .route("/live/downloads", get(live::downloads))
@@ -115,7 +127,7 @@ pub fn router(ui: Ui) -> axum::Router {
 }
 
 /// What every page is sent with.
-async fn headers(request: Request, next: Next) -> Response {
+pub async fn headers(request: Request, next: Next) -> Response {
     let in_place = request.headers().contains_key("hx-request");
     let mut response = next.run(request).await;
     let fixed = [
@@ -143,25 +155,28 @@ async fn missing(State(ui): State<Ui>, visit: Visit) -> Response {
 }
 
 /// A page that says no, with the status that the error has everywhere.
-fn refused_with(error: &ErrorView, page: Markup) -> Response {
+#[must_use]
+pub fn refused_with(error: &ErrorView, page: Markup) -> Response {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, page).into_response()
+    (status, axum::Extension(ErrorCode(error.code.clone())), page).into_response()
 }
 
 /// Where an act that went well leads: an address, and what to say there.
 type Done = (String, String);
 
-/// Carries out a form that moves money, once; `act` gets the peer and what was filled in.
+/// Carries out a form that moves money, once; `act` gets the peer, what was filled in, and the name of the act.
 async fn once<R>(
     ui: &Ui,
     sent: &Arc<Sent>,
-    act: impl FnOnce(Node, Arc<Sent>) -> R + Send + 'static,
+    act: impl FnOnce(Node, Arc<Sent>, Act) -> R + Send + 'static,
 ) -> Result<Done, ErrorView>
 where
     R: Future<Output = Result<Done, ErrorView>> + Send + 'static,
 {
     let filled_in = Arc::clone(sent);
-    ui.node.once(sent.text("key"), sent.contents().as_bytes(), move |node, _| act(node, filled_in)).await
+    ui.node
+        .once(sent.text("key"), sent.contents().as_bytes(), move |node, named| act(node, filled_in, named))
+        .await
 }
 
 /// On to another page, with something to say there. A reload of that page repeats nothing.
@@ -171,12 +186,15 @@ fn onward(ui: &Ui, address: &str, said: &str) -> Response {
     see_other(&format!("{address}{sign}said={id}"))
 }
 
-fn see_other(address: &str) -> Response {
+/// On to another page.
+#[must_use]
+pub fn see_other(address: &str) -> Response {
     axum::response::Redirect::to(address).into_response()
 }
 
 /// A key under which a money-moving form is carried out once.
-fn fresh_key() -> String {
+#[must_use]
+pub fn fresh_key() -> String {
     data_encoding::HEXLOWER.encode(&crate::clock::random::<16>())
 }
 

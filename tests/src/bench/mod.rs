@@ -4,6 +4,8 @@
 mod certify;
 mod figures;
 mod handoff;
+mod pages;
+mod rest;
 mod search;
 mod table2;
 mod transfer;
@@ -29,49 +31,70 @@ enum Bench {
     /// Peers fetch one picture from one peer at once, free and paid (Table II of the paper).
     Table2 {
         /// How many peers fetch it.
-        #[arg(long, default_value_t = 40)]
+        #[arg(long, default_value_t = 40, env = "NETPAY_BENCH_TABLE2_BUYERS")]
         buyers: usize,
         /// How often, free and paid in turns.
-        #[arg(long, default_value_t = 11)]
+        #[arg(long, default_value_t = 11, env = "NETPAY_BENCH_TABLE2_ROUNDS")]
         rounds: usize,
     },
     /// One large file between two processes, free and paid, beside a plain TCP copy.
     Transfer {
         /// Its size, such as 64MiB or 1GiB.
-        #[arg(long, default_value = "1GiB", value_parser = figures::size)]
+        #[arg(long, default_value = "1GiB", value_parser = figures::size, env = "NETPAY_BENCH_TRANSFER_SIZE")]
         size: u64,
         /// How often each.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 3, env = "NETPAY_BENCH_TRANSFER_ROUNDS")]
         rounds: usize,
     },
     /// A chain goes from vendor to vendor: the last one up, closed, or crashed.
     Handoff {
         /// Peers in the swarm.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, env = "NETPAY_BENCH_HANDOFF_PEERS")]
         peers: usize,
         /// Handoffs of each kind.
-        #[arg(long, default_value_t = 25)]
+        #[arg(long, default_value_t = 25, env = "NETPAY_BENCH_HANDOFF_ROUNDS")]
         rounds: usize,
     },
     /// A vendor has what it is paid certified, by a committee of which some hang in the second half.
     Certify {
         /// Witnesses that hang.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 5, env = "NETPAY_BENCH_CERTIFY_HUNG")]
         hung: usize,
         /// Sales, with all at work and with some hung.
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 30, env = "NETPAY_BENCH_CERTIFY_ROUNDS")]
         rounds: usize,
+    },
+    /// A browser asks a peer that has sold much for all its pages, over and over.
+    Pages {
+        /// Files that it offers.
+        #[arg(long, default_value_t = 10_000)]
+        listings: usize,
+        /// Sales that it has made.
+        #[arg(long, default_value_t = 10_000)]
+        sales: usize,
+        /// How often each page is asked for.
+        #[arg(long, default_value_t = 200)]
+        rounds: usize,
+    },
+    /// A peer does nothing while somebody has a page of it open and a program listens: what that takes.
+    Rest {
+        /// Files that it offers.
+        #[arg(long, default_value_t = 1000)]
+        files: usize,
+        /// For how long it is watched, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Words are looked up in a swarm full of listings.
     Search {
         /// Peers in the swarm.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, env = "NETPAY_BENCH_SEARCH_PEERS")]
         peers: usize,
         /// Listings, spread over them.
-        #[arg(long, default_value_t = 10_000)]
+        #[arg(long, default_value_t = 10_000, env = "NETPAY_BENCH_SEARCH_LISTINGS")]
         listings: usize,
         /// Searches.
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 200, env = "NETPAY_BENCH_SEARCH_SEARCHES")]
         searches: usize,
     },
 }
@@ -87,6 +110,8 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
         Bench::Transfer { size, rounds } => transfer::run(program, *size, *rounds).await?,
         Bench::Handoff { peers, rounds } => handoff::run(program, *peers, *rounds).await?,
         Bench::Certify { hung, rounds } => certify::run(program, *hung, *rounds).await?,
+        Bench::Pages { listings, sales, rounds } => pages::run(program, *listings, *sales, *rounds).await?,
+        Bench::Rest { files, seconds } => rest::run(program, *files, *seconds).await?,
         Bench::Search { peers, listings, searches } => {
             search::run(program, *peers, *listings, *searches).await?
         }

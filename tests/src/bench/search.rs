@@ -76,7 +76,7 @@ pub async fn run(program: Program, count: usize, listings: usize, searches: usiz
 }
 
 /// Makes files whose names share words with others.
-fn make(directory: &Path, numbers: Range<usize>, words: usize) -> Result<()> {
+pub(super) fn make(directory: &Path, numbers: Range<usize>, words: usize) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     for number in numbers {
         let name = format!("{} {number}.txt", word(number % words));

@@ -56,17 +56,18 @@ const RISK: u64 = 10;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The runs: from the first seed up to, but not including, the last.
-    #[arg(long, value_name = "A..B", default_value = "0..200")]
+    #[arg(long, value_name = "A..B", default_value = "0..200", env = "NETPAY_SIM_SEEDS")]
     seeds: Seeds,
     /// Peers of each run, all of them witnesses; one in eight sells and one in eight buys, at most 16 and 24. An honest
     /// buyer makes three purchases.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(i64::from(MIN_PEERS)..=i64::from(MAX_PEERS)))]
+    #[arg(long, default_value_t = 1_000, env = "NETPAY_SIM_PEERS",
+        value_parser = clap::value_parser!(u32).range(i64::from(MIN_PEERS)..=i64::from(MAX_PEERS)))]
     peers: u32,
     /// The share of vendors, of buyers and of other members that keep to no rule.
-    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = 0.1, value_parser = share, env = "NETPAY_SIM_MALICIOUS")]
     malicious: f64,
     /// The share of them that go down and come back.
-    #[arg(long, value_name = "C", default_value_t = 0.5, value_parser = share)]
+    #[arg(long, value_name = "C", default_value_t = 0.5, value_parser = share, env = "NETPAY_SIM_CHURN")]
     churn: f64,
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP API of a daemon, as any program would use it: the address and the token are in its home.
 
 use anyhow::{Context as _, Result, bail};
+use netpay_node::app::view::{MAX_PAGE, Page};
 use netpay_node::errors::ErrorView;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +53,25 @@ impl Api {
         self.get(&with_parameters(path, parameters)).await
     }
 
+    /// Asks for the whole of a list, page by page.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Vec<T>> {
+        let (mut all, limit, mut after) = (Vec::new(), MAX_PAGE.to_string(), None::<String>);
+        loop {
+            let mut parameters = parameters.to_vec();
+            parameters.push(("limit", &limit));
+            parameters.extend(after.iter().map(|after| ("after", after.as_str())));
+            let page: Page<T> = self.query(path, &parameters).await?;
+            all.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// Asks for something that comes line by line; `seen` is told each thing as it comes.
     ///
     /// # Errors
@@ -87,6 +107,19 @@ impl Api {
         self.send(reqwest::Method::POST, path, Some(body)).await
     }
 
+    /// Has something done under a name of its own: the same again is the same act.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn post_as<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        self.send_as(key, reqwest::Method::POST, path, Some(body)).await
+    }
+
     /// Has something taken back.
     ///
     /// # Errors
@@ -112,12 +145,22 @@ impl Api {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T> {
-        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let key: [u8; 16] = random()?;
+        self.send_as(&data_encoding::HEXLOWER.encode(&key), method, path, body).await
+    }
+
+    async fn send_as<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T> {
+        let token = std::fs::read_to_string(self.home.join("api-token")).context("reading the token")?;
         let url = format!("http://{}/api/v1{path}", self.address()?);
         let mut request =
             self.client.request(method.clone(), url).bearer_auth(token.trim()).timeout(ANSWER_WITHIN);
-        request = request.header("idempotency-key", data_encoding::HEXLOWER.encode(&key));
+        request = request.header("idempotency-key", key);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -5,8 +5,8 @@ use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
 use netpay_node::app::view::{
-    CertificationView, ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, PeerView,
-    RedeemView, SaleView, SharedFile, Status, TillView, WalletView,
+    CertificationView, ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, Page,
+    PeerView, RedeemView, SaleView, SharedFile, Status, TillView, WalletView,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn peers(&self) -> Result<Vec<PeerView>> {
-        items(self.api.get("/peers").await?)
+        self.api.list("/peers", &[]).await
     }
 
     /// Becomes a member, with a voucher.
@@ -160,7 +160,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer or is locked.
     pub async fn chains(&self) -> Result<Vec<ChainView>> {
-        items(self.api.get("/wallet/chains").await?)
+        self.api.list("/wallet/chains", &[]).await
     }
 
     /// Sells a file.
@@ -169,7 +169,7 @@ impl Peer {
     /// If it cannot be shared.
     pub async fn share(&self, path: &Path, price: u64, tags: &[&str]) -> Result<SharedFile> {
         let request = json!({ "paths": [path], "price": price, "tags": tags, "recursive": false });
-        let shared = items::<SharedFile>(self.api.post("/shares", &request).await?)?;
+        let shared: Vec<SharedFile> = self.api.post("/shares", &request).await?;
         shared.into_iter().next().with_context(|| format!("{} was not shared", path.display()))
     }
 
@@ -179,7 +179,7 @@ impl Peer {
     /// If they cannot be shared.
     pub async fn share_all(&self, directory: &Path, price: u64) -> Result<Vec<SharedFile>> {
         let request = json!({ "paths": [directory], "price": price, "tags": [], "recursive": true });
-        items(self.api.post("/shares", &request).await?)
+        self.api.post("/shares", &request).await
     }
 
     /// Searches.
@@ -187,7 +187,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn search(&self, words: &str) -> Result<Vec<Found>> {
-        items(self.api.query("/search", &[("words", words)]).await?)
+        Ok(self.api.query::<Page<Found>>("/search", &[("words", words)]).await?.items)
     }
 
     /// Searches, and notes when the first offer came.
@@ -237,7 +237,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn downloads(&self) -> Result<Vec<DownloadView>> {
-        items(self.api.get("/downloads").await?)
+        self.api.list("/downloads", &[]).await
     }
 
     /// Does something to a download: `pause`, `resume` or `cancel`.
@@ -283,7 +283,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn sales(&self) -> Result<Vec<SaleView>> {
-        items(self.api.get("/sales").await?)
+        self.api.list("/sales", &[]).await
     }
 
     /// The segments of the till.
@@ -291,7 +291,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn till(&self) -> Result<Vec<TillView>> {
-        items(self.api.get("/till").await?)
+        self.api.list("/till", &[]).await
     }
 
     /// What it had certified, the newest last.
@@ -299,7 +299,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn certifications(&self) -> Result<Vec<CertificationView>> {
-        self.api.get("/certifications").await
+        Ok(self.api.get::<Page<_>>("/certifications").await?.items)
     }
 
     /// The handoffs it has asked for, the newest last.
@@ -307,7 +307,7 @@ impl Peer {
     /// # Errors
     /// If it does not answer.
     pub async fn handoffs(&self) -> Result<Vec<HandoffView>> {
-        self.api.get("/handoffs").await
+        Ok(self.api.get::<Page<_>>("/handoffs").await?.items)
     }
 
     /// Redeems all that was earned.
@@ -363,13 +363,4 @@ pub fn story(view: &DownloadView) -> String {
         format!("{} ms {} ({})", entry.at.saturating_sub(began), entry.what, entry.detail)
     };
     view.timeline.iter().map(told).collect::<Vec<_>>().join(", ")
-}
-
-/// A list, whether it comes bare or as a page.
-fn items<T: serde::de::DeserializeOwned>(answer: Value) -> Result<Vec<T>> {
-    let list = match answer {
-        Value::Object(mut page) => page.remove("items").context("a page has items")?,
-        other => other,
-    };
-    Ok(serde_json::from_value(list)?)
 }

@@ -60,7 +60,7 @@ async fn a_file_with_a_hostile_name_is_not_listed_not_found_and_not_shown() -> R
     }
     ensure!(asked.load(Ordering::Relaxed) > 0, "nobody asked the villain");
     let node = villain.node.public();
-    let shown: Vec<Found> = buyer.api().get(&format!("/peers/{node}/files")).await.unwrap_or_default();
+    let shown: Vec<Found> = buyer.api().list(&format!("/peers/{node}/files"), &[]).await.unwrap_or_default();
     ensure!(shown.is_empty(), "its catalogue shows {shown:?}");
     Ok(())
 }

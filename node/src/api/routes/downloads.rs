@@ -1,16 +1,13 @@
 //! What is bought.
 
 use super::{Answer, Refusals, Shared, once};
-use crate::api::problem::{Body, Problem};
+use crate::api::problem::{Body, Parameters, Problem};
 use crate::api::server::Api;
-use crate::app::view::{DownloadState, DownloadView, GetRequest};
+use crate::app::view::{DownloadView, GetRequest, Page, Part};
 use crate::errors;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::stream::{self, Stream};
-use std::convert::Infallible;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,7 +16,6 @@ pub fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(downloads, download_add))
         .routes(routes!(download))
-        .routes(routes!(download_events))
         .routes(routes!(download_act))
 }
 
@@ -28,10 +24,11 @@ pub fn router() -> OpenApiRouter<Api> {
     get,
     path = "/downloads",
     tag = "downloads",
-    responses((status = 200, body = Vec<DownloadView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<DownloadView>), Refusals),
 )]
-async fn downloads(State(api): Shared) -> Json<Vec<DownloadView>> {
-    Json(api.node.downloads())
+async fn downloads(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<DownloadView>> {
+    Ok(Json(api.node.downloads_part(&part)?))
 }
 
 /// Buys a file.
@@ -49,11 +46,8 @@ async fn download_add(
     Body(asked): Body<GetRequest>,
 ) -> Answer<DownloadView> {
     let wanted = asked.clone();
-    once(&api, &headers, ("download", &asked), move |node, _, earlier| async move {
-        match earlier.and_then(|at| node.begun_since(&wanted, at)) {
-            Some(begun) => Ok(begun),
-            None => Ok(node.get(wanted).await?),
-        }
+    once(&api, &headers, ("download", &asked), move |node, act| async move {
+        Ok(node.get_once(wanted, &act).await?)
     })
     .await
 }
@@ -86,29 +80,4 @@ async fn download_act(State(api): Shared, Path((id, act)): Path<(u64, String)>) 
         _ => return Err(Problem(errors::no_route("POST", format!("/downloads/{id}/{act}")))),
     };
     Ok(Json(view))
-}
-
-/// Every change of a download as server-sent events, until it stands still.
-#[utoipa::path(
-    get,
-    path = "/downloads/{id}/events",
-    tag = "downloads",
-    params(("id" = u64, Path)),
-    responses((status = 200, body = DownloadView, content_type = "text/event-stream"), Refusals),
-)]
-async fn download_events(
-    State(api): Shared,
-    Path(id): Path<u64>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let mut watch = api.node.watch_download(id)?;
-    watch.mark_changed();
-    let stream = stream::unfold(Some(watch), |watch| async {
-        let mut watch = watch?;
-        watch.changed().await.ok()?;
-        let view = watch.borrow_and_update().clone();
-        let ended = !matches!(view.state, DownloadState::Waiting | DownloadState::Running);
-        let event = Event::default().event("download").json_data(&view).unwrap_or_default();
-        Some((Ok(event), (!ended).then_some(watch)))
-    });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }

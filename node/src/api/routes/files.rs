@@ -3,7 +3,7 @@
 use super::{Answer, Refusals, Shared};
 use crate::api::problem::{Body, Parameters, Problem};
 use crate::api::server::Api;
-use crate::app::view::{Found, GetRequest, Quote, SearchOptions, SharedFile};
+use crate::app::view::{Found, GetRequest, Page, Part, Quote, SearchOptions, SharedFile};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -28,15 +28,16 @@ pub fn router() -> OpenApiRouter<Api> {
         .routes(routes!(quote))
 }
 
-/// What this peer sells.
+/// What this peer sells, in the order of content roots.
 #[utoipa::path(
     get,
     path = "/shares",
     tag = "files",
-    responses((status = 200, body = Vec<SharedFile>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<SharedFile>), Refusals),
 )]
-async fn shares(State(api): Shared) -> Answer<Vec<SharedFile>> {
-    Ok(Json(api.node.share_list().await?))
+async fn shares(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<SharedFile>> {
+    Ok(Json(api.node.share_part(&part).await?))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -99,16 +100,16 @@ async fn share_remove(State(api): Shared, Path(id): Path<String>) -> Answer<()> 
     Ok(Json(api.node.share_remove(id).await?))
 }
 
-/// Looks for files; all words must match.
+/// Looks for files; all words must match. What is found is on one page.
 #[utoipa::path(
     get,
     path = "/search",
     tag = "files",
     params(SearchOptions),
-    responses((status = 200, body = Vec<Found>), Refusals),
+    responses((status = 200, body = Page<Found>), Refusals),
 )]
-async fn search(State(api): Shared, Parameters(options): Parameters<SearchOptions>) -> Answer<Vec<Found>> {
-    Ok(Json(api.node.search(options).await?))
+async fn search(State(api): Shared, Parameters(options): Parameters<SearchOptions>) -> Answer<Page<Found>> {
+    Ok(Json(Page::whole(api.node.search(options).await?)))
 }
 
 /// Looks for files; what is found comes as replicas answer, one JSON object on each line.

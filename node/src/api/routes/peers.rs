@@ -1,9 +1,9 @@
 //! Who is there.
 
 use super::{Answer, Refusals, Shared};
-use crate::api::problem::Body;
+use crate::api::problem::{Body, Parameters};
 use crate::api::server::Api;
-use crate::app::view::{Found, PeerView};
+use crate::app::view::{Found, Page, Part, PeerView};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -18,15 +18,16 @@ pub fn router() -> OpenApiRouter<Api> {
         .routes(routes!(block, unblock))
 }
 
-/// The other peers: connected, known by their cards, or blocked.
+/// The other peers: connected, known by their cards, or blocked; in the order of their node keys.
 #[utoipa::path(
     get,
     path = "/peers",
     tag = "peers",
-    responses((status = 200, body = Vec<PeerView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<PeerView>), Refusals),
 )]
-async fn peers(State(api): Shared) -> Answer<Vec<PeerView>> {
-    Ok(Json(api.node.peers().await?))
+async fn peers(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<PeerView>> {
+    Ok(Json(api.node.peers_part(&part).await?))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -47,16 +48,20 @@ async fn connect(State(api): Shared, Body(asked): Body<Connect>) -> Answer<PeerV
     Ok(Json(api.node.connect(asked.address).await?))
 }
 
-/// What a peer sells. It is named by its node key, its peer id, or a name that only it has.
+/// What a peer sells, in the order of content roots. It is named by its node key, its peer id, or a name that only it has.
 #[utoipa::path(
     get,
     path = "/peers/{peer}/files",
     tag = "peers",
-    params(("peer" = String, Path)),
-    responses((status = 200, body = Vec<Found>), Refusals),
+    params(("peer" = String, Path), Part),
+    responses((status = 200, body = Page<Found>), Refusals),
 )]
-async fn browse(State(api): Shared, Path(peer): Path<String>) -> Answer<Vec<Found>> {
-    Ok(Json(api.node.browse(peer).await?))
+async fn browse(
+    State(api): Shared,
+    Path(peer): Path<String>,
+    Parameters(part): Parameters<Part>,
+) -> Answer<Page<Found>> {
+    Ok(Json(api.node.browse_part(peer, &part).await?))
 }
 
 /// Has nothing to do with a peer from now on.

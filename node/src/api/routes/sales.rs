@@ -1,8 +1,9 @@
 //! What was earned.
 
 use super::{Answer, Refusals, Shared, once};
+use crate::api::problem::Parameters;
 use crate::api::server::Api;
-use crate::app::view::{CertificationView, HandoffView, RedeemView, SaleView, TillView};
+use crate::app::view::{CertificationView, HandoffView, Page, Part, RedeemView, SaleView, TillView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -24,43 +25,45 @@ pub fn router() -> OpenApiRouter<Api> {
     get,
     path = "/sales",
     tag = "sales",
-    responses((status = 200, body = Vec<SaleView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<SaleView>), Refusals),
 )]
-async fn sales(State(api): Shared) -> Answer<Vec<SaleView>> {
-    Ok(Json(api.node.sales()?))
+async fn sales(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<SaleView>> {
+    Ok(Json(api.node.sales_part(&part)?))
 }
 
-/// What was earned and is not redeemed yet, segment by segment.
+/// What was earned, segment by segment, in the order of chains: what is not redeemed yet, and what became of claims.
 #[utoipa::path(
     get,
     path = "/till",
     tag = "sales",
-    responses((status = 200, body = Vec<TillView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<TillView>), Refusals),
 )]
-async fn till(State(api): Shared) -> Answer<Vec<TillView>> {
-    Ok(Json(api.node.till_view()?))
+async fn till(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<TillView>> {
+    Ok(Json(api.node.till_part(&part)?))
 }
 
-/// Chains that moved to or from this vendor lately.
+/// Chains that moved to or from this vendor lately, oldest first; all of them on one page.
 #[utoipa::path(
     get,
     path = "/handoffs",
     tag = "sales",
-    responses((status = 200, body = Vec<HandoffView>), Refusals),
+    responses((status = 200, body = Page<HandoffView>), Refusals),
 )]
-async fn handoffs(State(api): Shared) -> Json<Vec<HandoffView>> {
-    Json(api.node.handoffs())
+async fn handoffs(State(api): Shared) -> Json<Page<HandoffView>> {
+    Json(Page::whole(api.node.handoffs()))
 }
 
-/// Certificates gathered lately, and how long it took.
+/// Certificates gathered lately, and how long it took, oldest first; all of them on one page.
 #[utoipa::path(
     get,
     path = "/certifications",
     tag = "sales",
-    responses((status = 200, body = Vec<CertificationView>), Refusals),
+    responses((status = 200, body = Page<CertificationView>), Refusals),
 )]
-async fn certifications(State(api): Shared) -> Json<Vec<CertificationView>> {
-    Json(api.node.certifications())
+async fn certifications(State(api): Shared) -> Json<Page<CertificationView>> {
+    Json(Page::whole(api.node.certifications()))
 }
 
 /// Redeems what was earned at the broker.
@@ -72,5 +75,5 @@ async fn certifications(State(api): Shared) -> Json<Vec<CertificationView>> {
     responses((status = 200, body = RedeemView), Refusals),
 )]
 async fn redeem(State(api): Shared, headers: HeaderMap) -> Answer<RedeemView> {
-    once(&api, &headers, ("redeem", &()), |node, _, _| async move { Ok(node.redeem().await?) }).await
+    once(&api, &headers, ("redeem", &()), |node, _| async move { Ok(node.redeem().await?) }).await
 }

@@ -1,11 +1,11 @@
 //! Coins, and the account at the broker.
 
-use super::{Answer, Refusals, Shared, once};
-use crate::api::problem::Body;
+use super::{Answer, LoginLink, Refusals, Shared, once};
+use crate::api::problem::{Body, Parameters};
 use crate::api::server::Api;
 use crate::app::door;
 use crate::app::view::ErrorView;
-use crate::app::view::{BrokerView, ChainView, HistoryLine, WalletView};
+use crate::app::view::{BrokerView, ChainView, HistoryLine, Page, Part, WalletView};
 use crate::errors;
 use axum::Json;
 use axum::extract::State;
@@ -30,6 +30,7 @@ pub fn router() -> OpenApiRouter<Api> {
         .routes(routes!(unlock))
         .routes(routes!(broker))
         .routes(routes!(register))
+        .routes(routes!(account_link))
 }
 
 /// What there is to spend, and where the rest is.
@@ -63,8 +64,8 @@ struct BuyCoins {
 )]
 async fn buy(State(api): Shared, headers: HeaderMap, Body(asked): Body<BuyCoins>) -> Answer<WalletView> {
     let coins = Coins(asked.coins);
-    once(&api, &headers, ("buy", &asked), move |node, key, _| async move {
-        node.buy_coins(coins, Some(&key)).await?;
+    once(&api, &headers, ("buy", &asked), move |node, act| async move {
+        node.buy_coins(coins, Some(&act.name)).await?;
         Ok(node.wallet_view()?)
     })
     .await
@@ -87,22 +88,23 @@ struct Voucher {
 )]
 async fn voucher(State(api): Shared, headers: HeaderMap, Body(asked): Body<Voucher>) -> Answer<WalletView> {
     let code = door::parse_voucher(asked.voucher.as_deref().unwrap_or_default())?;
-    once(&api, &headers, ("voucher", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("voucher", &asked), move |node, _| async move {
         node.pay_in(code).await?;
         Ok(node.wallet_view()?)
     })
     .await
 }
 
-/// The chains of coins in the wallet.
+/// The chains of coins in the wallet, in the order of their ids.
 #[utoipa::path(
     get,
     path = "/wallet/chains",
     tag = "wallet",
-    responses((status = 200, body = Vec<ChainView>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<ChainView>), Refusals),
 )]
-async fn chains(State(api): Shared) -> Answer<Vec<ChainView>> {
-    Ok(Json(api.node.chain_views()?))
+async fn chains(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<ChainView>> {
+    Ok(Json(api.node.chains_part(&part)?))
 }
 
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
@@ -122,21 +124,22 @@ struct Retire {
 )]
 async fn retire(State(api): Shared, headers: HeaderMap, Body(asked): Body<Retire>) -> Answer<Vec<ChainView>> {
     let id = asked.id.clone();
-    once(&api, &headers, ("retire", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("retire", &asked), move |node, _| async move {
         node.retire(id.as_deref()).await.map_err(ErrorView::from)
     })
     .await
 }
 
-/// The account's statement.
+/// The account's statement, oldest line first.
 #[utoipa::path(
     get,
     path = "/wallet/history",
     tag = "wallet",
-    responses((status = 200, body = Vec<HistoryLine>), Refusals),
+    params(Part),
+    responses((status = 200, body = Page<HistoryLine>), Refusals),
 )]
-async fn history(State(api): Shared) -> Answer<Vec<HistoryLine>> {
-    Ok(Json(api.node.history().await?))
+async fn history(State(api): Shared, Parameters(part): Parameters<Part>) -> Answer<Page<HistoryLine>> {
+    Ok(Json(api.node.history_part(&part).await?))
 }
 
 /// A backup and its passphrase; the bytes in Base64.
@@ -227,9 +230,20 @@ async fn broker(State(api): Shared) -> Json<BrokerView> {
 )]
 async fn register(State(api): Shared, headers: HeaderMap, Body(asked): Body<Voucher>) -> Answer<WalletView> {
     let code = asked.voucher.as_deref().map(door::parse_voucher).transpose()?;
-    once(&api, &headers, ("register", &asked), move |node, _, _| async move {
+    once(&api, &headers, ("register", &asked), move |node, _| async move {
         node.register(code).await?;
         Ok(node.wallet_view()?)
     })
     .await
+}
+
+/// A link to the account's page at the broker, which signs one browser in, once and within a minute.
+#[utoipa::path(
+    post,
+    path = "/broker/account-links",
+    tag = "broker",
+    responses((status = 200, body = LoginLink), Refusals),
+)]
+async fn account_link(State(api): Shared) -> Answer<LoginLink> {
+    Ok(Json(LoginLink { url: api.node.account_link().await? }))
 }

@@ -9,7 +9,10 @@ mod rows;
 mod sale;
 mod visit;
 
-use super::view::{DownloadState, DownloadView, ErrorView, Found, GetRequest, Quote, TimelineEntry};
+use super::once::Act;
+use super::view::{
+    DownloadState, DownloadView, ErrorView, Found, GetRequest, Page, Part, Quote, TimelineEntry,
+};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Commit};
@@ -26,6 +29,7 @@ use rows::DOWNLOADS;
 pub(super) use rows::DownloadRow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -43,10 +47,10 @@ enum Control {
     Cancel,
 }
 
-/// One download in memory.
 /// How often the progress of one download is news, at most.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// One download in memory.
 struct Download {
     view: watch::Sender<DownloadView>,
     /// When its progress was news last.
@@ -58,7 +62,8 @@ struct Download {
 }
 
 impl Download {
-    fn new(view: DownloadView, row: DownloadRow) -> Self {
+    fn new(mut view: DownloadView, row: DownloadRow) -> Self {
+        view.changed = clock::micros();
         Self {
             view: watch::channel(view).0,
             told: Instant::now(),
@@ -73,6 +78,10 @@ impl Download {
 #[derive(Default)]
 pub struct Downloads {
     all: Mutex<BTreeMap<u64, Download>>,
+    /// Bytes that came and were verified since the start.
+    received: AtomicU64,
+    /// Held while one is begun: numbers are given once, and what is asked for twice at the same time is begun once.
+    beginning: tokio::sync::Mutex<()>,
     /// Told when a download ends or stops, and when the wallet opens: there may be debts to pay.
     pub(super) debts: tokio::sync::Notify,
 }
@@ -113,12 +122,47 @@ impl Node {
     /// # Errors
     /// If nobody offers it, it is too dear, or there are not enough coins: nothing is begun then.
     pub async fn get(&self, request: GetRequest) -> Result<DownloadView, Trouble> {
+        self.begin(request, None).await
+    }
+
+    /// Starts a download as an act that is done once: if it was begun before a crash, it is that one.
+    ///
+    /// # Errors
+    /// As [`Node::get`].
+    pub async fn get_once(&self, request: GetRequest, act: &Act) -> Result<DownloadView, Trouble> {
+        match act.made {
+            Some(id) => self.download(id),
+            None => self.begin(request, Some(act)).await,
+        }
+    }
+
+    async fn begin(&self, request: GetRequest, act: Option<&Act>) -> Result<DownloadView, Trouble> {
         let (root, listings) = self.offers(&request).await?;
+        let _beginning = self.0.downloads.beginning.lock().await;
         if let Some(running) = self.running(&root) {
+            let mut batch = Batch::new();
+            act.inspect(|act| act.makes(running.id, &mut batch));
+            self.db().commit(batch).await?;
             return Ok(running);
         }
+        let row = self.new_row(&request, root, &listings)?;
+        self.store_download(&row, act).await?;
+        let (id, price, view) = (row.id, row.price, row.view());
+        lock(&self.0.downloads.all).insert(id, Download::new(view.clone(), row));
+        self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
+        self.spawn_job(id, listings);
+        Ok(view)
+    }
+
+    /// What is to be stored of a download that begins, if it may.
+    fn new_row(
+        &self,
+        request: &GetRequest,
+        root: ContentRoot,
+        listings: &[Signed<Listing>],
+    ) -> Result<DownloadRow, Trouble> {
         let best = listings.first().ok_or(Trouble::NoVendor)?;
-        let (name, price, best_vendor) = (best.name.to_string(), best.price, Some(best.vendor));
+        let (name, price) = (best.name.to_string(), best.price);
         let limit = request.max_price.map(Coins);
         if let Some(limit) = limit.filter(|limit| price > *limit) {
             return Err(Trouble::OverLimit { name, price, limit });
@@ -128,9 +172,8 @@ impl Node {
         let units = unit_for(ceiling, best.size, p0).or_else(|| unit_for(price, best.size, p0));
         let units = units.ok_or(Trouble::TooDear(p0))?;
         self.can_afford(&name, price)?;
-        let id = self.next_download();
-        let row = DownloadRow {
-            id,
+        Ok(DownloadRow {
+            id: self.next_download(),
             root,
             name: Text::cut(&safe_file_name(&name)),
             size: best.size,
@@ -138,18 +181,12 @@ impl Node {
             ceiling,
             unit_log: units.log(),
             output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
-            from: request.from.as_ref().and(best_vendor),
+            from: request.from.as_ref().map(|_| best.vendor),
             keep_open: request.keep_open,
             state: DownloadState::Waiting,
             began: clock::time(),
             tabs: List::new(),
-        };
-        self.store_download(&row).await?;
-        let view = row.view();
-        lock(&self.0.downloads.all).insert(id, Download::new(view.clone(), row));
-        self.happened(id, "quoted", &format!("{price} from {} vendor(s)", listings.len()));
-        self.spawn_job(id, listings);
-        Ok(view)
+        })
     }
 
     /// Whether the wallet can pay for it now.
@@ -182,15 +219,6 @@ impl Node {
         Ok(unused(&path))
     }
 
-    /// The newest download of that content that was begun at this time or later.
-    #[must_use]
-    pub fn begun_since(&self, request: &GetRequest, at: netpay_core::time::Time) -> Option<DownloadView> {
-        let root = content_of(&request.what).ok()?;
-        let all = lock(&self.0.downloads.all);
-        let begun = |download: &&Download| download.row.root == root && download.row.began >= at;
-        all.values().rev().find(begun).map(|download| download.view.borrow().clone())
-    }
-
     fn running(&self, root: &ContentRoot) -> Option<DownloadView> {
         let all = lock(&self.0.downloads.all);
         let active = |state| is_active(state) || state == DownloadState::Paused;
@@ -209,6 +237,27 @@ impl Node {
         all.values().rev().map(|download| download.view.borrow().clone()).collect()
     }
 
+    /// A page of the downloads, newest first.
+    ///
+    /// # Errors
+    /// If there is no such page.
+    pub fn downloads_part(&self, part: &Part) -> Result<Page<DownloadView>, Trouble> {
+        let (after, limit) = (part.after(|id| id.parse().ok())?, part.limit()?);
+        let all = lock(&self.0.downloads.all);
+        let older = all.range(..after.unwrap_or(u64::MAX)).rev();
+        Ok(Page::of(older, limit, |(id, _)| id.to_string(), |(_, download)| download.view.borrow().clone()))
+    }
+
+    /// How many downloads are in each state.
+    #[must_use]
+    pub fn downloads_by_state(&self) -> BTreeMap<&'static str, u64> {
+        let mut states: BTreeMap<_, _> = DownloadState::ALL.map(|state| (state.word(), 0)).into();
+        for download in lock(&self.0.downloads.all).values() {
+            *states.entry(download.row.state.word()).or_default() += 1;
+        }
+        states
+    }
+
     /// So many downloads, newest first, from number `from` of them on (counted from 0); and how many there are.
     #[must_use]
     pub fn downloads_page(&self, from: usize, many: usize) -> (Vec<DownloadView>, usize) {
@@ -223,6 +272,19 @@ impl Node {
         let all = lock(&self.0.downloads.all);
         let running = all.values().filter(|download| download.row.state == DownloadState::Running);
         running.map(|download| download.view.borrow().rate).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of units that came and were verified since the start.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.0.downloads.received.load(Ordering::Relaxed)
+    }
+
+    /// Sales that this peer buys in now.
+    #[must_use]
+    pub fn buying(&self) -> u64 {
+        let all = lock(&self.0.downloads.all);
+        all.values().map(|download| download.view.borrow().sales as u64).fold(0, u64::saturating_add)
     }
 
     /// How many downloads want more.
@@ -327,9 +389,10 @@ impl Node {
         Ok(open)
     }
 
-    async fn store_download(&self, row: &DownloadRow) -> Result<(), Trouble> {
+    async fn store_download(&self, row: &DownloadRow, act: Option<&Act>) -> Result<(), Trouble> {
         let mut batch = Batch::new();
         row.put(&mut batch);
+        act.inspect(|act| act.makes(row.id, &mut batch));
         let surplus = {
             let mut all = lock(&self.0.downloads.all);
             let over = all.len() >= MAX_DOWNLOADS;
@@ -381,10 +444,14 @@ impl Node {
     /// Changes what watchers see.
     fn show(&self, id: u64, change: impl FnOnce(&mut DownloadView)) {
         if let Some(download) = lock(&self.0.downloads.all).get_mut(&id) {
-            let before = download.view.borrow().state;
-            download.view.send_modify(change);
+            let standing = |view: &DownloadView| (view.state, view.sales);
+            let before = standing(&download.view.borrow());
+            download.view.send_modify(|view| {
+                change(view);
+                view.changed = clock::micros().max(view.changed + 1);
+            });
             let view = download.view.borrow();
-            if view.state != before || download.told.elapsed() >= TELL_EVERY {
+            if standing(&view) != before || download.told.elapsed() >= TELL_EVERY {
                 self.news().tell("download", &*view);
                 download.told = Instant::now();
             }
@@ -402,7 +469,7 @@ impl Node {
         });
     }
 
-    fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
+    pub(super) fn row_of(&self, id: u64) -> Result<DownloadRow, Trouble> {
         lock(&self.0.downloads.all)
             .get(&id)
             .map(|download| download.row.clone())

@@ -18,6 +18,7 @@ use netpay_core::wire::trade::{Span, Terms};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// With so many uncertified segments a chain is certified after a sale, so that the next need not wait for it …
@@ -188,6 +189,7 @@ impl Sale {
         let mut state = lock(&self.job.state);
         state.have.extend(numbers.iter().map(|unit| (*unit, self.visit.tab)));
         state.have_bytes += bytes;
+        self.job.node.0.downloads.received.fetch_add(bytes, Ordering::Relaxed);
         let have = state.have_bytes;
         drop(state);
         if numbers.contains(&(self.job.units.count() - 1)) {

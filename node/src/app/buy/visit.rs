@@ -111,6 +111,7 @@ impl Visit {
         // The rows go to the store while the wallet is held, so that they reach the disk in order.
         let commit = if self.price > Coins::ZERO {
             node.purse(|purse| {
+                node.note_receipts(&purse.wallet, self.id, &inputs);
                 for input in inputs {
                     self.buyer.handle(now, input, &mut purse.wallet, &mut out);
                 }

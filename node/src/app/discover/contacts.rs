@@ -9,6 +9,7 @@ use netpay_core::wallet::Seller;
 use netpay_core::wire::hello::{HolderTag, MAX_TAGS};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// Peers known at most; whoever was heard of longest ago gives way.
 const MAX_CONTACTS: usize = 4096;
@@ -19,6 +20,8 @@ const MAX_STOCK: usize = 4 * MAX_TAGS;
 #[derive(Default)]
 pub struct Contacts {
     book: Mutex<BTreeMap<PublicKey, Contact>>,
+    /// When replicas were last asked for cards.
+    pub(super) looked: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Default)]
@@ -113,6 +116,13 @@ impl Contacts {
     pub(super) fn is_present(&self, peer: &PublicKey, now: Time) -> bool {
         let book = lock(&self.book);
         book.get(peer).and_then(|contact| contact.card.as_ref()).is_some_and(|card| card.expires > now)
+    }
+
+    /// The peers that are said to be there.
+    pub(super) fn present(&self, now: Time) -> Vec<PublicKey> {
+        let book = lock(&self.book);
+        let there = |contact: &Contact| contact.card.as_ref().is_some_and(|card| card.expires > now);
+        book.iter().filter(|(_, contact)| there(contact)).map(|(peer, _)| *peer).collect()
     }
 
     /// The peers that call themselves so.

@@ -1,8 +1,8 @@
 //! Who is there, and what they have.
 
 use super::{ASK_TIMEOUT, CONNECT_TIMEOUT, REPLICAS_ASKED_FOR_CARDS};
-use crate::app::view::{Found, PeerView};
-use crate::app::{Node, Trouble};
+use crate::app::view::{Found, Page, Part, PeerView};
+use crate::app::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{Multiaddr, Peer, Protocol, RequestError, node_key};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -14,29 +14,69 @@ use netpay_core::record::presence::{self, Bucket, Card, MAX_CARDS, bucket_of, pl
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::index::{IndexReply, IndexRequest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+/// How often replicas are asked who is there, at most, while somebody looks at the list.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the first who looks waits for them.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pages read of one replica's bucket at most.
 const MAX_CARD_PAGES: usize = MAX_CARDS / 32;
 /// Files of one peer shown at most.
 const MAX_CATALOGUE: usize = 20_000;
 
 impl Node {
-    /// The other peers: those connected, those whose cards are in the network, and those that are blocked.
+    /// The other peers: those connected, those whose cards are in the network, and those that are blocked. Those that
+    /// are connected come first, then by name.
     ///
     /// # Errors
     /// None at present; who does not answer is left out.
     pub async fn peers(&self) -> Result<Vec<PeerView>, Trouble> {
-        let connected: BTreeMap<_, _> =
-            self.overlay().connected().into_iter().map(|peer| (peer.node, peer)).collect();
-        let cards = self.cards().await;
-        let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
-        peers.extend(cards);
-        peers.extend(self.0.blocked.all());
-        peers.remove(&self.me());
+        let (peers, connected) = self.others().await;
         let mut views: Vec<_> =
             peers.into_iter().map(|peer| self.peer_view(peer, connected.get(&peer))).collect();
         views.sort_by(|a, b| (!a.connected, &a.name, &a.node).cmp(&(!b.connected, &b.name, &b.node)));
         Ok(views)
+    }
+
+    /// A page of the same, in the order of node keys.
+    ///
+    /// # Errors
+    /// If there is no such page.
+    pub async fn peers_part(&self, part: &Part) -> Result<Page<PeerView>, Trouble> {
+        let (after, limit) = (part.after(|node| node.parse::<PublicKey>().ok())?, part.limit()?);
+        let (peers, connected) = self.others().await;
+        let behind = peers.into_iter().filter(|peer| after.is_none_or(|after| *peer > after));
+        let view = |peer: PublicKey| self.peer_view(peer, connected.get(&peer));
+        Ok(Page::of(behind, limit, PublicKey::to_string, view))
+    }
+
+    async fn others(&self) -> (BTreeSet<PublicKey>, BTreeMap<PublicKey, Peer>) {
+        self.look_around().await;
+        let connected: BTreeMap<_, _> =
+            self.overlay().connected().into_iter().map(|peer| (peer.node, peer)).collect();
+        let mut peers: BTreeSet<PublicKey> = connected.keys().copied().collect();
+        peers.extend(self.0.contacts.present(clock::time()));
+        peers.extend(self.0.blocked.all());
+        peers.remove(&self.me());
+        (peers, connected)
+    }
+
+    /// Has replicas asked who is there, unless they were a moment ago. Only the first time somebody waits for them.
+    async fn look_around(&self) {
+        let before = {
+            let mut looked = lock(&self.0.contacts.looked);
+            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                return;
+            }
+            looked.replace(Instant::now())
+        };
+        let node = self.clone();
+        let looks = tokio::spawn(async move { node.cards().await });
+        if before.is_none() {
+            // Who has not answered by then is shown the next time.
+            let _ = tokio::time::timeout(FIRST_LOOK, looks).await;
+        }
     }
 
     /// What is known of one peer, without asking anybody; its key stands for it if nothing is.
@@ -62,11 +102,33 @@ impl Node {
     /// If there is no such peer, or it does not answer.
     pub async fn browse(&self, peer: String) -> Result<Vec<Found>, Trouble> {
         let vendor = self.peer_named(peer.trim()).await?;
+        let found = self.catalogue(vendor, None, MAX_CATALOGUE).await?;
+        Ok(found.iter().map(|listing| self.found(listing)).collect())
+    }
+
+    /// A page of the same, in the order of content roots.
+    ///
+    /// # Errors
+    /// If there is no such peer or page, or the peer does not answer.
+    pub async fn browse_part(&self, peer: String, part: &Part) -> Result<Page<Found>, Trouble> {
+        let (after, limit) = (part.after(|root| root.parse().ok())?, part.limit()?);
+        let vendor = self.peer_named(peer.trim()).await?;
+        let found = self.catalogue(vendor, after, limit + 1).await?;
+        Ok(Page::of(found, limit, |listing| listing.root.to_string(), |listing| self.found(&listing)))
+    }
+
+    /// So many listings of a peer's catalogue behind a root, or few more.
+    async fn catalogue(
+        &self,
+        vendor: PublicKey,
+        mut after: Option<ContentRoot>,
+        many: usize,
+    ) -> Result<Vec<Signed<Listing>>, Trouble> {
         if vendor == self.me() {
-            return Ok(self.own_listings().iter().map(|listing| self.found(listing)).collect());
+            return Ok(self.own_listings(after, many));
         }
-        let (mut found, mut after) = (Vec::new(), None::<ContentRoot>);
-        while found.len() < MAX_CATALOGUE {
+        let mut found = Vec::new();
+        while found.len() < many {
             let request = codec::encode(&BrowseRequest { after });
             let reply = self.overlay().request(vendor, Protocol::Browse, request, ASK_TIMEOUT).await;
             let page = match reply.map(|reply| codec::decode::<BrowseReply>(&reply)) {
@@ -183,7 +245,7 @@ impl Node {
         vendor: &PublicKey,
         page: &BrowseReply,
         mut last: Option<ContentRoot>,
-        found: &mut Vec<Found>,
+        found: &mut Vec<Signed<Listing>>,
     ) -> Option<ContentRoot> {
         let (now, before) = (clock::time(), last);
         for listing in &page.listings {
@@ -193,7 +255,7 @@ impl Node {
             }
             last = Some(listing.root);
             if !listing.withdrawn {
-                found.push(self.found(&listing));
+                found.push(listing);
             }
         }
         last.filter(|last| Some(*last) != before)

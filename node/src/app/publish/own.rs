@@ -70,11 +70,6 @@ impl Own {
         lock(&self.kept).offered.len()
     }
 
-    /// The listings of all files offered.
-    pub fn offered(&self) -> Vec<Signed<Listing>> {
-        lock(&self.kept).offered.values().cloned().collect()
-    }
-
     /// Everything that replicas should keep: tombstones first.
     pub fn all(&self) -> Vec<Signed<Listing>> {
         let kept = lock(&self.kept);
@@ -306,7 +301,7 @@ mod tests {
         let news = shop.reconcile(&own, &[shop.row.clone()], NOW);
         assert!(news.len() == 2 && news[0].withdrawn && !news[1].withdrawn);
         assert!(news[1].sequence > news[0].sequence);
-        assert_eq!(own.offered(), [news[1].clone()]);
+        assert_eq!(own.after(None, |offered| offered.cloned().collect::<Vec<_>>()), [news[1].clone()]);
     }
 
     #[test]

@@ -123,14 +123,7 @@ pub fn state_badge(view: &DownloadView) -> Markup {
 /// The word for a state.
 #[must_use]
 pub const fn word(state: DownloadState) -> &'static str {
-    match state {
-        DownloadState::Waiting => "waiting",
-        DownloadState::Running => "running",
-        DownloadState::Paused => "paused",
-        DownloadState::Done => "done",
-        DownloadState::Failed => "failed",
-        DownloadState::Cancelled => "cancelled",
-    }
+    state.word()
 }
 
 /// Whether it changes by itself.

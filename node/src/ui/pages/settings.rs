@@ -1,10 +1,11 @@
 //! Settings: name, folders, limits, addresses, the way in, and the end.
 
 use super::Context;
+use super::wallet::new_passphrase;
 use crate::app::view::ErrorView;
 use crate::config::Setting;
 use crate::ui::pages::error::problem;
-use crate::ui::parts::{self, Confirm, Field, confirm, field, icon, qr, select, title};
+use crate::ui::parts::{self, Confirm, Field, Tone, badge, confirm, field, icon, qr, select, title};
 use maud::{Markup, html};
 
 /// Keys that are changed here: what each is called, a line about it, and how it is asked for. The others are in `config.toml`.
@@ -72,6 +73,8 @@ pub struct Settings<'a> {
     pub home: String,
     /// The software's version.
     pub version: String,
+    /// Whether a password lets people in from other machines.
+    pub has_password: bool,
 }
 
 /// The page.
@@ -81,6 +84,7 @@ pub fn page(context: &Context, shown: &Settings<'_>) -> Markup {
         (title("Settings", &parts::nothing()))
         @if let Some(error) = shown.error { (problem(error)) }
         (form(context, shown))
+        (password(context, shown.has_password))
         (reach(shown))
         div.pair { (about(shown)) (leave(context)) }
     };
@@ -153,6 +157,56 @@ fn reach(shown: &Settings<'_>) -> Markup {
             }
         }
     }
+}
+
+/// How people come in from other machines.
+fn password(context: &Context, is_set: bool) -> Markup {
+    html! {
+        section.card aria-labelledby="password" {
+            div.title {
+                h2 #password { (icon("key")) " Password for other machines" }
+                @if is_set { (badge(Tone::Good, "set")) } @else { (badge(Tone::Idle, "none")) }
+            }
+            p.hint {
+                "With it people sign in from other machines, once api.listen names an address that these \
+                 reach. It is not the wallet's passphrase. Whoever else is signed in is signed out."
+            }
+            form method="post" action="/settings/password" data-again {
+                (context.seal().fields())
+                div.row {
+                    (new_passphrase("new_password", if is_set { "Another password" } else { "Password" }))
+                    (new_passphrase("new_again", "The same again"))
+                }
+                div.buttons {
+                    button type="submit" { "Set the password" }
+                    @if is_set {
+                        a.button.danger href="/settings/password/remove" data-ask { "Remove it…" }
+                    }
+                }
+            }
+            (parts::command("netpay password"))
+        }
+    }
+}
+
+/// The question before the password is taken away.
+#[must_use]
+pub fn ask_remove_password(context: &Context) -> Markup {
+    let body = confirm(&Confirm {
+        title: "Remove the password?",
+        body: html! {
+            p { "Nobody can sign in from another machine any more, and whoever else is signed in is signed out." }
+            p.quiet { "On this machine a link lets in as before: netpay open" }
+        },
+        action: "/settings/password/remove",
+        fields: &[],
+        seal: context.seal(),
+        yes: "Remove the password",
+        destroys: true,
+        back: "/settings",
+        command: "netpay password --remove",
+    });
+    context.page("/settings", "Remove the password", &body)
 }
 
 fn about(shown: &Settings<'_>) -> Markup {

@@ -264,7 +264,11 @@ fn account(shown: &Wallet<'_>) -> Markup {
                 ),
                 ("Operator", html! { (parts::foreign(broker.contact.as_deref().unwrap_or("not told"))) }),
             ]))
-            @if broker.registered && shown.wallet.is_some() { p { a href="/wallet/history" { "Statement" } } }
+            @if broker.registered && shown.wallet.is_some() {
+                p { a href="/wallet/history" { "Statement" } }
+                p { a href="/wallet/account" { "My account at the broker" } }
+                (parts::command("netpay broker open"))
+            }
         }
     }
 }
@@ -290,7 +294,7 @@ fn backup(context: &Context) -> Markup {
     }
 }
 
-fn new_passphrase(name: &str, label: &str) -> Markup {
+pub(super) fn new_passphrase(name: &str, label: &str) -> Markup {
     let id = format!("f-{name}");
     html! {
         div.field {

@@ -60,29 +60,34 @@ fn scaled(coins: u64, most: u64) -> u64 {
 /// A chain as a bar of what is spent, leased and free.
 #[must_use]
 pub fn chain_bar(chain: &ChainView) -> Markup {
+    let free = if chain.retired { ("retired", "free", chain.free) } else { ("free", "free", chain.free) };
+    coins_bar(chain.total, &[("spent", "spent", chain.spent), ("leased", "leased", chain.leased), free])
+}
+
+/// Coins as a bar of parts, each a class of the style sheet, a word and an amount.
+#[must_use]
+pub fn coins_bar(total: u64, parts: &[(&str, &str, u64)]) -> Markup {
     const WIDTH: u64 = 1000;
-    let total = chain.total.max(1);
-    let part = |coins: u64| {
-        u64::try_from(u128::from(coins) * u128::from(WIDTH) / u128::from(total)).unwrap_or(WIDTH).min(WIDTH)
+    let share = |coins: u64| {
+        let width = u128::from(coins) * u128::from(WIDTH) / u128::from(total.max(1));
+        u64::try_from(width).unwrap_or(WIDTH).min(WIDTH)
     };
-    let (spent, leased) = (part(chain.spent), part(chain.leased));
-    let free = WIDTH - (spent + leased).min(WIDTH);
-    let words = format!(
-        "{} spent, {} leased, {} free, of {}",
-        shown::grouped(chain.spent),
-        shown::grouped(chain.leased),
-        shown::grouped(chain.free),
-        super::coins(chain.total)
-    );
+    let words: Vec<String> =
+        parts.iter().map(|(_, word, coins)| format!("{} {word}", shown::grouped(*coins))).collect();
+    let words = format!("{}, of {}", words.join(", "), super::coins(total));
+    let mut before = 0_u64;
+    let drawn = parts.iter().map(|(class, _, coins)| {
+        let from = share(before);
+        before = before.saturating_add(*coins);
+        (*class, from, share(before) - from)
+    });
+    let drawn: Vec<_> = drawn.filter(|(_, _, width)| *width > 0).collect();
     html! {
         svg.chain viewBox=(format!("0 0 {WIDTH} 10")) preserveAspectRatio="none" role="img"
             aria-label=(words) {
             title { (words) }
-            rect.free x="0" y="0" width=(WIDTH) height="10" {}
-            rect.spent x="0" y="0" width=(spent) height="10" {}
-            rect.leased x=(spent) y="0" width=(leased) height="10" {}
-            @if chain.retired && free > 0 {
-                rect.retired x=(spent + leased) y="0" width=(free) height="10" {}
+            @for (class, from, width) in drawn {
+                rect.(class) x=(from) y="0" width=(width) height="10" {}
             }
         }
     }
@@ -91,20 +96,22 @@ pub fn chain_bar(chain: &ChainView) -> Markup {
 /// What the colours of a chain's bar mean.
 #[must_use]
 pub fn legend() -> Markup {
-    let one = |class: &str, word: &str| {
-        html! {
-            li {
-                svg.key width="12" height="12" aria-hidden="true" {
-                    rect.(class) width="12" height="12" {}
-                }
-                (word)
-            }
-        }
-    };
+    legend_of(&[("spent", "spent"), ("leased", "leased"), ("free", "free"), ("retired", "given up")])
+}
+
+/// What colours mean: their classes and words.
+#[must_use]
+pub fn legend_of(colours: &[(&str, &str)]) -> Markup {
     html! {
         ul.legend {
-            (one("spent", "spent")) (one("leased", "leased")) (one("free", "free"))
-            (one("retired", "given up"))
+            @for (class, word) in colours {
+                li {
+                    svg.key width="12" height="12" aria-hidden="true" {
+                        rect.(class) width="12" height="12" {}
+                    }
+                    (word)
+                }
+            }
         }
     }
 }

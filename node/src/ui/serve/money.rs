@@ -3,7 +3,7 @@
 use super::trade::{At, slice};
 use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, view};
 use crate::app::door::parse_voucher;
-use crate::app::view::{ChainView, ErrorView, RedeemView, WalletView};
+use crate::app::view::{ChainView, ErrorView, Page, Part, RedeemView, WalletView};
 use crate::errors;
 use crate::shown;
 use crate::ui::pages::PAGE;
@@ -28,10 +28,8 @@ const MIN_PASSPHRASE: usize = 8;
 /// `GET /wallet`
 pub async fn wallet(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     // The account's balance as it is now, if the broker is there to ask.
-    if ui.node.broker_view().connected
-        && let Err(trouble) = ui.node.account(u64::MAX).await
-    {
-        tracing::debug!(%trouble, "the balance shown is the last one heard");
+    if ui.node.broker_view().connected {
+        ui.node.look_at_account().await;
     }
     shown_wallet(&ui, &visit, at.row(), Typed::default(), None)
 }
@@ -103,9 +101,9 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(asked): Asked<Amo
 /// `POST /wallet/buy`
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let bought = once(&ui, &sent, |node, sent| async move {
+    let bought = once(&ui, &sent, |node, sent, act| async move {
         let bought = amount(sent.text("coins"))?;
-        node.buy_coins(Coins(bought), Some(sent.text("key"))).await.map_err(view)?;
+        node.buy_coins(Coins(bought), Some(&act.name)).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("You bought {}.", coins(bought))))
     });
     match bought.await {
@@ -117,7 +115,7 @@ pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
 /// `POST /wallet/voucher`
 pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let paid = once(&ui, &sent, |node, sent| async move {
+    let paid = once(&ui, &sent, |node, sent, _| async move {
         let code = parse_voucher(sent.text("voucher")).map_err(view)?;
         let account = node.pay_in(code).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("Paid in: your account has {} now.", coins(account.balance.0))))
@@ -131,7 +129,7 @@ pub async fn voucher(State(ui): State<Ui>, sent: Sent) -> Response {
 /// `POST /wallet/register`
 pub async fn register(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let opened = once(&ui, &sent, |node, sent| async move {
+    let opened = once(&ui, &sent, |node, sent, _| async move {
         let code = sent.given("voucher").map(parse_voucher).transpose().map_err(view)?;
         let account = node.register(code).await.map_err(view)?;
         Ok(("/wallet".to_owned(), format!("The account is open, with {}.", coins(account.balance.0))))
@@ -175,13 +173,25 @@ pub async fn retire(State(ui): State<Ui>, sent: Sent) -> Response {
     }
 }
 
+/// `GET /wallet/account`: to the account's page at the broker.
+pub async fn account(State(ui): State<Ui>, visit: Visit) -> Response {
+    match ui.node.account_link().await {
+        Ok(link) => super::see_other(&link),
+        Err(error) => shown_wallet(&ui, &visit, 0, Typed::default(), Some(&error)),
+    }
+}
+
 /// `GET /wallet/history`
-pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
-    match ui.node.history().await {
-        Ok(mut lines) => {
-            lines.reverse();
-            let (lines, pages) = slice(lines, at.row(), |at| format!("/wallet/history?at={at}"));
-            page::history(&ui.context(&visit), Ok(&lines), &pages).into_response()
+pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>) -> Response {
+    let part = at.part();
+    match ui.node.newest_history(&part).await {
+        Ok(Page { items, next }) => {
+            let pages = Pages {
+                before: part.after.map(|_| "/wallet/history".to_owned()),
+                behind: next.map(|next| format!("/wallet/history?behind={next}")),
+                shown: String::new(),
+            };
+            page::history(&ui.context(&visit), Ok(&items), &pages).into_response()
         }
         Err(trouble) => {
             let error = view(trouble);
@@ -233,11 +243,22 @@ pub async fn unlock(State(ui): State<Ui>, sent: Sent) -> Response {
     }
 }
 
-/// Where in the sales a page begins.
+/// What a page of a list follows on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Behind {
     behind: String,
+}
+
+impl Behind {
+    fn part(&self) -> Part {
+        part(&self.behind)
+    }
+}
+
+/// The page behind this one, or the first.
+fn part(behind: &str) -> Part {
+    Part { after: Some(behind.to_owned()).filter(|cursor| !cursor.is_empty()), limit: Some(PAGE) }
 }
 
 /// `GET /sales`
@@ -246,9 +267,9 @@ pub async fn sales(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind>)
 }
 
 fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) -> Response {
-    let cursor = Some(behind).filter(|cursor| !cursor.is_empty());
-    let read = ui.node.sales_page(cursor, PAGE).and_then(|page| Ok((page, ui.node.till_view()?)));
-    let ((list, next), mut till) = match read {
+    let part = part(behind);
+    let read = ui.node.sales_part(&part).and_then(|page| Ok((page, ui.node.till_part(&Part::first(PAGE))?)));
+    let (Page { items: list, next }, till) = match read {
         Ok(read) => read,
         Err(trouble) => return ui.refused(visit, trouble),
     };
@@ -268,11 +289,10 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
         .map(|(root, name, sum)| FileSum { root, name, count: sum.count, coins: sum.coins })
         .collect();
     let pages = Pages {
-        before: cursor.map(|_| "/sales#list".to_owned()),
+        before: part.after.map(|_| "/sales#list".to_owned()),
         behind: next.map(|next| format!("/sales?behind={next}#list")),
         shown: String::new(),
     };
-    till.truncate(PAGE);
     let wallet = ui.node.wallet_view().unwrap_or_else(|_| WalletView::default());
     let shown = Sales {
         count: summary.all.count,
@@ -286,7 +306,7 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
             .collect(),
         pages,
         wallet,
-        till: &till,
+        till: &till.items,
         certifications: &newest(ui.node.certifications()),
         handoffs: &newest(ui.node.handoffs()),
         error,
@@ -308,7 +328,7 @@ fn newest<T>(mut list: Vec<T>) -> Vec<T> {
 /// `POST /sales/redeem`
 pub async fn redeem(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let redeemed = once(&ui, &sent, |node, _| async move {
+    let redeemed = once(&ui, &sent, |node, _, _| async move {
         let view = node.redeem().await.map_err(view)?;
         Ok(("/sales".to_owned(), redeemed(&view)))
     });

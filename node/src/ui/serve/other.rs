@@ -2,6 +2,7 @@
 
 use super::trade::{At, slice};
 use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
+use crate::api::password::Password;
 use crate::app::view::{ErrorView, PeerView};
 use crate::config::{self, Config, Setting};
 use crate::ui::pages::peers as page;
@@ -121,7 +122,12 @@ pub async fn settings(State(ui): State<Ui>, visit: Visit) -> Response {
     }
 }
 
-fn shown_settings(ui: &Ui, visit: &Visit, settings: &[Setting], error: Option<&ErrorView>) -> Response {
+pub(super) fn shown_settings(
+    ui: &Ui,
+    visit: &Visit,
+    settings: &[Setting],
+    error: Option<&ErrorView>,
+) -> Response {
     let peer_id = crate::overlay::peer_id(&ui.node.me());
     let addresses: Vec<String> =
         ui.node.overlay().addresses().iter().map(|address| format!("{address}/p2p/{peer_id}")).collect();
@@ -134,6 +140,7 @@ fn shown_settings(ui: &Ui, visit: &Visit, settings: &[Setting], error: Option<&E
         peer_id: peer_id.to_string(),
         home: ui.node.home().path().display().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        has_password: Password::load(ui.node.home()).is_ok_and(|password| password.is_some()),
     };
     let page = settings::page(&ui.context(visit), &shown);
     match error {

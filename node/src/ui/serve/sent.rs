@@ -1,6 +1,6 @@
 //! What comes with a request: who asks, and what was filled in.
 
-use super::{MAX_FORM, Ui};
+use super::MAX_FORM;
 use crate::app::view::ErrorView;
 use crate::errors;
 use crate::ui::layout::Notice;
@@ -25,7 +25,7 @@ pub struct Said(Mutex<VecDeque<(String, Notice)>>);
 
 impl Said {
     /// Something went well; returns the name under which that can be had.
-    pub(super) fn good(&self, text: &str) -> String {
+    pub fn good(&self, text: &str) -> String {
         self.keep(Notice { tone: Tone::Good, text: text.to_owned() })
     }
 
@@ -40,7 +40,8 @@ impl Said {
     }
 
     /// What was said under this name.
-    pub(super) fn of(&self, id: &str) -> Option<Notice> {
+    #[must_use]
+    pub fn of(&self, id: &str) -> Option<Notice> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().find(|(kept, _)| kept == id).map(|(_, notice)| notice.clone())
     }
@@ -61,9 +62,15 @@ pub struct Visit {
 #[derive(Clone, Debug)]
 pub struct Csrf(pub String);
 
-impl FromRequestParts<Ui> for Visit {
+/// What has pages, and shows a refusal as one of them.
+pub trait Refuses: Send + Sync {
+    /// An error as a page.
+    fn refused(&self, visit: &Visit, error: ErrorView) -> Response;
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visit {
     type Rejection = Infallible;
-    async fn from_request_parts(parts: &mut Parts, _: &Ui) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let csrf = parts.extensions.get::<Csrf>().map(|csrf| csrf.0.clone()).unwrap_or_default();
         let said = parts
             .uri
@@ -77,9 +84,9 @@ impl FromRequestParts<Ui> for Visit {
 #[derive(Debug)]
 pub struct Asked<T>(pub T);
 
-impl<T: serde::de::DeserializeOwned + Send> FromRequestParts<Ui> for Asked<T> {
+impl<T: serde::de::DeserializeOwned + Send, S: Refuses> FromRequestParts<S> for Asked<T> {
     type Rejection = Response;
-    async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, ui: &S) -> Result<Self, Response> {
         let asked = Query::<T>::try_from_uri(&parts.uri).map_err(|fault| fault.body_text());
         let asked = asked.map(|Query(asked)| Self(asked));
         let Ok(visit) = Visit::from_request_parts(parts, ui).await;
@@ -97,21 +104,30 @@ pub struct Sent {
 
 impl Sent {
     /// What was typed there; nothing if the form has no such field.
+    #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.given(name).unwrap_or_default()
     }
 
     /// What was typed there, if anything was.
+    #[must_use]
     pub fn given(&self, name: &str) -> Option<&str> {
         self.field(name).filter(|value| !value.is_empty())
     }
 
     /// What the field holds, if the form has it; empty is a value too.
+    #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim())
     }
 
+    /// What was typed there to the letter, as secrets are.
+    pub fn secret(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
     /// What was filled in, in short, but for the session's secret: the same form has the same.
+    #[must_use]
     pub fn contents(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         for (name, value) in self.fields.iter().filter(|(name, _)| name != "csrf") {
@@ -133,6 +149,9 @@ impl Sent {
 }
 
 /// A whole number, as people type it.
+///
+/// # Errors
+/// If it is none. `what` says what it should have been.
 pub fn number(text: &str, what: &str) -> Result<u64, ErrorView> {
     let digits: String = text.chars().filter(|c| !matches!(c, ',' | '_' | ' ')).collect();
     digits
@@ -140,9 +159,9 @@ pub fn number(text: &str, what: &str) -> Result<u64, ErrorView> {
         .map_err(|_| errors::bad_request(format!("{what} is a whole number from 0 on, not \"{text}\"")))
 }
 
-impl FromRequest<Ui> for Sent {
+impl<S: Refuses> FromRequest<S> for Sent {
     type Rejection = Response;
-    async fn from_request(request: Request, ui: &Ui) -> Result<Self, Response> {
+    async fn from_request(request: Request, ui: &S) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Ok(visit) = Visit::from_request_parts(&mut parts, ui).await;
         let form = RawForm::from_request(Request::from_parts(parts, body), ui).await;

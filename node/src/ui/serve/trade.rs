@@ -101,14 +101,14 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wa
 /// `POST /buy`: what was confirmed is the most that is paid.
 pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
     let sent = Arc::new(sent);
-    let begun = once(&ui, &sent, |node, sent| async move {
+    let begun = once(&ui, &sent, |node, sent, act| async move {
         let request = GetRequest {
             what: sent.text("what").to_owned(),
             from: sent.given("from").map(str::to_owned),
             max_price: Some(sent.number("max_price", "a price")?),
             ..GetRequest::default()
         };
-        let download = node.get(request).await.map_err(view)?;
+        let download = node.get_once(request, &act).await.map_err(view)?;
         Ok((format!("/downloads/{}", download.id), String::new()))
     });
     match begun.await {

@@ -1,0 +1,168 @@
+//! Receipts and proofs: what others signed, shown, written out, and checked without asking anybody.
+
+use super::acts::{Evidence, Receipt};
+use super::args::Global;
+use super::commands::said;
+use super::show::{self, coins, foreign, moment, short};
+use crate::api::client::{Client, escaped};
+use crate::app::view::{ErrorView, EvidenceView, ReceiptView};
+use crate::config::{self, Invite};
+use crate::errors;
+use crate::home::Home;
+use crate::store::files::{PRIVATE, atomic_write};
+use netpay_core::codec::{self, Wire};
+use netpay_core::coin::receipt::Receipt as Paper;
+use netpay_core::record::chain::{Culprit, Evidence as Proof};
+use serde_json::json;
+use std::io::Read as _;
+use std::path::Path;
+
+/// What `netpay receipt` does.
+///
+/// # Errors
+/// If the peer does not run, there is no such receipt, or it does not hold.
+pub async fn receipt(global: &Global, home: &Home, act: Receipt) -> Result<(), ErrorView> {
+    match act {
+        Receipt::Check { file } => check_receipt(global, home, &file),
+        Receipt::Ls => {
+            let list: Vec<ReceiptView> = Client::at(home)?.list("/receipts").await?;
+            if global.json {
+                list.iter().for_each(show::json);
+                return Ok(());
+            }
+            let row = |one: &ReceiptView| {
+                let (when, vendor) = (moment(one.at), short(&one.vendor).to_owned());
+                vec![one.id.to_string(), when, foreign(&one.name), vendor, one.coins.to_string()]
+            };
+            let columns = [("id", true), ("when", false), ("for", false), ("vendor", false), ("coins", true)];
+            show::table(&columns, list.iter().map(row).collect(), "no receipts yet");
+            Ok(())
+        }
+        Receipt::Show { id } => {
+            let one: ReceiptView = Client::at(home)?.get(&format!("/receipts/{id}")).await?;
+            let text = format!(
+                "{} to {} on {}\n  for      download {}, {}\n  chain    {}, segment {}",
+                coins(one.coins),
+                one.vendor,
+                moment(one.at),
+                one.download,
+                foreign(&one.name),
+                one.chain,
+                one.segment
+            );
+            said(global, &one, &text);
+            Ok(())
+        }
+        Receipt::Save { id, file } => {
+            let one: ReceiptView = Client::at(home)?.get(&format!("/receipts/{id}")).await?;
+            save(global, &file, one.receipt.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+/// What `netpay evidence` does.
+///
+/// # Errors
+/// If the peer does not run, there is no such proof, or it convicts nobody.
+pub async fn evidence(global: &Global, home: &Home, act: Evidence) -> Result<(), ErrorView> {
+    match act {
+        Evidence::Check { file } => check_evidence(global, home, &file),
+        Evidence::Ls => {
+            let list: Vec<EvidenceView> = Client::at(home)?.list("/evidence").await?;
+            if global.json {
+                list.iter().for_each(show::json);
+                return Ok(());
+            }
+            let row = |one: &EvidenceView| {
+                let named = |name: &Option<String>| short(name.as_deref().unwrap_or("")).to_owned();
+                vec![short(&one.id).to_owned(), one.convicts.clone(), named(&one.node), named(&one.chain)]
+            };
+            let columns = [("id", false), ("convicts", false), ("node", false), ("chain", false)];
+            show::table(&columns, list.iter().map(row).collect(), "no cheats were seen here");
+            Ok(())
+        }
+        Evidence::Save { id, file } => {
+            let client = Client::at(home)?;
+            let whole = whole_id(&id, &client.list("/evidence").await?)?;
+            let one: EvidenceView = client.get(&format!("/evidence/{}", escaped(&whole))).await?;
+            save(global, &file, one.proof.as_deref().unwrap_or_default())
+        }
+    }
+}
+
+/// The one id that begins so.
+fn whole_id(given: &str, all: &[EvidenceView]) -> Result<String, ErrorView> {
+    let given = given.to_lowercase();
+    let mut meant = all.iter().filter(|one| one.id.starts_with(&given));
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok(one.id.clone()),
+        (Some(_), Some(_)) => Err(errors::ambiguous("proof", given)),
+        (None, _) => Err(errors::no_paper("proof", given)),
+    }
+}
+
+fn save(global: &Global, file: &Path, hexadecimal: &str) -> Result<(), ErrorView> {
+    let bytes = data_encoding::HEXLOWER.decode(hexadecimal.as_bytes()).map_err(errors::internal)?;
+    atomic_write(file, &bytes, PRIVATE).map_err(|e| errors::io("writing", file, &e))?;
+    said(global, &json!({ "file": file }), &format!("written to {}", file.display()));
+    Ok(())
+}
+
+fn check_receipt(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorView> {
+    let invite = own_broker(home)?;
+    let paper: Paper = codec::decode(&read(file, Paper::MAX)?).map_err(errors::bad_receipt)?;
+    let paid = paper.verify(&invite.network_id(), &invite.broker).map_err(errors::bad_receipt)?;
+    let value = json!({
+        "verified": true,
+        "coins": paid.coins.0,
+        "chain": paid.chain.to_string(),
+        "segment": paid.j.0,
+        "holder": paid.holder.to_string(),
+    });
+    let amount = coins(u64::from(paid.coins.0));
+    let text = format!(
+        "verified: {amount} of the chain {}, in segment {}, were paid to the holder of the key {}",
+        paid.chain, paid.j, paid.holder
+    );
+    said(global, &value, &text);
+    Ok(())
+}
+
+fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorView> {
+    let invite = own_broker(home)?;
+    let proof: Proof = codec::decode(&read(file, Proof::MAX)?).map_err(errors::proves_nothing)?;
+    let culprit = proof.convicts(&invite.network_id(), &invite.broker);
+    let text = match &culprit {
+        Some(Culprit::Buyer(chain)) => format!("convicts the buyer behind chain {chain}"),
+        Some(Culprit::Witness(node, chain)) => {
+            format!("convicts the witness {node}, of what it signed of chain {chain}")
+        }
+        None => {
+            let why = "the two objects do not contradict each other, or are not genuine";
+            return Err(errors::proves_nothing(why));
+        }
+    };
+    let EvidenceView { convicts, node, chain, .. } = EvidenceView::of(culprit);
+    said(global, &json!({ "convicts": convicts, "node": node, "chain": chain }), &text);
+    Ok(())
+}
+
+/// Whose word counts in this home.
+fn own_broker(home: &Home) -> Result<Invite, ErrorView> {
+    config::load(home, &[])?.config.broker.ok_or_else(errors::no_broker)
+}
+
+/// A paper of at most `most` bytes, raw or hexadecimal.
+fn read(file: &Path, most: usize) -> Result<Vec<u8>, ErrorView> {
+    let failed = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => errors::no_paper("file", file.display()),
+        _ => errors::io("reading", file, error),
+    };
+    let mut bytes = Vec::new();
+    // Twice for the digits, and once more for white space around them.
+    let opened = std::fs::File::open(file).map_err(|e| failed(&e))?;
+    opened.take(3 * most as u64).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let digits = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes());
+    Ok(digits.ok().filter(|decoded| !decoded.is_empty()).unwrap_or(bytes))
+}
