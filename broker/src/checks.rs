@@ -7,14 +7,16 @@ use crate::ledger::{
 use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::CodecError;
 use netpay_core::coin::chain::Coin;
+use netpay_core::coin::key::{Key, KeyStep};
 use netpay_core::coin::segment::{Close, Open, SegmentNo, pay_to};
+use netpay_core::fair::judge::{self, Junk};
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{BadSignature, PublicKey, SelfSigned, Signature, Signed, Unverified};
 use netpay_core::record::chain::Evidence;
 use netpay_core::session::redeem::digest;
 use netpay_core::time::Time;
 use netpay_core::wire::bank::{
-    Buy, Claim, Claims, PayIn, Payout, QUERY_WINDOW, Query, Redeem, Register, Retire,
+    Accuse, AskKeys, Buy, Claim, Claims, PayIn, Payout, QUERY_WINDOW, Query, Redeem, Register, Retire,
 };
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -93,9 +95,7 @@ impl Checks {
     /// Malformed, Forged, Expired.
     pub fn query(&self, request: Unverified<Query>, now: Time) -> Result<Query, Reject> {
         let request = self.own(request)?;
-        if request.at.since(now).max(now.since(request.at)) > QUERY_WINDOW {
-            return Err(no(RejectCode::Expired, "the clocks are more than five minutes apart"));
-        }
+        in_time(request.at, now)?;
         Ok(request.value().clone())
     }
 
@@ -126,6 +126,41 @@ impl Checks {
         let nothing = || no(RejectCode::Malformed, "the evidence proves nothing");
         let culprit = evidence.convicts(&self.network, &self.broker).ok_or_else(nothing)?;
         Ok(Command::NoteEvidence { culprit, evidence: Box::new(evidence) })
+    }
+
+    /// Believes who accuses a vendor, and judges what is shown.
+    ///
+    /// # Errors
+    /// Malformed, Forged, UnknownChain: of what costs nothing, as it says nothing.
+    pub fn accuse(&self, request: Unverified<Accuse>, junk: Junk) -> Result<Command, Reject> {
+        let claimed = request.claim().map_err(|error| malformed(&error))?;
+        if claimed.junk != judge::digest(&junk) {
+            return Err(no(RejectCode::Malformed, "what is shown is not what was signed for"));
+        }
+        let account = self.own(request)?.account;
+        let open = junk.open.claim().map_err(|error| malformed(&error))?;
+        let unknown = || no(RejectCode::UnknownChain, "the chain was not sold here");
+        let (facts, _) = self.chain(&open.chain).ok_or_else(unknown)?;
+        let judged = judge::judge(&self.network, &facts.touchstone.chain_key, &junk).map(|deal| deal.holder);
+        let hash = junk.open.hash(&self.network);
+        Ok(Command::Accuse {
+            account,
+            chain: open.chain,
+            j: open.j,
+            open: hash,
+            junk: Box::new(junk),
+            judged,
+        })
+    }
+
+    /// Believes who asks for keys, about as late as its clock says.
+    ///
+    /// # Errors
+    /// Malformed, Forged, Expired.
+    pub fn keys(&self, request: Unverified<AskKeys>, now: Time) -> Result<AskKeys, Reject> {
+        let request = self.own(request)?;
+        in_time(request.at, now)?;
+        Ok(request.value().clone())
     }
 
     /// Believes a redemption, and of its claims each that holds.
@@ -165,8 +200,8 @@ impl Checks {
         if close.chain != open.chain || close.j != open.j || close.open != open_hash {
             return Err(no(RejectCode::Malformed, "the close is not of this open"));
         }
-        if open.fair.is_some() {
-            return Err(no(RejectCode::Malformed, "claims of fair mode are not taken here yet"));
+        if open.fair.is_some() != claim.key.is_some() {
+            return Err(no(RejectCode::Malformed, "a claim of fair mode has a key, and no other has"));
         }
         let unknown = || no(RejectCode::UnknownChain, "the chain was not sold here");
         let (facts, anchor) = self.chain(&open.chain).ok_or_else(unknown)?;
@@ -178,6 +213,7 @@ impl Checks {
         genuine.map_err(bad_signature)?;
         let close = claim.close.clone().verify(&self.network, &open.holder).map_err(bad_signature)?;
         walks(&open, &close, &facts, anchor)?;
+        opens(&open, &close, claim.key.as_ref())?;
         let standing = self.standing(&claim, open_hash, &close, &facts)?;
         Ok(CheckedClaim {
             chain: open.chain,
@@ -187,6 +223,7 @@ impl Checks {
             open: open_hash,
             close: close.hash(),
             standing,
+            is_fair: open.fair.is_some(),
             proof: claim,
         })
     }
@@ -221,6 +258,13 @@ impl Checks {
     }
 }
 
+fn in_time(asked: Time, now: Time) -> Result<(), Reject> {
+    if asked.since(now).max(now.since(asked)) > QUERY_WINDOW {
+        return Err(no(RejectCode::Expired, "the clocks are more than five minutes apart"));
+    }
+    Ok(())
+}
+
 fn in_range(open: &Open, close: &Close, n: Cap) -> Result<(), Reject> {
     let lease = open.start.0 < open.cap.0 && open.cap <= n && open.j >= SegmentNo::FIRST;
     if !lease || close.end < open.start || close.end.0 > open.cap.0 {
@@ -240,6 +284,17 @@ fn walks(open: &Open, close: &Close, facts: &Facts, anchor: (Index, Coin)) -> Re
     }
     if count > Count::ZERO && !facts.is_coin(close.coin, close.end, anchor) {
         return Err(no(RejectCode::BadPayment, "the coin does not hash to the chain's root"));
+    }
+    Ok(())
+}
+
+/// `K_{e−s}` walks to `K_0`: whoever is paid in fair mode shows what opens everything it is paid for.
+fn opens(open: &Open, close: &Close, key: Option<&Key>) -> Result<(), Reject> {
+    let (Some(terms), Some(key)) = (&open.fair, key) else { return Ok(()) };
+    let count = Count(close.end.0 - open.start.0);
+    let step = KeyStep::of(open.chain, open.j, &open.holder);
+    if step.walk_down(count, key, count) != terms.key_root {
+        return Err(no(RejectCode::BadPayment, "the key does not hash to the root that was opened"));
     }
     Ok(())
 }

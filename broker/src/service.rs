@@ -97,8 +97,10 @@ pub struct Bank {
 }
 
 /// The kinds of requests that are counted.
-pub const KINDS: [&str; 10] =
-    ["info", "register", "pay-in", "buy", "redeem", "account", "retire", "evidence", "payout", "pages"];
+pub const KINDS: [&str; 12] = [
+    "info", "register", "pay-in", "buy", "redeem", "account", "retire", "evidence", "payout", "pages",
+    "accuse", "keys",
+];
 
 struct Inner {
     terms: Terms,
@@ -332,7 +334,7 @@ impl Bank {
         self.inner.journal.note_alive(self.now()).await.map_err(|error| storage(&error))
     }
 
-    /// Settles every chain that is due, and returns how many were. Bonds that vouch for nothing any more come back.
+    /// Pays claims that can be disputed no more, settles every chain that is due, and returns how many were. Bonds that vouch for nothing any more come back.
     ///
     /// # Errors
     /// If the disk fails.
@@ -340,8 +342,13 @@ impl Bank {
         let mut settled = 0;
         loop {
             let now = self.now();
-            let due = self.look(move |ledger| ledger.due(now, SETTLE_PAGE)).await?;
-            if due.is_empty() {
+            let look =
+                move |ledger: &Ledger| (ledger.undisputed(now, SETTLE_PAGE), ledger.due(now, SETTLE_PAGE));
+            let (undisputed, due) = self.look(look).await?;
+            for chain in &undisputed {
+                self.run(Command::Release { chain: *chain }).await?;
+            }
+            if due.is_empty() && undisputed.is_empty() {
                 self.run(Command::ReturnBonds).await?;
                 return Ok(settled);
             }
@@ -415,6 +422,16 @@ impl Bank {
                 self.show(from, self.carry(move |inner| inner.checks.retire(retire).map(Ask::run)).await?)
                     .await
             }
+            BankRequest::Accuse { accuse, junk } => {
+                let judged = self.carry(move |inner| inner.checks.accuse(accuse, junk).map(Ask::run)).await;
+                self.inner.members_changed.notify_one();
+                self.show(from, judged?).await
+            }
+            BankRequest::Keys(asked) => {
+                let now = self.now();
+                let asked = self.check(move |inner| inner.checks.keys(asked, now)).await?;
+                self.look(move |ledger| ledger.keys_for(&asked)).await?.map(BankReply::Keys)
+            }
             BankRequest::Evidence(evidence) => {
                 let noted = self.carry(move |inner| inner.checks.evidence(evidence).map(Ask::run)).await?;
                 self.inner.members_changed.notify_one();
@@ -476,6 +493,10 @@ impl Bank {
         match reply {
             Reply::Done => Ok(BankReply::Noted),
             Reply::Sold { touchstone, sealed } => Ok(BankReply::Sold { touchstone, sealed_seed: sealed }),
+            Reply::Judged(verdict) => {
+                let sign = |inner: &Inner| Ok(inner.press.secret.sign(&inner.press.network, verdict).wire());
+                self.check(sign).await.map(BankReply::Judged)
+            }
             Reply::Outcomes(outcomes) => Ok(BankReply::Redeemed(List::first_of(outcomes))),
             Reply::Account(view) => {
                 let now = self.now();
@@ -553,6 +574,8 @@ const fn kind(request: &BankRequest) -> usize {
         BankRequest::Evidence(_) => 7,
         BankRequest::Payout(_) => 8,
         BankRequest::Pages => 9,
+        BankRequest::Accuse { .. } => 10,
+        BankRequest::Keys(_) => 11,
     }
 }
 

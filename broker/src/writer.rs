@@ -6,6 +6,7 @@ use crate::store::{self, Journal};
 use netpay_core::codec::Bytes;
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::fair::judge::Verdict;
 use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::time::Time;
@@ -61,6 +62,8 @@ pub enum Reply {
         /// The seed.
         sealed: Bytes<SEALED_SEED>,
     },
+    /// The vendor of this segment is convicted.
+    Judged(Verdict),
     /// What became of the claims.
     Outcomes(Vec<(ChainId, SegmentNo, Outcome)>),
 }
@@ -194,6 +197,13 @@ fn reply(ledger: &Ledger, answer: Answer, after: u64) -> Result<Reply, Reject> {
         Answer::Account(account) => {
             let unknown = || Reject::new(RejectCode::UnknownAccount, "this account is not registered here");
             Ok(Reply::Account(Box::new(ledger.account(&account, after).ok_or_else(unknown)?)))
+        }
+        Answer::NotProven(why) => Err(Reject::new(RejectCode::NotProven, &why.to_string())),
+        Answer::Judged(chain, (j, open)) => {
+            let book = ledger.chain(&chain).ok_or_else(failing)?;
+            let found = book.junk().find(|(key, _)| **key == (j, open)).map(|(_, found)| *found);
+            let (holder, at) = found.ok_or_else(failing)?;
+            Ok(Reply::Judged(Verdict { chain, j, open, holder, at }))
         }
         Answer::Sold(chain) => {
             let chain = ledger.chain(&chain).ok_or_else(failing)?;

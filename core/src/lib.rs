@@ -9,6 +9,7 @@ pub mod codec;
 pub mod coin;
 pub mod content;
 mod ed25519;
+pub mod fair;
 pub mod id;
 pub mod keys;
 pub mod record;

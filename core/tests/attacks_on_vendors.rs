@@ -476,7 +476,7 @@ fn a_segment_opened_for_fair_mode_is_not_sold_against() {
     let purse = Purse::new(&town, |_| ());
     let mut stall = Stall::new(&town, 20);
     let mut open = purse.open(&purse.fresh(), stall.holder(1), 0, 20).value().clone();
-    open.fair = Some(FairTerms { key_root: [0; 32], deal: ObjectHash([0; 32]) });
+    open.fair = Some(FairTerms { key_root: netpay_core::coin::key::Key([0; 32]), deal: ObjectHash([0; 32]) });
     let mut line = purse.fresh();
     line.extend(purse.key.sign(&town.network, open.clone())).expect("it extends");
     let (_, out) = visit(&town, &mut stall, [purse.order(&line, 1, purse.pay(&open, 5), 1)]);

@@ -6,12 +6,15 @@ mod samples;
 use netpay_core::coin::segment::{Close, Handover, Open};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::listing::Listing;
+use netpay_core::fair::deal::Deal;
+use netpay_core::fair::judge::Verdict;
+use netpay_core::fair::sealed::Sealed;
 use netpay_core::keys::{Domain, Signable};
 use netpay_core::record::chain::Ack;
 use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::record::revoke::Revocations;
-use netpay_core::wire::bank::{Buy, PayIn, Payout, Query, Redeem, Register, Retire, SignIn};
+use netpay_core::wire::bank::{Accuse, AskKeys, Buy, PayIn, Payout, Query, Redeem, Register, Retire, SignIn};
 use netpay_core::wire::hello::Membership;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +60,11 @@ fn no_two_signed_types_share_a_domain() {
         named::<Query>(),
         named::<Retire>(),
         named::<Payout>(),
+        named::<Accuse>(),
+        named::<AskKeys>(),
+        named::<Verdict>(),
+        named::<Deal>(),
+        named::<Sealed>(),
         named::<SignIn>(),
     ];
     let distinct: BTreeMap<Domain, &str> = all.into_iter().collect();

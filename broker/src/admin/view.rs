@@ -167,6 +167,8 @@ views! {
         end: u32,
         /// Whether it is final.
         paid: bool,
+        /// Whether nothing of it is paid, as its vendor was convicted of having sold junk.
+        void: bool,
         /// Coins paid, or waiting.
         coins: u32,
         /// Whether its Open is certified: what waits is served by that first …
@@ -398,6 +400,7 @@ impl RedemptionView {
         let coins = match claim.state {
             ClaimState::Paid(count) => count.0,
             ClaimState::Pending => claim.range.count().0,
+            ClaimState::Void => 0,
         };
         Self {
             record: claim.arrived,
@@ -406,7 +409,8 @@ impl RedemptionView {
             account: claim.account.to_string(),
             start: claim.range.start.0,
             end: claim.range.end.0,
-            paid: claim.is_final(),
+            paid: matches!(claim.state, ClaimState::Paid(_)),
+            void: claim.state == ClaimState::Void,
             coins,
             acks: claim.standing.acks,
             opened: claim.standing.opened,
@@ -473,6 +477,13 @@ fn words(event: &Event) -> String {
         }
         Event::EvidenceNoted { culprit: Culprit::Witness(node, chain), .. } => {
             format!("evidence noted against {node}, a witness of chain {chain}")
+        }
+        Event::Convicted { chain, j, .. } => {
+            format!("vendor of segment {j} of chain {chain} convicted: junk")
+        }
+        Event::FalselyAccused { account, .. } => format!("{account} said falsely that something was junk"),
+        Event::Released { chain, claims } => {
+            format!("{} undisputed claims on chain {chain} paid", claims.len())
         }
         Event::Resumed { settle_from } => format!("settlements wait until {}", time(*settle_from)),
         Event::Settled { chain, charges, .. } if charges.is_empty() => format!("chain {chain} settled"),

@@ -205,6 +205,7 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
     let mut table = list(["record", "chain", "segment", "account", "claimed", "coins", "state"]);
     for view in views {
         let state = match (view.paid, view.made_up, view.short) {
+            _ if view.void => "void: junk was sold".to_owned(),
             (false, ..) => format!("waits, {} acks", view.acks),
             (true, 0, 0) => "paid".to_owned(),
             (true, made_up, short) => format!("paid, {made_up} by the buyer, {short} short"),

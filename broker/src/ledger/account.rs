@@ -82,6 +82,10 @@ pub enum What {
     BondCharged(ChainId, Count),
     /// The bond came back.
     BondReturned,
+    /// Claims of fair mode on this chain were paid: nobody disputed them in time.
+    Released(ChainId),
+    /// What was said to be junk was not.
+    AccusedFalsely,
 }
 
 impl What {
@@ -102,6 +106,8 @@ impl What {
                 format!("{} of the bond: coins of chain {chain:.12} promised twice", Coins::from(*coins))
             }
             Self::BondReturned => "the bond came back".to_owned(),
+            Self::Released(chain) => format!("undisputed claims on chain {chain:.12}"),
+            Self::AccusedFalsely => "fee: what was said to be junk was not".to_owned(),
         })
     }
 }

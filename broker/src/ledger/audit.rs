@@ -141,7 +141,7 @@ fn paid_by(event: &Event) -> Vec<(ChainId, Range)> {
             });
             paid.collect()
         }
-        Event::Settled { chain, claims, .. } => {
+        Event::Settled { chain, claims, .. } | Event::Released { chain, claims } => {
             claims.iter().flat_map(|claim| claim.paid.iter().map(|range| (*chain, *range))).collect()
         }
         Event::VouchersIssued(_)
@@ -157,6 +157,8 @@ fn paid_by(event: &Event) -> Vec<(ChainId, Range)> {
         | Event::PayoutAsked { .. }
         | Event::PaidOut { .. }
         | Event::EvidenceNoted { .. }
+        | Event::Convicted { .. }
+        | Event::FalselyAccused { .. }
         | Event::Resumed { .. } => Vec::new(),
     }
 }

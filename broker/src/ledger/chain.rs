@@ -5,12 +5,14 @@ use super::intervals::{Intervals, Range};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, CodecError};
 use netpay_core::coin::chain::Coin;
+use netpay_core::coin::key::Key;
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::time::Time;
-use netpay_core::wire::bank::{Outcome, SEALED_SEED};
+use netpay_core::wire::bank::{Outcome, SEALED_SEED, ShownKey};
+use netpay_core::wire::reject::{Reject, RejectCode};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -118,6 +120,8 @@ pub struct ChainBook {
     /// The coins paid, each once.
     pub paid: Intervals,
     pub(super) claims: BTreeMap<ClaimKey, ClaimBook>,
+    /// Segments whose vendor was convicted of having sold junk in them: its holder key, and when.
+    pub(super) junk: BTreeMap<ClaimKey, (PublicKey, Time)>,
     /// Coins that went back to the buyer.
     pub refunded: Count,
     /// Whether the buyer gave it up.
@@ -136,6 +140,34 @@ impl ChainBook {
     /// The claims, by segment.
     pub fn claims(&self) -> impl Iterator<Item = (&SegmentNo, &ClaimBook)> {
         self.claims.iter().map(|((j, _), claim)| (j, claim))
+    }
+
+    /// The keys shown with claims of fair mode, from segment `from` on.
+    pub fn keys(&self, from: SegmentNo) -> impl Iterator<Item = ShownKey> {
+        let claims = self.claims.range((from, ObjectHash([0; 32]))..);
+        claims.filter_map(|((j, _), claim)| {
+            Some(ShownKey { j: *j, end: claim.range.end, key: claim.fair?.key })
+        })
+    }
+
+    /// The convictions of vendors that sold junk: segment and Open, holder key, and when.
+    pub fn junk(&self) -> impl Iterator<Item = (&ClaimKey, &(PublicKey, Time))> {
+        self.junk.iter()
+    }
+
+    /// When claims of fair mode that are certified, and wait only to be disputed, may be paid.
+    pub(super) fn held(&self) -> impl Iterator<Item = Time> {
+        let held = self.claims.values().filter(|claim| !claim.is_final() && claim.standing.is_final);
+        held.filter_map(|claim| Some(claim.fair?.until))
+    }
+
+    /// When the last claim of fair mode that waits may be paid.
+    pub(super) fn held_until(&self) -> Option<Time> {
+        self.claims
+            .values()
+            .filter(|claim| !claim.is_final())
+            .filter_map(|claim| Some(claim.fair?.until))
+            .max()
     }
 
     /// Whether the claims show two Opens of one segment: both are the chain key's word, which convicts the buyer.
@@ -177,8 +209,19 @@ pub struct ClaimBook {
     pub arrived: u64,
     /// What a convicted buyer paid for coins of it that another claim was paid.
     pub charged: Count,
+    /// Of a claim of fair mode, its key and when it can be paid.
+    pub fair: Option<Fair>,
     /// What became of it.
     pub state: ClaimState,
+}
+
+/// What a claim of fair mode has beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fair {
+    /// `K_{e−s}`, which the buyer may ask for.
+    pub key: Key,
+    /// Until then it can be disputed, and is not paid.
+    pub until: Time,
 }
 
 /// What became of a claim.
@@ -186,15 +229,17 @@ pub struct ClaimBook {
 pub enum ClaimState {
     /// Paid, finally: so many coins.
     Paid(Count),
-    /// Uncertified: waits for settlement.
+    /// Waits: uncertified for settlement, of fair mode until it can be disputed no more.
     Pending,
+    /// Its vendor was convicted of having sold junk: nothing of it is paid.
+    Void,
 }
 
 impl ClaimBook {
     /// Whether nothing can change it any more.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self.state, ClaimState::Paid(_))
+        matches!(self.state, ClaimState::Paid(_) | ClaimState::Void)
     }
 
     /// Coins claimed that others were paid, and nobody made up for.
@@ -202,7 +247,7 @@ impl ClaimBook {
     pub const fn short(&self) -> Count {
         match self.state {
             ClaimState::Paid(count) => Count(self.range.count().0 - count.0 - self.charged.0),
-            ClaimState::Pending => Count::ZERO,
+            ClaimState::Pending | ClaimState::Void => Count::ZERO,
         }
     }
 
@@ -210,8 +255,14 @@ impl ClaimBook {
         match self.state {
             ClaimState::Paid(count) => Outcome::Paid(Coins::from(count).saturating_add(self.charged.into())),
             ClaimState::Pending => Outcome::Pending { coins: Coins::from(self.range.count()), until },
+            ClaimState::Void => Outcome::Refused(convicted_of_junk()),
         }
     }
+}
+
+/// What a vendor hears that claims where it sold junk.
+pub(super) fn convicted_of_junk() -> Reject {
+    Reject::new(RejectCode::Junk, "its vendor was convicted of having sold junk in this segment")
 }
 
 #[cfg(test)]

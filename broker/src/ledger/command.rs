@@ -7,6 +7,7 @@ use netpay_core::codec::{Bytes, List, Text, Wire};
 use netpay_core::coin::chain::Coin;
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::coin::touchstone::{MAX_COMMITTEE, Touchstone};
+use netpay_core::fair::judge::{Junk, NotProven};
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::record::chain::{Culprit, Evidence};
@@ -16,7 +17,7 @@ use netpay_core::wire::reject::Reject;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::chain::Facts;
+use super::chain::{ClaimKey, Facts};
 use super::redeeming::MAX_CLAIMS_PER_CHAIN;
 
 /// Accounts whose bonds come back in one step.
@@ -84,6 +85,8 @@ pub struct CheckedClaim {
     pub close: ObjectHash,
     /// How it stands with the chain's committee.
     pub standing: Standing,
+    /// Whether it is of fair mode: its key was checked, and it is final [`HELD_FOR`] after it came.
+    pub is_fair: bool,
     /// The claim as it came.
     pub proof: Claim,
 }
@@ -201,6 +204,26 @@ pub enum Command {
         /// The evidence.
         evidence: Box<Evidence>,
     },
+    /// A vendor is said to have sold junk; the proof was judged.
+    Accuse {
+        /// Who says so.
+        account: PublicKey,
+        /// The chain that paid.
+        chain: ChainId,
+        /// The segment.
+        j: SegmentNo,
+        /// Hash of the Open.
+        open: ObjectHash,
+        /// What was shown.
+        junk: Box<Junk>,
+        /// The accused vendor's holder key, or why nothing is proven.
+        judged: Result<PublicKey, NotProven>,
+    },
+    /// Pays the claims of fair mode of a chain that nobody disputed in time.
+    Release {
+        /// The chain.
+        chain: ChainId,
+    },
     /// The bank was away so long that settlements wait until then.
     Resume {
         /// No settlement before.
@@ -317,6 +340,37 @@ pub enum Event {
         /// The evidence.
         evidence: Evidence,
     },
+    /// See [`Command::Accuse`]: it is proven.
+    Convicted {
+        /// Who said so.
+        account: PublicKey,
+        /// The vendor's holder key.
+        holder: PublicKey,
+        /// The chain that paid.
+        chain: ChainId,
+        /// The segment.
+        j: SegmentNo,
+        /// Hash of the Open.
+        open: ObjectHash,
+        /// What convicts.
+        junk: Junk,
+    },
+    /// See [`Command::Accuse`]: it is not.
+    FalselyAccused {
+        /// Who said so.
+        account: PublicKey,
+        /// What was shown, by its digest.
+        junk: ObjectHash,
+        /// What it costs.
+        fee: Coins,
+    },
+    /// See [`Command::Release`].
+    Released {
+        /// The chain.
+        chain: ChainId,
+        /// What each claim was paid.
+        claims: List<SettledClaim, MAX_CLAIMS_PER_CHAIN>,
+    },
     /// See [`Command::Resume`].
     Resumed {
         /// No settlement before.
@@ -352,6 +406,8 @@ pub struct TakenClaim {
     pub close: ObjectHash,
     /// How it stands with the chain's committee.
     pub standing: Standing,
+    /// Whether it is of fair mode.
+    pub is_fair: bool,
     /// The stretches paid, if the claim is final.
     pub paid: Option<List<Range, MAX_RANGES_PER_CLAIM>>,
     /// The claim as it came.
@@ -423,6 +479,10 @@ pub enum Answer {
     Account(PublicKey),
     /// The chain that was sold.
     Sold(ChainId),
+    /// The vendor of this segment is convicted.
+    Judged(ChainId, ClaimKey),
+    /// Nothing is proven.
+    NotProven(NotProven),
     /// What became of the claims, in their order.
     Outcomes(Vec<(ChainId, SegmentNo, Outcome)>),
 }

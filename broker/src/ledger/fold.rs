@@ -1,11 +1,11 @@
 //! Folding a record into the state. It is the same when a command was just decided and when the journal is read again,
 //! so it trusts nothing: a step whose entries do not sum to zero, or that pays an index twice, is not folded in.
 
-use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
+use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair};
 use super::command::{Charge, Event, PayoutId, Purse, Record, SettledClaim, TakenClaim, VoucherId};
 use super::entry::{Book, Entry};
 use super::intervals::Range;
-use super::redeeming::total;
+use super::redeeming::{HELD_FOR, total};
 use super::{Conviction, Customer, Day, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
@@ -102,6 +102,17 @@ impl Ledger {
                 self.convicted.insert(*culprit, Conviction { at, record: record.seq, noted: true });
                 self.members_changed = record.seq;
                 Ok(Vec::new())
+            }
+            Event::Convicted { holder, chain, j, open, .. } => {
+                self.fold_convicted(record, *holder, *chain, (*j, *open))
+            }
+            Event::FalselyAccused { account, junk, fee } => {
+                self.accused_falsely.insert(*junk);
+                self.take_off(at, account, *fee, What::AccusedFalsely)?;
+                Ok(Entry::moved(*fee, Book::Balance(*account), Book::Cash).to_vec())
+            }
+            Event::Released { chain, claims } => {
+                self.fold_paid_late(at, *chain, claims, What::Released(*chain))
             }
             Event::Resumed { settle_from } => {
                 self.settle_from = self.settle_from.max(*settle_from);
@@ -206,6 +217,7 @@ impl Ledger {
             sealed: sealed.clone(),
             paid: super::Intervals::default(),
             claims: std::collections::BTreeMap::new(),
+            junk: std::collections::BTreeMap::new(),
             refunded: Count::ZERO,
             retired: false,
             settled: None,
@@ -233,13 +245,27 @@ impl Ledger {
                 }
                 None => Count::ZERO,
             };
-            let state = if taken.paid.is_some() { ClaimState::Paid(count) } else { ClaimState::Pending };
+            let key = (taken.j, taken.open);
+            let state = match &taken.paid {
+                Some(_) => ClaimState::Paid(count),
+                None if chain.junk.contains_key(&key) => ClaimState::Void,
+                None => ClaimState::Pending,
+            };
             if taken.range.end > chain.anchor.0 {
                 chain.anchor = (taken.range.end, taken.coin);
             }
-            let key = (taken.j, taken.open);
             // The same claim with more acks keeps its place in the queue.
             let known = chain.claims.get(&key).filter(|known| known.close == taken.close);
+            let fair = taken.is_fair.then_some(taken.proof.key).flatten();
+            let until =
+                known.and_then(|known| known.fair).map_or(record.at.plus(HELD_FOR), |fair| fair.until);
+            let fair = fair.map(|key| Fair { key, until });
+            if fair.is_some() != taken.is_fair || (taken.is_fair && taken.paid.is_some()) {
+                return Err("a claim of fair mode has no key, or is paid at once");
+            }
+            if fair.is_some() && state == ClaimState::Pending && taken.standing.is_final {
+                self.held.insert((until, taken.chain));
+            }
             let claim = ClaimBook {
                 account: *account,
                 open: taken.open,
@@ -248,6 +274,7 @@ impl Ledger {
                 standing: taken.standing,
                 arrived: known.map_or(record.seq, |known| known.arrived),
                 charged: Count::ZERO,
+                fair,
                 state,
             };
             let before = chain.claims.insert(key, claim);
@@ -266,8 +293,10 @@ impl Ledger {
             if let Some(before) = before {
                 self.wait(&before.account, before.range.count(), false)?;
             }
-            if state == ClaimState::Pending {
-                self.wait(account, taken.range.count(), true)?;
+            match state {
+                ClaimState::Pending => self.wait(account, taken.range.count(), true)?,
+                ClaimState::Void => self.ban(record, account, JUNK)?,
+                ClaimState::Paid(_) => {}
             }
             coins += u64::from(count.0);
         }
@@ -300,22 +329,7 @@ impl Ledger {
     }
 
     fn fold_settled(&mut self, at: Time, id: ChainId, claims: &[SettledClaim], refund: Count) -> Folded {
-        let mut entries = Vec::new();
-        let keys = self.claim_keys(&id)?;
-        for settled in claims {
-            let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
-            let key = at_place(&keys, settled.claim)?;
-            let claim = chain.claims.get(key).copied().filter(|claim| !claim.is_final());
-            let mut claim = claim.ok_or("a claim that does not wait is settled")?;
-            let count = pay_once(chain, claim.range, &settled.paid)?;
-            claim.state = ClaimState::Paid(count);
-            chain.claims.insert(*key, claim);
-            self.wait(&claim.account, claim.range.count(), false)?;
-            self.add(at, &claim.account, count.into(), What::Settled(id))?;
-            self.books.redeemed += u64::from(count.0);
-            self.day(at).redeemed += u64::from(count.0);
-            entries.extend(Entry::moved(count.into(), Book::Coins, Book::Balance(claim.account)));
-        }
+        let mut entries = self.fold_paid_late(at, id, claims, What::Settled(id))?;
         let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
         let whole = chain.settled.is_none()
             && refund == chain.outstanding()
@@ -334,6 +348,63 @@ impl Ledger {
         self.day(at).refunded += u64::from(refund.0);
         entries.extend(Entry::moved(refund.into(), Book::Coins, Book::Balance(buyer)));
         Ok(entries)
+    }
+
+    /// Claims that waited are paid.
+    fn fold_paid_late(&mut self, at: Time, id: ChainId, claims: &[SettledClaim], what: What) -> Folded {
+        let mut entries = Vec::new();
+        let keys = self.claim_keys(&id)?;
+        for settled in claims {
+            let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
+            let key = at_place(&keys, settled.claim)?;
+            let claim = chain.claims.get(key).copied().filter(|claim| !claim.is_final());
+            let mut claim = claim.ok_or("a claim that does not wait is settled")?;
+            let count = pay_once(chain, claim.range, &settled.paid)?;
+            claim.state = ClaimState::Paid(count);
+            chain.claims.insert(*key, claim);
+            self.wait(&claim.account, claim.range.count(), false)?;
+            self.add(at, &claim.account, count.into(), what.clone())?;
+            self.books.redeemed += u64::from(count.0);
+            self.day(at).redeemed += u64::from(count.0);
+            entries.extend(Entry::moved(count.into(), Book::Coins, Book::Balance(claim.account)));
+        }
+        self.forget_held(&id);
+        Ok(entries)
+    }
+
+    /// A vendor sold junk: its claim is void, and it is banned as soon as the bank knows who it is.
+    fn fold_convicted(&mut self, record: &Record, holder: PublicKey, id: ChainId, key: ClaimKey) -> Folded {
+        let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
+        chain.junk.insert(key, (holder, record.at));
+        let claim = chain.claims.get_mut(&key).map(|claim| {
+            let before = *claim;
+            if before.state == ClaimState::Pending {
+                claim.state = ClaimState::Void;
+            }
+            before
+        });
+        if let Some(claim) = claim {
+            if claim.state == ClaimState::Pending {
+                self.wait(&claim.account, claim.range.count(), false)?;
+            }
+            self.ban(record, &claim.account, JUNK)?;
+        }
+        self.forget_held(&id);
+        Ok(Vec::new())
+    }
+
+    /// Nothing of the chain is held any more, or for as long as what is still held of it says.
+    fn forget_held(&mut self, id: &ChainId) {
+        self.held.retain(|(_, held)| held != id);
+        let held = self.chains.get(id).into_iter().flat_map(ChainBook::held);
+        self.held.extend(held.map(|until| (until, *id)));
+    }
+
+    fn ban(&mut self, record: &Record, account: &PublicKey, why: &str) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
+        customer.frozen.get_or_insert_with(|| (record.at, Text::cut(why)));
+        self.members_changed = record.seq;
+        Ok(())
     }
 
     /// The convicted make up for coins promised twice; a buyer that did is banned.
@@ -372,9 +443,7 @@ impl Ledger {
         }
         if is_convicted && promised_twice {
             let why = format!("coins of chain {id:.12} were promised twice");
-            let customer = self.customers.get_mut(&buyer).ok_or(NO_ACCOUNT)?;
-            customer.frozen.get_or_insert_with(|| (at, Text::cut(&why)));
-            self.members_changed = record.seq;
+            self.ban(record, &buyer, &why)?;
         }
         Ok(entries)
     }
@@ -433,6 +502,8 @@ impl Ledger {
     }
 }
 
+/// Why a vendor is banned.
+const JUNK: &str = "it sold junk";
 const NO_ACCOUNT: &str = "an account is unknown";
 const NO_CHAIN: &str = "the chain is unknown";
 const NO_CLAIM: &str = "a claim is unknown";

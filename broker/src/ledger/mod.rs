@@ -20,7 +20,7 @@ mod tests;
 
 pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
 pub use audit::{Audit, Auditor, audit};
-pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts};
+pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair};
 pub use command::{
     Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_RETURNED, MAX_VOUCHERS, Mint,
     PayoutId, Purse, Record, SettledClaim, Standing, TakenClaim, VoucherId,
@@ -28,15 +28,17 @@ pub use command::{
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;
 pub use intervals::{Intervals, Range};
-pub use redeeming::{MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
+pub use redeeming::{FALSE_ACCUSATION, HELD_FOR, MAX_CLAIMS_PER_CHAIN, MAX_PENDING_PER_CHAIN};
 
 use netpay_core::amount::Coins;
-use netpay_core::codec::Text;
+use netpay_core::codec::{List, Text};
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
+use netpay_core::wire::bank::{AskKeys, MAX_KEYS, ShownKey};
+use netpay_core::wire::reject::{Reject, RejectCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -64,6 +66,10 @@ pub struct Ledger {
     /// What was issued, redeemed and refunded on each day on which something was, counted from 1970.
     days: BTreeMap<u64, Day>,
     convicted: BTreeMap<Culprit, Conviction>,
+    /// Chains with certified claims of fair mode that wait, by the time from which they can be paid.
+    held: BTreeSet<(Time, ChainId)>,
+    /// What was shown as junk and is not, by digest: saying it again costs nothing more.
+    accused_falsely: BTreeSet<ObjectHash>,
     /// The record by which last somebody became, or ceased to be, a member no more.
     members_changed: u64,
     /// No settlement before this: the bank was away, and claims could not be brought.
@@ -139,6 +145,8 @@ impl Ledger {
             arrivals: BTreeSet::new(),
             days: BTreeMap::new(),
             convicted: BTreeMap::new(),
+            held: BTreeSet::new(),
+            accused_falsely: BTreeSet::new(),
             members_changed: 0,
             settle_from: Time(0),
         }
@@ -200,6 +208,19 @@ impl Ledger {
     #[must_use]
     pub fn chain(&self, chain: &ChainId) -> Option<&ChainBook> {
         self.chains.get(chain)
+    }
+
+    /// The keys that vendors had to show to be paid out of a chain: its buyer's, and nobody else's to know.
+    ///
+    /// # Errors
+    /// UnknownChain, NotYours.
+    pub fn keys_for(&self, asked: &AskKeys) -> Result<List<ShownKey, MAX_KEYS>, Reject> {
+        let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
+        let chain = self.chains.get(&asked.chain).ok_or_else(unknown)?;
+        if chain.buyer != asked.account {
+            return Err(Reject::new(RejectCode::NotYours, "the chain was sold to another account"));
+        }
+        Ok(List::first_of(chain.keys(asked.from)))
     }
 
     /// The chain that was sold under a chain key.
@@ -379,10 +400,11 @@ impl Ledger {
         told.or_else(accused)
     }
 
-    /// When a chain may be settled: `redeem_by`, or later if the bank was away.
+    /// When a chain may be settled: `redeem_by`, or later if the bank was away or a claim can still be disputed.
     #[must_use]
     pub fn settlement_of(&self, chain: &ChainBook) -> Time {
-        chain.facts().touchstone.redeem_by.max(self.settle_from)
+        let held_until = chain.held_until().unwrap_or(Time(0));
+        chain.facts().touchstone.redeem_by.max(self.settle_from).max(held_until)
     }
 
     /// Chains whose settlement is due, the oldest first, at most `limit`.
@@ -392,7 +414,15 @@ impl Ledger {
             return Vec::new();
         }
         let due = self.unsettled.iter().take_while(|(redeem_by, _)| *redeem_by <= now);
+        let due =
+            due.filter(|(_, id)| self.chains.get(id).is_some_and(|chain| self.settlement_of(chain) <= now));
         due.take(limit).map(|(_, chain)| *chain).collect()
+    }
+
+    /// Chains with claims of fair mode that nobody disputed in time, at most `limit`.
+    #[must_use]
+    pub fn undisputed(&self, now: Time, limit: usize) -> BTreeSet<ChainId> {
+        self.held.iter().take_while(|(until, _)| *until <= now).take(limit).map(|(_, chain)| *chain).collect()
     }
 }
 

@@ -19,23 +19,28 @@
 //!
 //! A frozen account is paid: what it earned is honest until proven otherwise, and it cannot be taken out meanwhile.
 
-use super::chain::ClaimKey;
+use super::chain::{ClaimKey, convicted_of_junk};
 use super::command::{
-    Answer, Charge, CheckedClaim, ClaimResult, Decision, Event, Purse, SettledClaim, TakenClaim,
+    Answer, Charge, CheckedClaim, ClaimResult, Decision, Event, Purse, SettledClaim, Standing, TakenClaim,
 };
 use super::intervals::{Intervals, Range};
 use super::{ChainBook, ClaimBook, Ledger};
 use netpay_core::amount::{Coins, Count};
 use netpay_core::codec::List;
+use netpay_core::fair::judge::{self, Junk, NotProven};
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
-use netpay_core::time::Time;
+use netpay_core::time::{HOUR, Time};
 use netpay_core::wire::bank::Outcome;
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Claims of fair mode can be disputed for so long before they are paid, in seconds: Δ.
+pub const HELD_FOR: u64 = 24 * HOUR;
+/// What it costs to say falsely that something was junk, or as much of it as there is.
+pub const FALSE_ACCUSATION: Coins = Coins(10);
 /// Once a chain has so many claims, only certified ones are taken: uncertified ones cost nothing to make.
 pub const MAX_PENDING_PER_CHAIN: usize = 4096;
 /// The most claims on a chain. A committee certifies no more than 4,096 segments of it.
@@ -50,7 +55,12 @@ struct Scratch {
 }
 
 impl Ledger {
-    pub(super) fn redeem(&self, account: PublicKey, claims: Vec<ClaimResult>) -> Result<Decision, Reject> {
+    pub(super) fn redeem(
+        &self,
+        account: PublicKey,
+        claims: Vec<ClaimResult>,
+        now: Time,
+    ) -> Result<Decision, Reject> {
         self.known(&account)?;
         let mut scratch = Scratch::default();
         let mut outcomes = Vec::with_capacity(claims.len());
@@ -59,7 +69,11 @@ impl Ledger {
                 Err((chain, j, reject)) => (chain, j, Outcome::Refused(reject)),
                 Ok(claim) => {
                     let (chain, j) = (claim.chain, claim.j);
-                    (chain, j, self.take(&account, *claim, &mut scratch).unwrap_or_else(Outcome::Refused))
+                    (
+                        chain,
+                        j,
+                        self.take(&account, *claim, now, &mut scratch).unwrap_or_else(Outcome::Refused),
+                    )
                 }
             });
         }
@@ -75,6 +89,7 @@ impl Ledger {
         &self,
         account: &PublicKey,
         claim: CheckedClaim,
+        now: Time,
         scratch: &mut Scratch,
     ) -> Result<Outcome, Reject> {
         let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
@@ -86,7 +101,11 @@ impl Ledger {
         if let Some(known) = chain.claims.get(&key) {
             let same = known.close == claim.close && known.account == *account;
             if same && (known.is_final() || claim.standing <= known.standing) {
-                return Ok(known.outcome(self.settlement_of(chain)));
+                return Ok(known.outcome(self.payable(
+                    chain,
+                    &known.standing,
+                    known.fair.map(|fair| fair.until),
+                )));
             }
             if !same && (known.is_final() || !claim.standing.is_final) {
                 return Err(Reject::new(
@@ -98,6 +117,11 @@ impl Ledger {
         if chain.settled.is_some() {
             return Err(Reject::new(RejectCode::Expired, "the chain was settled: nothing of it is left"));
         }
+        let known = chain.claims.get(&key).filter(|known| known.close == claim.close);
+        if claim.is_fair && now >= chain.facts.touchstone.redeem_by && known.is_none() {
+            let why = "claims of fair mode are brought before the chain's redeem_by: there must be time to dispute them";
+            return Err(Reject::new(RejectCode::Expired, why));
+        }
         if claim.is_empty() {
             return Ok(Outcome::Paid(Coins::ZERO));
         }
@@ -108,13 +132,20 @@ impl Ledger {
                 "too many claims on this chain: only certified ones are taken",
             ));
         }
-        let paid = claim.standing.is_final.then(|| {
+        let is_junk = chain.junk.contains_key(&key);
+        let paid = (claim.standing.is_final && !claim.is_fair && !is_junk).then(|| {
             let paid = scratch.paid.entry(claim.chain).or_insert_with(|| chain.paid.clone());
             pay(paid, claim.range)
         });
         let outcome = match &paid {
             Some(ranges) => Outcome::Paid(Coins::from(total(ranges))),
-            None => Outcome::Pending { coins: claim.range.count().into(), until: self.settlement_of(chain) },
+            None if is_junk => Outcome::Refused(convicted_of_junk()),
+            None => {
+                let first = known.and_then(|known| known.fair).map(|fair| fair.until);
+                let held = claim.is_fair.then(|| first.unwrap_or_else(|| now.plus(HELD_FOR)));
+                let until = self.payable(chain, &claim.standing, held);
+                Outcome::Pending { coins: claim.range.count().into(), until }
+            }
         };
         scratch.taken.push(TakenClaim {
             chain: claim.chain,
@@ -124,10 +155,77 @@ impl Ledger {
             open: claim.open,
             close: claim.close,
             standing: claim.standing,
+            is_fair: claim.is_fair,
             paid: paid.map(List::first_of),
             proof: claim.proof,
         });
         Ok(outcome)
+    }
+
+    /// When a claim that waits can be paid at the earliest; `held` is until when it can be disputed.
+    fn payable(&self, chain: &ChainBook, standing: &Standing, held: Option<Time>) -> Time {
+        match held {
+            Some(until) if standing.is_final => until,
+            Some(until) => self.settlement_of(chain).max(until),
+            None => self.settlement_of(chain),
+        }
+    }
+
+    /// Somebody says that a vendor sold junk. The order: UnknownAccount, UnknownChain, NotYours, NotProven. What is not
+    /// proven costs its fee once.
+    pub(super) fn accuse(
+        &self,
+        account: PublicKey,
+        (id, key): (ChainId, ClaimKey),
+        junk: Junk,
+        judged: Result<PublicKey, NotProven>,
+    ) -> Result<Decision, Reject> {
+        let customer = self.known(&account)?;
+        let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
+        let chain = self.chains.get(&id).ok_or_else(unknown)?;
+        if chain.buyer != account {
+            return Err(Reject::new(RejectCode::NotYours, "the chain was sold to another account"));
+        }
+        let answer = Answer::Judged(id, key);
+        match judged {
+            Ok(_) if chain.junk.contains_key(&key) => Ok(Decision::known(answer)),
+            Ok(holder) => {
+                let (j, open) = key;
+                Ok(Decision::happens(Event::Convicted { account, holder, chain: id, j, open, junk }, answer))
+            }
+            Err(why) => {
+                let digest = judge::digest(&junk);
+                let fee = FALSE_ACCUSATION.min(customer.balance);
+                let answer = Answer::NotProven(why);
+                if self.accused_falsely.contains(&digest) {
+                    return Ok(Decision::known(answer));
+                }
+                Ok(Decision::happens(Event::FalselyAccused { account, junk: digest, fee }, answer))
+            }
+        }
+    }
+
+    /// Pays the certified claims of fair mode on a chain that can be disputed no more.
+    pub(super) fn release(&self, id: ChainId, now: Time) -> Result<Decision, Reject> {
+        let unknown = || Reject::new(RejectCode::UnknownChain, "the chain was not sold here");
+        let chain = self.chains.get(&id).ok_or_else(unknown)?;
+        let mut paid = chain.paid.clone();
+        let due = |claim: &ClaimBook| {
+            !claim.is_final() && claim.standing.is_final && claim.fair.is_some_and(|fair| fair.until <= now)
+        };
+        let mut due: Vec<_> = (0..).zip(chain.claims.values()).filter(|(_, claim)| due(claim)).collect();
+        due.sort_by_key(|(_, claim)| claim.arrived);
+        let claims: Vec<_> = due
+            .into_iter()
+            .map(|(place, claim)| SettledClaim {
+                claim: place,
+                paid: List::first_of(pay(&mut paid, claim.range)),
+            })
+            .collect();
+        if claims.is_empty() {
+            return Ok(Decision::known(Answer::Done));
+        }
+        Ok(Decision::happens(Event::Released { chain: id, claims: List::first_of(claims) }, Answer::Done))
     }
 
     pub(super) fn settle(&self, id: ChainId, now: Time) -> Result<Decision, Reject> {

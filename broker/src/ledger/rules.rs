@@ -18,6 +18,8 @@
 //! | AskPayout | UnknownAccount, Mismatch (the number was used otherwise), Frozen, Range, Funds |
 //! | Payout | UnknownChain (no such payout), Mismatch (paid under another reference) |
 //! | NoteEvidence | UnknownChain (or no such member) |
+//! | Accuse | UnknownAccount, UnknownChain, NotYours; what is not proven costs its fee, once |
+//! | Release | UnknownChain |
 //! | Settle | UnknownChain, Range (not due) |
 //!
 //! A command that was carried out before is answered again and changes nothing; that is found out before any rejection but
@@ -67,7 +69,7 @@ impl Ledger {
                     None => sold(account, request, mint),
                 }
             }
-            Command::Redeem { account, claims } => self.redeem(account, claims),
+            Command::Redeem { account, claims } => self.redeem(account, claims, now),
             Command::Retire { account, chains } => self.retire(account, chains),
             Command::Freeze { account, why } => self.freeze(account, why),
             Command::Unfreeze { account } => self.unfreeze(account),
@@ -76,6 +78,10 @@ impl Ledger {
             Command::AskPayout { id, coins, to } => self.ask_payout(id, coins, to),
             Command::Payout { id, reference } => self.payout(id, reference),
             Command::NoteEvidence { culprit, evidence } => self.note_evidence(culprit, *evidence),
+            Command::Accuse { account, chain, j, open, junk, judged } => {
+                self.accuse(account, (chain, (j, open)), *junk, judged)
+            }
+            Command::Release { chain } => self.release(chain, now),
             Command::Resume { settle_from } if settle_from <= self.settle_from => {
                 Ok(Decision::known(Answer::Done))
             }

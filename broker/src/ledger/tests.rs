@@ -183,6 +183,7 @@ fn claim_of(
         close: Unverified::rebuild(&paper, Signature([0; 64])),
         salt: [0; 32],
         certificate: None,
+        key: None,
     };
     Ok(Box::new(CheckedClaim {
         chain,
@@ -192,6 +193,7 @@ fn claim_of(
         open: ObjectHash([opened; 32]),
         close: ObjectHash([close; 32]),
         standing: Standing { is_final: acks >= 14, opened: acks >= 14, acks },
+        is_fair: false,
         proof,
     }))
 }

@@ -143,7 +143,7 @@ impl Person {
             pay_to: pay_to(&salt, &self.id()),
         };
         let close = holder.sign(&network(), close);
-        Claim { open: open.wire(), close: close.wire(), salt, certificate: None }
+        Claim { open: open.wire(), close: close.wire(), salt, certificate: None, key: None }
     }
 
     pub fn holder(&self, bought: &Bought) -> SecretKey {

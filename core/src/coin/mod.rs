@@ -2,6 +2,7 @@
 //! spent in, the payments, and the receipts for them.
 
 pub mod chain;
+pub mod key;
 pub mod payment;
 pub mod receipt;
 pub mod segment;

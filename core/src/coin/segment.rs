@@ -3,6 +3,7 @@
 //! ([`Close`]): the papers' signed index, and the buyer's receipt.
 
 use super::chain::Coin;
+use super::key::Key;
 use crate::amount::{Cap, Count, Index};
 use crate::codec::Wire;
 use crate::id::{ChainId, ObjectHash, PayTo, write_hex};
@@ -73,7 +74,7 @@ pub struct Open {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FairTerms {
     /// `K_0` of the vendor's key chain.
-    pub key_root: [u8; 32],
+    pub key_root: Key,
     /// The salted hash of the deal `C*`.
     pub deal: ObjectHash,
 }

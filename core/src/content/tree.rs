@@ -12,7 +12,8 @@ use super::units::{GROUP, Units};
 use crate::codec::List;
 use crate::id::ContentRoot;
 use blake3::Hasher;
-use blake3::hazmat::{self, ChainingValue, HasherExt as _, Mode};
+pub use blake3::hazmat::ChainingValue;
+use blake3::hazmat::{self, HasherExt as _, Mode};
 
 /// The most siblings in a proof: the height above 16 KiB of the largest file, rounded up.
 pub const MAX_PROOF: usize = 40;
@@ -122,18 +123,35 @@ pub fn verify_unit(
     if units.len_of(b) != Some(bytes.len()) {
         return Err(BadUnit::Length);
     }
-    let mut steps = climb(units, b).peekable();
-    if steps.peek().is_none() {
+    if units.count() == 1 {
         // The only unit there is: its hash is the root.
         return match (proof.is_empty(), blake3::hash(bytes) == root.0) {
             (false, _) => Err(BadUnit::Proof),
             (true, holds) => holds.then_some(()).ok_or(BadUnit::Hash),
         };
     }
+    verify_node(root, units, b, &subtree(range.start, bytes), proof)
+}
+
+/// Whether unit `b` of the file with this root, of which it is not the only one, hashes to `node`.
+///
+/// # Errors
+/// Says what is wrong with it or with the proof.
+pub fn verify_node(
+    root: &ContentRoot,
+    units: Units,
+    b: u64,
+    node: &ChainingValue,
+    proof: &Proof,
+) -> Result<(), BadUnit> {
+    if b >= units.count() {
+        return Err(BadUnit::Index);
+    }
+    let steps = climb(units, b);
     if steps.clone().filter(|step| step.sibling().is_some()).count() != proof.len() {
         return Err(BadUnit::Proof);
     }
-    let mut node = subtree(range.start, bytes);
+    let mut node = *node;
     let mut siblings = proof.iter();
     for step in steps {
         let Some(at) = step.sibling() else { continue };
@@ -146,6 +164,27 @@ pub fn verify_unit(
         node = hazmat::merge_subtrees_non_root(left, right, Mode::Hash);
     }
     Err(BadUnit::Proof)
+}
+
+/// The siblings of node `at` among neighbours that make one node of a higher level, bottom up; `None` if there is no such
+/// node among them.
+#[must_use]
+pub fn path_below(nodes: &[ChainingValue], mut at: usize) -> Option<Vec<ChainingValue>> {
+    let mut level = nodes.to_vec();
+    if at >= level.len() {
+        return None;
+    }
+    let mut path = Vec::new();
+    while level.len() > 1 {
+        path.extend(level.get(at ^ 1));
+        let above = level.chunks(2).map(|pair| match pair {
+            [left, right] => hazmat::merge_subtrees_non_root(left, right, Mode::Hash),
+            alone => alone[0],
+        });
+        level = above.collect();
+        at /= 2;
+    }
+    Some(path)
 }
 
 /// Builds the tree of a file whose bytes come in order, in slices of any length; slices of whole groups

@@ -4,10 +4,12 @@
 use super::BULK_FRAME;
 use super::hello::Membership;
 use super::reject::Reject;
-use crate::amount::{Cap, Coins};
+use crate::amount::{Cap, Coins, Index};
 use crate::codec::{Bytes, List, Text, Wire};
+use crate::coin::key::Key;
 use crate::coin::segment::{Close, Open, SegmentNo};
 use crate::coin::touchstone::Touchstone;
+use crate::fair::judge::{Junk, Verdict};
 use crate::id::{ChainId, ObjectHash};
 use crate::keys::{Domain, PublicKey, SelfSigned, Signable, Signature, Unverified};
 use crate::record::chain::{Certificate, Evidence};
@@ -20,6 +22,8 @@ use std::str::FromStr;
 pub const MAX_CLAIMS: usize = 24;
 /// Chains in one retirement or statement page.
 pub const MAX_CHAINS: usize = 64;
+/// Keys in one answer.
+pub const MAX_KEYS: usize = 256;
 /// Lines in one statement page.
 pub const MAX_LINES: usize = 100;
 /// The longest address of a broker's pages, in bytes.
@@ -164,6 +168,39 @@ pub struct Payout {
     pub to: Text<80>,
 }
 
+/// Says that a vendor sold junk. The same accusation again gets the same verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accuse {
+    /// The account that bought the chain; signs this.
+    pub account: PublicKey,
+    /// BLAKE3 of the encoded proof.
+    pub junk: ObjectHash,
+}
+
+/// Asks for the keys that vendors had to show to be paid out of a chain, from segment `from` on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskKeys {
+    /// The account that bought the chain; signs this.
+    pub account: PublicKey,
+    /// The chain.
+    pub chain: ChainId,
+    /// The first segment asked about.
+    pub from: SegmentNo,
+    /// When it was asked; at most [`QUERY_WINDOW`] off.
+    pub at: Time,
+}
+
+/// What a vendor showed to be paid: `K_{e−s}` of the segment, with which everything paid for in it opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownKey {
+    /// The segment.
+    pub j: SegmentNo,
+    /// `e`, as the claim says.
+    pub end: Index,
+    /// `K_{e−s}`.
+    pub key: Key,
+}
+
 /// Signs the account's owner in to the broker's pages: it travels in a link, which lets one browser in, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignIn {
@@ -202,6 +239,8 @@ by_account! {
     Retire 2200 b"netpay/retire\0\0\0"
     Payout 192 b"netpay/payout\0\0\0"
     SignIn 128 b"netpay/sign-in\0\0"
+    Accuse 128 b"netpay/accuse\0\0\0"
+    AskKeys 128 b"netpay/ask-keys\0"
 }
 
 /// One segment's earnings.
@@ -216,6 +255,8 @@ pub struct Claim {
     /// Acks of C_j: a quorum of them makes the claim final at once. Or, where there is no quorum of those to be had, of
     /// O_j: a quorum gives the claim its place at settlement before all that have none.
     pub certificate: Option<Certificate>,
+    /// `K_{e−s}`, without which nothing is paid under an Open with fair terms; `None` under any other.
+    pub key: Option<Key>,
 }
 
 /// The claims of one redemption.
@@ -261,6 +302,15 @@ pub enum BankRequest {
     Payout(Unverified<Payout>),
     /// Where are your pages?
     Pages,
+    /// See [`Accuse`].
+    Accuse {
+        /// Signed by the account.
+        accuse: Unverified<Accuse>,
+        /// The proof that its digest names.
+        junk: Junk,
+    },
+    /// See [`AskKeys`].
+    Keys(Unverified<AskKeys>),
 }
 
 impl Wire for BankRequest {
@@ -357,6 +407,10 @@ pub enum BankReply {
     Reject(Reject),
     /// To Pages: the address that people open in a browser; empty if there is none.
     Pages(Text<MAX_ADDRESS>),
+    /// To Keys: in the order of the segments; as many as fit.
+    Keys(List<ShownKey, MAX_KEYS>),
+    /// To Accuse, where the proof holds: the broker's word.
+    Judged(Unverified<Verdict>),
 }
 
 impl Wire for BankReply {

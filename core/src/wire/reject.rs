@@ -56,6 +56,10 @@ pub enum RejectCode {
     Range,
     /// The asker is no member, and only members may.
     NotMember,
+    /// The vendor was convicted of having sold junk in this segment.
+    Junk,
+    /// What is said to be junk is not proven to be: see [`crate::fair::judge::NotProven`].
+    NotProven,
 }
 
 /// A refusal: its number and a sentence for a person.

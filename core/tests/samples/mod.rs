@@ -6,11 +6,16 @@ use data_encoding::HEXLOWER;
 use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::{Bytes, CodecError, List, Text, Wire, decode, encode};
 use netpay_core::coin::chain::{Chain, Seed};
+use netpay_core::coin::key::Key;
 use netpay_core::coin::payment::Pay;
 use netpay_core::coin::receipt::Receipt;
 use netpay_core::coin::segment::{Close, FairTerms, Handover, Open, ReleaseChain, SegmentNo, pay_to};
 use netpay_core::coin::touchstone::{self, Touchstone};
 use netpay_core::content::listing::Listing;
+use netpay_core::content::units::GROUP;
+use netpay_core::fair::deal::{self, Deal};
+use netpay_core::fair::judge::{self, Junk, Verdict};
+use netpay_core::fair::sealed::Sealed;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signable, Signature, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Certificate, ChainRecord, Evidence, Link, verify};
@@ -22,8 +27,8 @@ use netpay_core::till::{SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout, Query, Redeem,
-    Register, Retire, SignIn, StatementLine, VoucherCode,
+    Account, Accuse, AskKeys, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout,
+    Query, Redeem, Register, Retire, ShownKey, SignIn, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
 use netpay_core::wire::handoff::{HandoffReply, HandoffRequest};
@@ -206,13 +211,50 @@ fn evidence() -> Evidence {
     Evidence::TwoOpens { touchstone: touchstone().wire(), one: open().wire(), other: other.wire() }
 }
 
+fn deal() -> Signed<Deal> {
+    let deal = Deal {
+        chain: chain(),
+        j: SegmentNo::FIRST,
+        holder: holder().public(),
+        buyer: key(2).public(),
+        root: ContentRoot([30; 32]),
+        size: 100_000,
+        price: Coins(8),
+        unit_log: 1,
+        first: 1,
+        count: 2,
+        key_root: Key([12; 32]),
+        made: NOW,
+        salt: [31; 16],
+    };
+    holder().sign(&NETWORK, deal)
+}
+
+fn sealed() -> Signed<Sealed> {
+    holder().sign(&NETWORK, Sealed { deal: deal().hash(), unit: 1, root: ContentRoot([32; 32]) })
+}
+
+fn junk() -> Junk {
+    Junk {
+        open: open_by(|open| open.fair = Some(deal::terms(&deal()))).wire(),
+        deal: deal().wire(),
+        sealed: sealed().wire(),
+        leaf: 1,
+        bytes: Bytes::try_from(vec![33; GROUP as usize]).expect("a leaf"),
+        sealed_path: List::first_of([[34; 32]]),
+        key: Key([35; 32]),
+        should_be: [36; 32],
+        path: List::first_of([[37; 32], [38; 32], [39; 32]]),
+    }
+}
+
 fn membership() -> Unverified<Membership> {
     let (broker, node) = (key(1).public(), key(11).public());
     key(1).sign(&NETWORK, Membership { broker, node, witness: true, expires: NOW.plus(DAY) }).wire()
 }
 
 fn objects() -> Vec<Sample> {
-    let fair = FairTerms { key_root: [12; 32], deal: ObjectHash([13; 32]) };
+    let fair = FairTerms { key_root: Key([12; 32]), deal: ObjectHash([13; 32]) };
     let claim = membership().claim().expect("well-formed");
     vec![
         sample("touchstone", touchstone().value()),
@@ -226,6 +268,9 @@ fn objects() -> Vec<Sample> {
         sample("ack", &Ack { chain: chain(), object: open().hash() }),
         sample("certificate", &certificate(open().hash())),
         sample("membership", &claim),
+        sample("fair_deal", deal().value()),
+        sample("fair_sealed", sealed().value()),
+        sample("fair_junk", &junk()),
     ]
 }
 
@@ -376,6 +421,7 @@ fn claims() -> Claims {
         close: close().wire(),
         salt: [10; 32],
         certificate: Some(certificate(close().hash())),
+        key: Some(Key([40; 32])),
     };
     Claims(List::first_of([claim]))
 }
@@ -394,6 +440,11 @@ fn bank() -> Vec<Sample> {
     let redeem = Redeem { account, claims: netpay_core::session::redeem::digest(&claims()) };
     let query = Query { account, at: NOW, after: 12 };
     let retire = Retire { account, chains: List::first_of([chain()]) };
+    let accuse = Accuse { account, junk: judge::digest(&junk()) };
+    let keys = AskKeys { account, chain: chain(), from: SegmentNo(2), at: NOW };
+    let verdict =
+        Verdict { chain: chain(), j: SegmentNo(2), open: open().hash(), holder: holder().public(), at: NOW };
+    let shown = ShownKey { j: SegmentNo(2), end: Index(7), key: Key([40; 32]) };
     let payout = Payout { account, number: [33; 16], coins: Coins(900), to: Text::cut("DE00 1234") };
     vec![
         sample("register", &register),
@@ -404,6 +455,9 @@ fn bank() -> Vec<Sample> {
         sample("retire", &retire),
         sample("payout", &payout),
         sample("sign_in", &SignIn { account, broker: key(1).public(), at: NOW, nonce: [34; 16] }),
+        sample("accuse", &accuse.clone()),
+        sample("ask_keys", &keys.clone()),
+        sample("verdict", &verdict.clone()),
         sample("claims", &claims()),
         sample("bank_info", &BankRequest::Info),
         sample("bank_register", &BankRequest::Register(signed(register))),
@@ -413,6 +467,10 @@ fn bank() -> Vec<Sample> {
         sample("bank_account", &BankRequest::Account(signed(query))),
         sample("bank_retire", &BankRequest::Retire(signed(retire))),
         sample("bank_payout", &BankRequest::Payout(signed(payout))),
+        sample("bank_accuse", &BankRequest::Accuse { accuse: signed(accuse), junk: junk() }),
+        sample("bank_keys", &BankRequest::Keys(signed(keys))),
+        sample("bank_judged", &BankReply::Judged(key(1).sign(&NETWORK, verdict).wire())),
+        sample("bank_shown_keys", &BankReply::Keys(List::first_of([shown]))),
         sample("bank_evidence", &BankRequest::Evidence(evidence())),
         sample("bank_pages", &BankRequest::Pages),
         sample("bank_reply_info", &BankReply::Info(info())),

@@ -284,7 +284,7 @@ impl Bank {
             (seat, Ack { chain: open.chain, object }.sign(&NETWORK, witness))
         });
         let certificate = (seats < 16).then(|| Certificate { object, acks: List::first_of(acks) });
-        Some(Claim { open: open.wire(), close: close.wire(), salt: [5; 32], certificate })
+        Some(Claim { open: open.wire(), close: close.wire(), salt: [5; 32], certificate, key: None })
     }
 
     fn redeem(&mut self) {

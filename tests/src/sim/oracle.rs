@@ -122,7 +122,7 @@ impl Earned {
         let claim = claims.map(|(_, claim)| claim).find(|claim| claim.open == stake.open);
         let paid = claim.map_or(0, |claim| match claim.state {
             ClaimState::Paid(count) => count.0 + claim.charged.0,
-            ClaimState::Pending => 0,
+            ClaimState::Pending | ClaimState::Void => 0,
         });
         let short = u64::from(stake.paid.saturating_sub(paid));
         self.received += u64::from(paid);

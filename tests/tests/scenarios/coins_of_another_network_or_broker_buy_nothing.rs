@@ -38,7 +38,7 @@ async fn claims(villain: &Villain, purse: &Purse) -> Result<Outcome> {
         pay_to: pay_to(&salt, &account),
     };
     let close = holder.sign(&villain.network, close).wire();
-    let claim = Claim { open: open.wire(), close, salt, certificate: None };
+    let claim = Claim { open: open.wire(), close, salt, certificate: None, key: None };
     stall::claim(villain, Claims(List::first_of([claim]))).await
 }
 

@@ -336,7 +336,7 @@ pub fn claim_cells(claim: &RedemptionView) -> Vec<Markup> {
         html! { (claim.start.saturating_add(1)) " to " (claim.end) },
         money(claim.coins.into()),
         html! {
-            @if claim.paid { (badge(Tone::Good, "paid")) } @else { (badge(Tone::Busy, "waits for settlement")) }
+            @if claim.paid { (badge(Tone::Good, "paid")) } @else if claim.void { (badge(Tone::Bad, "void: junk was sold")) } @else { (badge(Tone::Busy, "waits for settlement")) }
             @if claim.made_up > 0 { span.sub { (claim.made_up) " made up by the convicted" } }
             @if claim.short > 0 { span.sub.bad { (claim.short) " were paid to another" } }
         },

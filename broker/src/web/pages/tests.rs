@@ -90,6 +90,7 @@ fn a_claim(paid: bool) -> RedemptionView {
         start: 0,
         end: 10,
         paid,
+        void: false,
         coins: 10,
         opened: true,
         acks: 14,

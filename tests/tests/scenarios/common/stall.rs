@@ -230,7 +230,8 @@ impl Stall {
     pub async fn redeems(&self, villain: &Villain, held: &Held, all: bool) -> Result<Outcome> {
         let end = if all { held.open.cap.as_index() } else { held.pay.index };
         let (open, close) = (held.open.wire(), self.close(held, end));
-        let claims = Claims(List::first_of([Claim { open, close, salt: SALT, certificate: None }]));
+        let claims =
+            Claims(List::first_of([Claim { open, close, salt: SALT, certificate: None, key: None }]));
         claim(villain, claims).await
     }
 }

@@ -1,0 +1,391 @@
+//! Fair mode at the bank: a claim needs its key, waits a day in which it can be disputed, and is void where junk was sold.
+
+mod town;
+
+use netpay_broker::ledger::{FALSE_ACCUSATION, HELD_FOR};
+use netpay_core::amount::{Cap, Coins, Count, Index};
+use netpay_core::codec::Bytes;
+use netpay_core::coin::key::{Key, KeyChain, KeyStep};
+use netpay_core::coin::segment::{Close, Open, ReleaseChain, SegmentNo, pay_to};
+use netpay_core::content::tree::{Proof, TreeBuilder};
+use netpay_core::content::units::{GROUP, Units};
+use netpay_core::fair::deal::{self, Deal};
+use netpay_core::fair::judge::{self, Junk, Verdict};
+use netpay_core::fair::sealed::{self, Leaves, Sealed, UnitKey};
+use netpay_core::keys::Signed;
+use netpay_core::time::Time;
+use netpay_core::wire::bank::{Accuse, AskKeys, BankReply, BankRequest, Claim, Outcome, ShownKey};
+use netpay_core::wire::reject::RejectCode as Code;
+use town::{Bought, MORNING, Person, Town, broker_key, network, terms};
+
+/// What is sold: four units of two leaves.
+const SIZE: u64 = 8 * GROUP;
+const LOG: u8 = 1;
+const PRICE: u32 = 16;
+const SALT: [u8; 16] = [9; 16];
+
+fn content() -> Vec<u8> {
+    (0..SIZE).map(|at| u8::try_from(at / 7 % 251).expect("small")).collect()
+}
+
+/// A sale in fair mode of all of it, out of one segment.
+struct Sale {
+    deal: Signed<Deal>,
+    open: Signed<Open>,
+    keys: KeyChain,
+    releases: ReleaseChain,
+}
+
+impl Sale {
+    fn of(vendor: &Person, bought: &Bought, j: u32, start: u32) -> Self {
+        let holder = vendor.holder(bought);
+        let (chain, j) = (bought.id(), SegmentNo(j));
+        let step = KeyStep::of(chain, j, &holder.public());
+        let keys = KeyChain::grow(&[1; 32], &SALT, &step, Count(PRICE));
+        let deal = Deal {
+            chain,
+            j,
+            holder: holder.public(),
+            buyer: bought.key.public(),
+            root: sealed::root_of(&content()),
+            size: SIZE,
+            price: Coins(u64::from(PRICE)),
+            unit_log: LOG,
+            first: 0,
+            count: 4,
+            key_root: keys.root(),
+            made: Time(MORNING),
+            salt: SALT,
+        };
+        let deal = holder.sign(&network(), deal);
+        let lease = (Index(start), Cap(start + PRICE));
+        let releases = ReleaseChain::grow(&bought.secret, chain, j, &holder.public(), lease);
+        let open = Open {
+            chain,
+            j,
+            prev: bought.touchstone.hash(),
+            holder: holder.public(),
+            start: lease.0,
+            cap: lease.1,
+            release_root: releases.root(),
+            fair: Some(deal::terms(&deal)),
+        };
+        Self { deal, open: bought.key.sign(&network(), open), keys, releases }
+    }
+
+    fn claim(&self, vendor: &Person, bought: &Bought, coins: u32) -> Claim {
+        let (count, salt) = (Count(coins), [5; 32]);
+        let end = Index(self.open.start.0 + coins);
+        let close = Close {
+            chain: self.open.chain,
+            j: self.open.j,
+            open: self.open.hash(),
+            end,
+            coin: bought.chain.coin(end).expect("within the chain"),
+            release: self.releases.link(count).expect("within the lease"),
+            pay_to: pay_to(&salt, &vendor.id()),
+        };
+        let close = vendor.holder(bought).sign(&network(), close);
+        Claim {
+            open: self.open.clone().wire(),
+            close: close.wire(),
+            salt,
+            certificate: None,
+            key: self.keys.link(count),
+        }
+    }
+
+    /// A leaf of unit 1, as the vendor sent it: right, or junk.
+    fn leaf(&self, vendor: &Person, bought: &Bought, is_right: bool) -> Junk {
+        let (content, b, leaf) = (content(), 1, 1);
+        let units = Units::new(SIZE, LOG).expect("in range");
+        let range = units.range(b).expect("a unit");
+        let mut sent = content[range.start as usize..range.end as usize].to_vec();
+        if !is_right {
+            sent[GROUP as usize + 5] ^= 1;
+        }
+        let key = self.keys.link(self.deal.key_coin(b).expect("sold")).expect("a key for each coin");
+        sealed::turn(&UnitKey::of(&key, &self.deal.hash(), b), &mut sent);
+        let said = Sealed { deal: self.deal.hash(), unit: b, root: sealed::root_of(&sent) };
+        let mut builder = TreeBuilder::new();
+        builder.update(&content);
+        let tree = builder.finish();
+        let leaves = Leaves::first_of(tree.nodes()[2..4].iter().copied());
+        let proof: Proof = tree.proof(units, b).expect("a unit");
+        Junk {
+            open: self.open.clone().wire(),
+            deal: self.deal.clone().wire(),
+            sealed: vendor.holder(bought).sign(&network(), said).wire(),
+            leaf,
+            bytes: Bytes::try_from(sent[GROUP as usize..].to_vec()).expect("a leaf"),
+            sealed_path: sealed::path_in(&sent, leaf).expect("a leaf"),
+            key,
+            should_be: leaves[1],
+            path: sealed::leaf_path(units, b, &leaves, leaf, &proof).expect("a leaf"),
+        }
+    }
+}
+
+fn accuses(person: &Person, junk: Junk) -> BankRequest {
+    let accuse = Accuse { account: person.id(), junk: judge::digest(&junk) };
+    BankRequest::Accuse { accuse: person.account.sign(&network(), accuse).wire(), junk }
+}
+
+fn asks_keys(person: &Person, bought: &Bought, at: u64) -> BankRequest {
+    let ask = AskKeys { account: person.id(), chain: bought.id(), from: SegmentNo(1), at: Time(at) };
+    BankRequest::Keys(person.account.sign(&network(), ask).wire())
+}
+
+fn waits(coins: u64, until: u64) -> Outcome {
+    Outcome::Pending { coins: Coins(coins), until: Time(until) }
+}
+
+fn paid(coins: u64) -> Outcome {
+    Outcome::Paid(Coins(coins))
+}
+
+fn code(outcome: &Outcome) -> Option<Code> {
+    match outcome {
+        Outcome::Refused(reject) => Some(reject.code),
+        _ => None,
+    }
+}
+
+struct Scene {
+    town: Town,
+    ann: Person,
+    vic: Person,
+    chain: Bought,
+    sale: Sale,
+}
+
+async fn scene() -> Scene {
+    let town = Town::new();
+    let (ann, vic) = (town.person(1, 100).await, town.person(2, 0).await);
+    let chain = town.chain(&ann, 1, 40).await;
+    let sale = Sale::of(&vic, &chain, 1, 0);
+    Scene { town, ann, vic, chain, sale }
+}
+
+impl Scene {
+    fn certified(&self, coins: u32) -> Claim {
+        self.town.certified(&self.chain, &self.sale.claim(&self.vic, &self.chain, coins))
+    }
+
+    async fn settled(&self) {
+        self.town.wait(terms().spend_for + terms().redeem_for + HELD_FOR);
+        self.town.bank.settle_due().await.expect("open");
+    }
+
+    async fn balances(&self) -> (u64, u64) {
+        (self.town.balance(&self.ann).await, self.town.balance(&self.vic).await)
+    }
+
+    async fn verdict(&self, junk: Junk) -> Verdict {
+        match self.town.ask(&self.ann, accuses(&self.ann, junk)).await {
+            BankReply::Judged(verdict) => {
+                let verdict = verdict.verify(&network(), &broker_key().public()).expect("the broker's word");
+                verdict.value().clone()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_of_fair_mode_is_paid_a_day_after_it_came_and_not_before() {
+    let scene = scene().await;
+    let claim = scene.certified(12);
+    let until = MORNING + HELD_FOR;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
+    scene.town.wait(HELD_FOR - 1);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
+    assert_eq!(scene.balances().await, (60, 0));
+    scene.town.wait(1);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim]).await, [paid(12)]);
+    assert_eq!(scene.balances().await, (60, 12));
+    scene.settled().await;
+    assert_eq!(scene.balances().await, (88, 12));
+    assert_eq!(scene.town.audit().books.coins, 0);
+}
+
+#[tokio::test]
+async fn one_that_is_not_certified_waits_for_settlement_and_a_day_at_least() {
+    let scene = scene().await;
+    let claim = scene.sale.claim(&scene.vic, &scene.chain, 12);
+    let redeem_by = terms().spend_for + terms().redeem_for;
+    scene.town.wait(redeem_by - 10);
+    let until = MORNING + redeem_by - 10 + HELD_FOR;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
+    scene.town.wait(HELD_FOR - 1);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 0), "it could still be disputed");
+    scene.town.wait(1);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (88, 12));
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim]).await, [paid(12)]);
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn another_close_of_the_same_open_can_be_disputed_for_a_day_of_its_own() {
+    let scene = scene().await;
+    let first = scene.sale.claim(&scene.vic, &scene.chain, 4);
+    scene.town.outcomes(&scene.vic, vec![first]).await;
+    scene.town.wait(HELD_FOR - 5);
+    let until = MORNING + 2 * HELD_FOR - 5;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await, [waits(12, until)]);
+    scene.town.wait(5);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 0));
+    scene.town.wait(HELD_FOR);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 12));
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn nobody_puts_a_settlement_off_for_ever() {
+    let scene = scene().await;
+    let claim = scene.certified(12);
+    scene.town.wait(terms().spend_for + terms().redeem_for);
+    let refused = scene.town.outcomes(&scene.vic, vec![claim]).await;
+    assert_eq!(code(&refused[0]), Some(Code::Expired));
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (100, 0));
+}
+
+#[tokio::test]
+async fn without_the_key_of_its_last_coin_nothing_is_paid() {
+    let scene = scene().await;
+    let good = scene.certified(12);
+    let below = scene.sale.keys.link(Count(11));
+    let above = scene.sale.keys.link(Count(13));
+    let plain = town_claim_with_key(&scene);
+    let cases = [
+        (Claim { key: None, ..good.clone() }, Code::Malformed),
+        (Claim { key: below, ..good.clone() }, Code::BadPayment),
+        (Claim { key: above, ..good.clone() }, Code::BadPayment),
+        (Claim { key: Some(Key([3; 32])), ..good.clone() }, Code::BadPayment),
+        (plain, Code::Malformed),
+    ];
+    for (claim, why) in cases {
+        let outcomes = scene.town.outcomes(&scene.vic, vec![claim]).await;
+        assert_eq!(code(&outcomes[0]), Some(why));
+    }
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![good]).await, [waits(12, MORNING + HELD_FOR)]);
+}
+
+/// A claim that is not of fair mode, and has a key all the same.
+fn town_claim_with_key(scene: &Scene) -> Claim {
+    Claim { key: Some(Key([3; 32])), ..scene.vic.claim(&scene.chain, 2, (16, 20, 24)) }
+}
+
+#[tokio::test]
+async fn the_buyer_and_nobody_else_is_shown_the_key_of_what_was_claimed() {
+    let scene = scene().await;
+    let town = &scene.town;
+    let ask = asks_keys(&scene.ann, &scene.chain, MORNING);
+    let BankReply::Keys(none) = town.ask(&scene.ann, ask.clone()).await else { panic!("keys") };
+    assert!(none.is_empty(), "nothing was claimed");
+    town.outcomes(&scene.vic, vec![scene.certified(12)]).await;
+    let BankReply::Keys(shown) = town.ask(&scene.ann, ask).await else { panic!("keys") };
+    let key = scene.sale.keys.link(Count(12)).expect("a key for each coin");
+    assert_eq!(shown.into_vec(), [ShownKey { j: SegmentNo(1), end: Index(12), key }]);
+    // With it everything below opens.
+    assert_eq!(Some(scene.sale.deal.step().below(Count(12), &key)), scene.sale.keys.link(Count(11)));
+    let refusal = async |person: &Person, at| town.refusal(person, asks_keys(person, &scene.chain, at)).await;
+    assert_eq!(refusal(&scene.vic, MORNING).await, Some(Code::NotYours));
+    assert_eq!(refusal(&scene.ann, MORNING - 1000).await, Some(Code::Expired));
+}
+
+#[tokio::test]
+async fn who_sold_junk_is_paid_nothing_and_banned() {
+    let scene = scene().await;
+    let claim = scene.certified(12);
+    scene.town.outcomes(&scene.vic, vec![claim.clone()]).await;
+    let junk = scene.sale.leaf(&scene.vic, &scene.chain, false);
+    let verdict = scene.verdict(junk.clone()).await;
+    assert_eq!((verdict.j, verdict.open, verdict.at), (SegmentNo(1), scene.sale.open.hash(), Time(MORNING)));
+    assert_eq!(verdict.holder, scene.vic.holder(&scene.chain).public());
+    assert_eq!(scene.verdict(junk).await, verdict, "the same again is the same");
+    let again = scene.town.outcomes(&scene.vic, vec![claim]).await;
+    assert_eq!(code(&again[0]), Some(Code::Junk));
+    scene.settled().await;
+    assert_eq!(scene.balances().await, (100, 0), "every coin came back");
+    let vic = scene.vic.id();
+    let frozen =
+        scene.town.bank.look(move |ledger| ledger.account(&vic, 0).map(|view| (view.frozen, view.pending)));
+    assert_eq!(frozen.await.expect("open"), Some((true, Coins(0))));
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn whoever_is_convicted_before_it_claims_is_banned_as_it_claims() {
+    let scene = scene().await;
+    scene.verdict(scene.sale.leaf(&scene.vic, &scene.chain, false)).await;
+    for _ in 0..2 {
+        let refused = scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await;
+        assert_eq!(code(&refused[0]), Some(Code::Junk));
+    }
+    let buy = scene.town.refusal(&scene.vic, scene.vic.buy(7, 8)).await;
+    assert_eq!(buy, Some(Code::Frozen));
+    scene.settled().await;
+    assert_eq!(scene.balances().await, (100, 0));
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn a_dispute_that_comes_too_late_bans_and_takes_nothing_back() {
+    let scene = scene().await;
+    scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await;
+    scene.town.wait(HELD_FOR);
+    scene.town.bank.settle_due().await.expect("open");
+    scene.verdict(scene.sale.leaf(&scene.vic, &scene.chain, false)).await;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await, [paid(12)]);
+    assert_eq!(scene.balances().await, (60, 12));
+    let vic = scene.vic.id();
+    let frozen = scene.town.bank.look(move |ledger| ledger.account(&vic, 0).map(|view| view.frozen));
+    assert_eq!(frozen.await.expect("open"), Some(true));
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn saying_falsely_that_something_was_junk_costs_its_fee_once() {
+    let scene = scene().await;
+    let claim = scene.certified(12);
+    scene.town.outcomes(&scene.vic, vec![claim.clone()]).await;
+    let right = scene.sale.leaf(&scene.vic, &scene.chain, true);
+    for _ in 0..3 {
+        let refused = scene.town.refusal(&scene.ann, accuses(&scene.ann, right.clone())).await;
+        assert_eq!(refused, Some(Code::NotProven));
+    }
+    assert_eq!(scene.balances().await.0, 60 - FALSE_ACCUSATION.0);
+    // Of what somebody else bought nobody can say anything, and of a chain of elsewhere neither.
+    let other = scene.town.refusal(&scene.vic, accuses(&scene.vic, right.clone())).await;
+    assert_eq!(other, Some(Code::NotYours));
+    let bent = Junk { key: Key([1; 32]), ..right.clone() };
+    let BankRequest::Accuse { accuse, .. } = accuses(&scene.ann, right) else { panic!("an accusation") };
+    let swapped = scene.town.refusal(&scene.ann, BankRequest::Accuse { accuse, junk: bent.clone() }).await;
+    assert_eq!(swapped, Some(Code::Malformed));
+    assert_eq!(scene.town.refusal(&scene.ann, accuses(&scene.ann, bent)).await, Some(Code::NotProven));
+    assert_eq!(scene.balances().await.0, 60 - 2 * FALSE_ACCUSATION.0);
+    scene.town.wait(HELD_FOR);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![claim]).await, [paid(12)]);
+    scene.town.audit();
+}
+
+#[tokio::test]
+async fn who_has_nothing_left_pays_what_there_is() {
+    let scene = scene().await;
+    let spent = scene.town.chain(&scene.ann, 2, 57).await;
+    assert_eq!(scene.balances().await.0, 3);
+    let right = scene.sale.leaf(&scene.vic, &scene.chain, true);
+    assert_eq!(scene.town.refusal(&scene.ann, accuses(&scene.ann, right)).await, Some(Code::NotProven));
+    assert_eq!(scene.balances().await.0, 0);
+    assert_eq!(spent.touchstone.n, Cap(57));
+    scene.town.audit();
+}
