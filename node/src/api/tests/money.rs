@@ -98,8 +98,8 @@ async fn whoever_joins_a_running_purchase_finds_it_again_after_a_crash() {
         assert_eq!(buys(&door, name, &what, 5).await.0, 200);
     }
     assert_eq!(town.peers[2].downloads().len(), begun);
-    let spent = 60 - town.peers[2].wallet_view().expect("open").spendable;
-    assert_eq!(spent, 5 * u64::try_from(begun).expect("a number"));
+    let wallet = town.peers[2].wallet_view().expect("open");
+    assert_eq!(60 - wallet.spendable, 5 * u64::try_from(begun).expect("a number"), "{wallet:?}");
     town.stop().await;
 }
 
