@@ -90,6 +90,23 @@ fn the_system_ends_it_in_order() {
 }
 
 #[test]
+fn a_second_broker_is_told_who_holds_the_home_and_changes_nothing_in_it() {
+    let operator = Operator::new();
+    operator.init();
+    let broker = operator.up(&operator.home());
+    let address = || std::fs::read_to_string(operator.home().join("api-address")).expect("an address");
+    let before = address();
+    let second = operator.try_run(&["up", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(3), "{said}");
+    for part in ["NP-DAEMON-002", "netpay-broker stop", &format!("process {}", broker.child.id())] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert_eq!(address(), before);
+    operator.run(&["status"]);
+}
+
+#[test]
 fn the_api_answers_only_to_the_token_and_only_under_a_loopback_name() {
     let operator = Operator::new();
     operator.init();

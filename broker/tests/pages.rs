@@ -433,6 +433,73 @@ async fn programs_need_the_token_and_find_everything_described() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_only_look_does_not_get_the_banks_keys() {
+    let bank = Bank::new().await;
+    let save = |method: Method, token: &str| bank.desk(method, "/api/v1/backup").bearer_auth(token);
+    assert_eq!(refused(save(Method::POST, &bank.read)).await, (403, "NP-DAEMON-012".to_owned()));
+    assert_eq!(refused(save(Method::GET, &bank.read)).await.0, 405);
+    let saved = save(Method::POST, &bank.token).send().await.expect("an answer");
+    assert_eq!(saved.status(), StatusCode::OK);
+    assert!(!saved.bytes().await.expect("whole").is_empty());
+    bank.running.shutdown().await.expect("in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_under_which_vouchers_were_sold_sells_no_others() {
+    let bank = Bank::new().await;
+    let sale = |value: u64, count: u64| {
+        bank.program(Method::POST, "/vouchers", Some(json!({ "value": value, "count": count })))
+    };
+    let (status, sold) = sale(25, 2).await;
+    assert_eq!(status, 200, "{sold}");
+    for (value, count) in [(26, 2), (25, 3), (25, 1), (26, 1)] {
+        let (status, refused) = sale(value, count).await;
+        assert!((400..500).contains(&status), "{value} times {count}: {refused}");
+    }
+    assert_eq!(sale(25, 2).await, (200, sold));
+    assert_eq!(bank.program(Method::GET, "/status", None).await.1["vouchers_sold"], 2);
+    bank.running.shutdown().await.expect("in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_and_people_are_told_clearly_what_cannot_be_taken() {
+    let bank = Bank::new().await;
+    let ann = bank.member(1, "Ann", 100).await;
+    let payout = Payout { account: ann.id(), number: [7; 16], coins: Coins(30), to: Text::cut("DE02") };
+    let asked = BankRequest::Payout(ann.account.sign(&network(), payout).wire());
+    assert!(matches!(bank.ask(&ann, asked).await, BankReply::Account(_)));
+    let paid = format!("/payouts/{}/{}/paid", ann.id(), "07".repeat(16));
+    let (freeze, credit) =
+        (format!("/accounts/{}/freeze", ann.id()), format!("/accounts/{}/credit", ann.id()));
+    let long = "x".repeat(81);
+    for (path, body) in [
+        (&paid, json!({ "reference": "" })),
+        (&paid, json!({ "reference": " " })),
+        (&paid, json!({ "reference": long })),
+        (&freeze, json!({ "why": "" })),
+        (&freeze, json!({ "why": long })),
+        (&credit, json!({ "coins": 1, "note": long })),
+    ] {
+        let (status, refused) = bank.program(Method::POST, path, Some(body.clone())).await;
+        assert_eq!((status, &refused["code"]), (400, &json!("NP-BROKER-033")), "{path} {body}");
+    }
+    let (_, view) = bank.program(Method::GET, &format!("/accounts/{}", ann.id()), None).await;
+    assert!(view["frozen"].is_null() && view["balance"] == 70, "{view}");
+    assert_eq!(bank.program(Method::GET, "/accounts/%ff", None).await.0, 400);
+    assert_eq!(bank.program(Method::PUT, "/status", None).await.0, 405);
+    let cookie = bank.operator().await;
+    let shown = answer(bank.desk(Method::GET, "/accounts/%ff").header(COOKIE, &cookie)).await;
+    assert_eq!(shown.status, StatusCode::BAD_REQUEST);
+    assert!(shown.text.contains("NP-INPUT-005"), "{}", shown.text);
+    for path in ["/account/enter?pass=a&pass=b", "/account/lines?before=1&before=2", "/account/%ff"] {
+        let shown = answer(bank.front(path)).await;
+        assert_eq!(shown.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(shown.text.contains("<h1") && shown.text.contains("NP-INPUT-005"), "{path}: {}", shown.text);
+    }
+    bank.running.shutdown().await.expect("in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_owner_is_let_in_by_the_link_of_its_peer_and_sees_its_own_account() {
     let bank = Bank::new().await;
     let ann = bank.member(1, HOSTILE, 100).await;

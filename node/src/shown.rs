@@ -43,6 +43,18 @@ pub fn foreign(text: &str) -> String {
     shown
 }
 
+/// A text or a number as a field of a CSV file. A spreadsheet must not take what somebody else wrote for a formula.
+#[must_use]
+pub fn csv(field: &str) -> String {
+    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let ahead = if formula && field.parse::<i128>().is_err() { "'" } else { "" };
+    if field.contains(['"', ',', ';', '\t', '\n', '\r']) {
+        format!("\"{ahead}{}\"", field.replace('"', "\"\""))
+    } else {
+        format!("{ahead}{field}")
+    }
+}
+
 /// Bytes for a person.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -120,6 +132,20 @@ mod tests {
         assert_eq!(foreign("a\u{202e}gpj.exe"), "a\\u{202e}gpj.exe");
         assert_eq!(foreign("\u{1b}[2J\n\u{e0041}\u{3164}"), "\\u{1b}[2J\\u{a}\\u{e0041}\\u{3164}");
         assert_eq!(foreign("Grüße, 世界 👍"), "Grüße, 世界 👍");
+    }
+
+    #[test]
+    fn a_spreadsheet_takes_nothing_that_others_wrote_for_a_formula() {
+        assert_eq!(csv("=1+1"), "'=1+1");
+        for formula in
+            ["=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(\"x\";1)"]
+        {
+            assert!(csv(formula).trim_start_matches('"').starts_with('\''), "{formula}");
+        }
+        // What others put behind a separator stays in its field, whichever the reader takes.
+        assert_eq!(csv("a;=1+1"), "\"a;=1+1\"");
+        assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(["-5", "+12", "DE02 1203", ""].map(csv), ["-5", "+12", "DE02 1203", ""]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 use netpay_core::amount::Coins;
 use netpay_core::wire::bank::VoucherCode;
-use netpay_core::wire::reject::Reject;
+use netpay_core::wire::reject::{Reject, RejectCode};
 use netpay_node::api::LOGIN;
 use netpay_node::api::guard::{Guarded, Hosted};
 use netpay_node::api::problem::Problem;
@@ -109,7 +109,7 @@ impl Desk {
         self.bank.look(|_| ()).await.map_err(|_| "its books are closed")
     }
 
-    /// Sells vouchers. The same key with the same value and count is the same sale.
+    /// Sells vouchers. The same key with the same value and count is the same sale; with others it is refused.
     ///
     /// # Errors
     /// If there are none or too many, or the books refuse.
@@ -122,7 +122,13 @@ impl Desk {
         if count == 0 || count > MAX_VOUCHERS {
             return Err(errors::bad_request(format!("1 to {MAX_VOUCHERS} vouchers at once")));
         }
-        let codes: Vec<VoucherCode> = (0..count).map(|number| self.code(key, value, number)).collect();
+        let codes: Vec<VoucherCode> = (0..count).map(|number| self.code(key, number)).collect();
+        // Another value or more of them is found out by the books; fewer are not.
+        let one_more = VoucherId::of(&self.code(key, count));
+        if self.look(move |ledger| ledger.has_voucher(&one_more)).await? {
+            let why = "this key was used for a sale of more vouchers";
+            return Err(errors::refused(&Reject::new(RejectCode::Mismatch, why)));
+        }
         let vouchers = codes.iter().map(|code| (VoucherId::of(code), Coins(value))).collect();
         self.run(Command::IssueVouchers { vouchers }).await?;
         Ok(VouchersView { value, codes: codes.iter().map(ToString::to_string).collect() })
@@ -157,10 +163,10 @@ impl Desk {
         auditing.await.map_err(errors::books)?.map_err(errors::books)
     }
 
-    fn code(&self, key: &[u8; 16], value: u64, number: usize) -> VoucherCode {
+    /// The key alone makes the codes, so that it cannot sell twice, as something else.
+    fn code(&self, key: &[u8; 16], number: usize) -> VoucherCode {
         let mut hasher = blake3::Hasher::new_keyed(&self.voucher_secret);
         hasher.update(key);
-        hasher.update(&value.to_le_bytes());
         hasher.update(&(number as u64).to_le_bytes());
         let mut code = [0; 20];
         hasher.finalize_xof().fill(&mut code);

@@ -13,7 +13,7 @@ use crate::export;
 use crate::ledger::{Auditor, Command, Ledger};
 use crate::store::{Journal, JournalError};
 use axum::body::Body as Stream;
-use axum::extract::{DefaultBodyLimit, Path, State as Extract};
+use axum::extract::{DefaultBodyLimit, State as Extract};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -24,7 +24,7 @@ use netpay_core::codec::Text;
 use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::PublicKey;
 use netpay_node::api::guard;
-use netpay_node::api::problem::{Body, Parameters};
+use netpay_node::api::problem::{Body, Parameters, Path, not_so, nothing_here};
 use netpay_node::api::{LoginLink, MAX_BODY};
 use serde::Deserialize;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -106,6 +106,7 @@ pub fn router(desk: Desk) -> Router {
     let routes = routes
         .route("/openapi.json", get(move || async move { description.clone() }))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(desk.clone(), guard::for_all::<Desk>));
     Router::new()
@@ -114,10 +115,6 @@ pub fn router(desk: Desk) -> Router {
         .route("/metrics", get(figures).layer(from_fn_with_state(desk.clone(), guard::for_all::<Desk>)))
         .nest("/api/v1", routes)
         .with_state(desk)
-}
-
-async fn nothing_here(request: axum::extract::Request) -> Failure {
-    Failure(netpay_node::errors::no_route(request.method(), request.uri().path()))
 }
 
 async fn is_ready(Extract(desk): Shared) -> (StatusCode, &'static str) {
@@ -304,7 +301,8 @@ async fn credit(
 ) -> Answer<AccountView> {
     let id = idempotency(&headers)?;
     let account = named("account", &name)?;
-    let command = Command::Credit { id, account, coins: Coins(credit.coins), note: Text::cut(&credit.note) };
+    let command =
+        Command::Credit { id, account, coins: Coins(credit.coins), note: written(&credit.note, "a note")? };
     change(&desk, account, command).await
 }
 
@@ -323,7 +321,8 @@ async fn freeze(
     Body(freeze): Body<Freeze>,
 ) -> Answer<AccountView> {
     let account = named("account", &name)?;
-    change(&desk, account, Command::Freeze { account, why: Text::cut(&freeze.why) }).await
+    let why = given(&freeze.why, "the reason")?;
+    change(&desk, account, Command::Freeze { account, why }).await
 }
 
 /// Lets a frozen account again.
@@ -428,7 +427,8 @@ async fn paid(
 ) -> Answer<PageView<PayoutView>> {
     let name = format!("{account}-{number}");
     let id = lists::payout(&name).ok_or_else(|| errors::not_found("payout", &number))?;
-    desk.run(Command::Payout { id, reference: Text::cut(&paid.reference) }).await?;
+    let reference = given(&paid.reference, "the reference")?;
+    desk.run(Command::Payout { id, reference }).await?;
     let made = move |ledger: &Ledger| lists::payout_of(ledger, &id).into_iter().collect();
     Ok(Json(PageView { items: desk.look(made).await?, next: None }))
 }
@@ -483,9 +483,9 @@ async fn export(Extract(desk): Shared) -> Stream {
     desk.journal()
 }
 
-/// Keys, configuration and journal in one file. It is as secret as the keys.
+/// Keys, configuration and journal in one file. It is as secret as the keys: whoever may only look does not get it.
 #[utoipa::path(
-    get,
+    post,
     path = "/backup",
     tag = "backup",
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Refusals),
@@ -517,6 +517,20 @@ fn idempotency(headers: &HeaderMap) -> Result<[u8; 16], Failure> {
 
 fn named<T: std::str::FromStr>(what: &str, name: &str) -> Result<T, Failure> {
     name.parse().map_err(|_| Failure(errors::not_found(what, name)))
+}
+
+/// A line for the books, whole: nothing of it is cut off.
+fn written(text: &str, what: &str) -> Result<Text<80>, Failure> {
+    let long = |_| Failure(errors::bad_request(format!("{what} has at most 80 bytes, not {}", text.len())));
+    Text::try_from(text).map_err(long)
+}
+
+/// A line that is not left out.
+fn given(text: &str, what: &str) -> Result<Text<80>, Failure> {
+    match text.trim() {
+        "" => Err(Failure(errors::bad_request(format!("{what} is missing")))),
+        text => written(text, what),
+    }
 }
 
 /// Where a page begins, if that was said.

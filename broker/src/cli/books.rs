@@ -15,6 +15,7 @@ use crate::store::Journal;
 use netpay_core::id::NetworkId;
 use netpay_node::home::HomeLock;
 use netpay_node::store::Db;
+use reqwest::Method;
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
@@ -27,10 +28,12 @@ pub async fn run(home: &BrokerHome, ledger: &Ledger, out: &Out) -> Result<(), Er
             Err(error) if error.code == NOT_RUNNING => check_stopped(home, out),
             view => out.print(&view?, show::audit),
         },
-        (Ledger::Export, Ok(client)) => match client.copy("/ledger/export", io::stdout().lock()).await {
-            Err(error) if error.code == NOT_RUNNING => export_stopped(home),
-            done => done,
-        },
+        (Ledger::Export, Ok(client)) => {
+            match client.copy(Method::GET, "/ledger/export", io::stdout().lock()).await {
+                Err(error) if error.code == NOT_RUNNING => export_stopped(home),
+                done => done,
+            }
+        }
         (Ledger::Check, Err(error)) if error.code == NOT_RUNNING => check_stopped(home, out),
         (Ledger::Export, Err(error)) if error.code == NOT_RUNNING => export_stopped(home),
         (_, Err(error)) => Err(error),
@@ -59,7 +62,7 @@ pub async fn save(home: &BrokerHome, file: &Path) -> Result<(), ErrorView> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, netpay_node::store::files::PRIVATE);
     let backup = options.open(file).map_err(failed)?;
     let saved = match Client::of(home) {
-        Ok(client) => client.copy("/backup", &backup).await,
+        Ok(client) => client.copy(Method::POST, "/backup", &backup).await,
         Err(error) => Err(error),
     };
     let saved = match saved {

@@ -92,8 +92,8 @@ impl Client {
     ///
     /// # Errors
     /// As the broker says, or if the answer breaks off or cannot be written.
-    pub async fn copy(&self, path: &str, mut to: impl Write) -> Result<(), ErrorView> {
-        let mut answer = self.send(self.request(Method::GET, path)).await?;
+    pub async fn copy(&self, method: Method, path: &str, mut to: impl Write) -> Result<(), ErrorView> {
+        let mut answer = self.send(self.request(method, path)).await?;
         while let Some(piece) = answer.chunk().await.map_err(errors::odd_answer)? {
             to.write_all(&piece).map_err(|error| errors::io("writing", "the output".as_ref(), error))?;
         }

@@ -4,29 +4,11 @@ use crate::admin::view::{
     AccountView, AuditView, BooksView, ChainView, DisputeView, PayoutView, RedemptionView, StatusView,
 };
 use comfy_table::{CellAlignment, Table, presets};
+use netpay_node::shown::csv;
+pub use netpay_node::shown::foreign as text;
 
 /// Digits of a key that a table shows; commands take the beginning of a key.
 const SHORT: usize = 16;
-
-/// Text that somebody else may have written, on one line and without characters that change how it reads.
-#[must_use]
-pub fn text(text: &str) -> String {
-    let harmless = |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(harmless).collect()
-}
-
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// A field of a CSV file. A spreadsheet must not take what a customer wrote for a formula.
-#[must_use]
-pub fn csv(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let field = if formula { format!("'{field}") } else { field.to_owned() };
-    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
-}
 
 /// The beginning of a key.
 #[must_use]
@@ -305,19 +287,5 @@ fn list<const N: usize>(header: [&str; N]) -> Table {
 fn align(table: &mut Table, column: usize) {
     if let Some(column) = table.column_mut(column) {
         column.set_cell_alignment(CellAlignment::Right);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_others_wrote_neither_moves_the_cursor_nor_becomes_a_formula() {
-        assert_eq!(text("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
-        assert_eq!(text("größer ✓"), "größer ✓");
-        assert_eq!(csv("=1+1"), "'=1+1");
-        assert_eq!(csv("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv("DE02 1203"), "DE02 1203");
     }
 }

@@ -312,6 +312,12 @@ impl Ledger {
         self.payouts.iter()
     }
 
+    /// Whether a voucher was sold, paid in or not.
+    #[must_use]
+    pub fn has_voucher(&self, voucher: &VoucherId) -> bool {
+        self.vouchers.contains_key(voucher)
+    }
+
     /// How many vouchers were sold, and how many of them paid in.
     #[must_use]
     pub fn vouchers(&self) -> (usize, usize) {

@@ -8,7 +8,7 @@ use crate::admin::lists;
 use crate::errors::{self, ErrorView};
 use crate::ledger::Ledger;
 use crate::service::Bank;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -17,7 +17,7 @@ use netpay_core::keys::PublicKey;
 use netpay_node::api::guard::{Hosted, same_site};
 use netpay_node::api::sessions::Sessions;
 use netpay_node::invite::Invite;
-use netpay_node::ui::serve::{self, Refuses, Sent, Visit};
+use netpay_node::ui::serve::{self, Asked, Path, Refuses, Sent, Visit};
 use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -169,7 +169,7 @@ struct Before {
 async fn list(
     State(front): State<Front>,
     Path(name): Path<String>,
-    Query(from): Query<Before>,
+    Asked(from): Asked<Before>,
     headers: HeaderMap,
 ) -> Response {
     let Some((account, csrf)) = front.visitor(&headers) else {
@@ -193,7 +193,7 @@ struct Link {
 
 /// Signs a browser in. The cookie is for this site alone, and a browser that came from the peer's page would not send it
 /// after a redirection; so this is a page of its own, which leads on by itself.
-async fn enter(State(front): State<Front>, Query(link): Query<Link>, headers: HeaderMap) -> Response {
+async fn enter(State(front): State<Front>, Asked(link): Asked<Link>, headers: HeaderMap) -> Response {
     let entered = entered(&front, &link.pass.unwrap_or_default()).await;
     match entered {
         Ok(cookie) => {

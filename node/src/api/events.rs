@@ -1,12 +1,12 @@
 //! What happens at the peer, as server-sent events. A listener that was cut off names the last event that it saw, and
 //! goes on there; if that is too long ago it is told to ask anew. Nobody waits for one that is slow: it is told the same.
 
-use super::problem::Problem;
+use super::problem::{Path, Problem};
 use super::server::Api;
 use crate::app::news::{Heard, Item};
 use crate::app::view::{DownloadState, DownloadView};
 use crate::errors;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The header that carries the session's secret where there is no form.
 pub const CSRF_HEADER: &str = "x-csrf-token";
@@ -97,15 +97,39 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// configuration are answered.
 fn known_host(headers: &HeaderMap, hosts: &[String]) -> Result<(), ErrorView> {
     let host = text(headers, "host").unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => name,
-        _ => host,
+    let one = headers.get_all(header::HOST).iter().count() == 1;
+    let known = |name: Name<'_>| match name {
+        Name::Address => true,
+        // Names have no case.
+        Name::Text(name) => {
+            name.eq_ignore_ascii_case("localhost")
+                || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+        }
     };
-    let name = name.trim_matches(['[', ']']);
-    // Names have no case.
-    let is = |known: &str| known.eq_ignore_ascii_case(name);
-    let known = is("localhost") || name.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| is(known));
-    if known { Ok(()) } else { Err(errors::foreign_host(host)) }
+    if one && name_in(host).is_some_and(known) { Ok(()) } else { Err(errors::foreign_host(host)) }
+}
+
+/// What a host is named by.
+enum Name<'a> {
+    Address,
+    Text(&'a str),
+}
+
+/// The name in a host, which nothing but a port may follow: links are made of what is taken here.
+fn name_in(host: &str) -> Option<Name<'_>> {
+    let (name, behind) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (address, behind) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (Name::Address, behind)
+        }
+        None => {
+            let (name, behind) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (name.parse::<Ipv4Addr>().map_or(Name::Text(name), |_| Name::Address), behind)
+        }
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (behind.is_empty() || behind.strip_prefix(':').is_some_and(is_port)).then_some(name)
 }
 
 /// Whatever changes something comes from a page of ours, or from no page at all.

@@ -7,6 +7,7 @@ use super::server::Api;
 use crate::app::view::ErrorView;
 use crate::clock;
 use axum::Extension;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, RawForm, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -33,8 +34,16 @@ struct Link {
     key: Option<String>,
 }
 
-async fn by_link<G: Guarded>(State(api): State<G>, Query(link): Query<Link>, headers: HeaderMap) -> Response {
+async fn by_link<G: Guarded>(
+    State(api): State<G>,
+    link: Result<Query<Link>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
     let now = clock::time();
+    let link = match link {
+        Ok(Query(link)) => link,
+        Err(fault) => return refused(&api, &crate::errors::bad_request(fault.body_text())),
+    };
     match link.key {
         Some(key) => match api.sessions().enter_by_link(&key, now) {
             Ok(cookie) => entered(&cookie),

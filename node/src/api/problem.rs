@@ -5,8 +5,8 @@ use super::metrics::ErrorCode;
 use crate::app::Trouble;
 use crate::app::view::ErrorView;
 use crate::errors;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -91,4 +91,28 @@ impl<T: for<'de> Deserialize<'de> + Send, S: Send + Sync> FromRequestParts<S> fo
             parsed.map_err(|fault: QueryRejection| Problem(errors::bad_request(fault.body_text())))?;
         Ok(Self(value))
     }
+}
+
+/// What the address names, likewise.
+pub struct Path<T>(pub T);
+
+impl<T: for<'de> Deserialize<'de> + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
+        let parsed = extract::Path::<T>::from_request_parts(parts, state).await;
+        let extract::Path(value) =
+            parsed.map_err(|fault: PathRejection| Problem(errors::bad_request(fault.body_text())))?;
+        Ok(Self(value))
+    }
+}
+
+/// The answer where the API has nothing of this name.
+pub async fn nothing_here(request: Request) -> Problem {
+    Problem(errors::no_route(request.method(), request.uri().path()))
+}
+
+/// The answer where it has something, but not for this method.
+pub async fn not_so(request: Request) -> Problem {
+    let error = errors::no_route(request.method(), request.uri().path());
+    Problem(ErrorView { status: StatusCode::METHOD_NOT_ALLOWED.as_u16(), ..error })
 }

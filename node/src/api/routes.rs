@@ -12,7 +12,7 @@ mod wallet;
 
 pub use own::LoginLink;
 
-use super::problem::Problem;
+use super::problem::{Problem, not_so, nothing_here};
 use super::server::Api;
 use crate::app::Node;
 use crate::app::once::Act;
@@ -85,11 +85,7 @@ pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
         .merge(account::router())
         .split_for_parts();
     description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
-    (router.fallback(nothing_here), description)
-}
-
-async fn nothing_here(request: axum::extract::Request) -> Problem {
-    Problem(errors::no_route(request.method(), request.uri().path()))
+    (router.fallback(nothing_here).method_not_allowed_fallback(not_so), description)
 }
 
 /// Carries out what moves money, once under the key that the request names.

@@ -112,9 +112,25 @@ async fn csrf_of(door: &Door, cookie: &str) -> String {
 async fn a_page_that_made_its_own_name_point_here_is_refused() {
     let town = Town::of(1).await;
     let door = Door::of(&town, 0).await;
-    for host in
-        ["127.0.0.1.evil.example", "evil.example:5780", "localhost.evil.example", "", "127.0.0.1:1:2@evil"]
-    {
+    for host in [
+        "127.0.0.1.evil.example",
+        "evil.example:5780",
+        "localhost.evil.example",
+        "LOCALHOST.EVIL",
+        "localhost.",
+        "[::1].evil",
+        "[::1]evil:80",
+        "[[::1]]",
+        "",
+        ":80",
+        "127.0.0.1:1:2@evil",
+        // What is behind the name gets into links.
+        "127.0.0.1:2@evil.example",
+        "127.0.0.1:evil.example",
+        "localhost:80/evil",
+        "localhost:+80",
+        "localhost:65536",
+    ] {
         let asked = door.program(Method::GET, "/api/v1/status").header(HOST, host);
         assert_eq!(refused(asked).await, (403, "NP-DAEMON-004".to_owned()), "{host:?}");
         let page = door.get("/login").header(HOST, host);
@@ -132,6 +148,33 @@ async fn a_page_that_made_its_own_name_point_here_is_refused() {
     ] {
         let asked = door.program(Method::GET, "/api/v1/status").header(HOST, host);
         assert_eq!(status(asked).await, StatusCode::OK, "{host:?}");
+    }
+    town.stop().await;
+}
+
+/// The first line of the answer to bytes as they are.
+async fn says(door: &Door, request: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut line =
+        tokio::net::TcpStream::connect(door.base.trim_start_matches("http://")).await.expect("a line");
+    line.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).await.expect("an answer, and the end of it");
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_names_two_hosts_or_none_is_refused() {
+    let town = Town::of(1).await;
+    let door = Door::of(&town, 0).await;
+    for (hosts, answer) in [
+        ("Host: localhost\r\n", "HTTP/1.1 200 OK"),
+        ("Host: localhost\r\nHost: evil.example\r\n", "HTTP/1.1 403 Forbidden"),
+        ("Host: evil.example\r\nHost: localhost\r\n", "HTTP/1.1 403 Forbidden"),
+        ("", "HTTP/1.1 403 Forbidden"),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        assert_eq!(says(&door, &request).await, answer, "{hosts:?}");
     }
     town.stop().await;
 }
@@ -366,6 +409,24 @@ async fn nonsense_is_one_clear_problem() {
     assert_eq!(refused(post(buy, huge)).await, (413, "NP-INPUT-006".to_owned()));
     assert_eq!(refused(door.program(Method::GET, "/api/v1/nothing")).await.0, 404);
     assert_eq!(refused(door.program(Method::GET, "/api/v1/search?words=a&colour=red")).await.0, 400);
+    for id in ["abc", "-1", "18446744073709551616", "%ff"] {
+        for path in ["downloads", "receipts"] {
+            let asked = door.program(Method::GET, &format!("/api/v1/{path}/{id}"));
+            assert_eq!(refused(asked).await, (400, "NP-INPUT-005".to_owned()), "{path}/{id}");
+        }
+    }
+    assert_eq!(refused(door.program(Method::GET, "/api/v1/peers/%ff/files")).await.0, 400);
+    assert_eq!(refused(door.program(Method::PUT, "/api/v1/status")).await, (405, "NP-INPUT-007".to_owned()));
+    // A person gets a page.
+    let cookie = door.enters().await;
+    for path in
+        ["/downloads/%ff", "/peers/%ff", "/files/%ff/remove", "/live/downloads/x", "/login?key=a&key=b"]
+    {
+        let shown = door.get(path).header(COOKIE, &cookie).send().await.expect("an answer");
+        assert_eq!(shown.status(), StatusCode::BAD_REQUEST, "{path}");
+        let shown = shown.text().await.expect("a page");
+        assert!(shown.contains("NP-INPUT-005") && shown.contains("<h1"), "{path}: {shown}");
+    }
     town.stop().await;
 }
 

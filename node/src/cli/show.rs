@@ -2,6 +2,7 @@
 //! peers are shown with their control and direction characters escaped.
 
 use crate::app::view::ErrorView;
+use crate::shown;
 pub use crate::shown::{foreign, moment, short, size};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -53,10 +54,9 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, empty: &str) {
 
 /// Prints rows as CSV.
 pub fn csv(columns: &[&str], rows: &[Vec<String>]) {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     line(&columns.join(","));
     for row in rows {
-        line(&row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
+        line(&row.iter().map(|cell| shown::csv(cell)).collect::<Vec<_>>().join(","));
     }
 }
 

@@ -10,7 +10,7 @@ mod password;
 mod sent;
 mod trade;
 
-pub use sent::{Asked, Csrf, Refuses, Said, Sent, Visit, number};
+pub use sent::{Asked, Csrf, Path, Refuses, Said, Sent, Visit, number};
 
 use super::layout::CONTENT_SECURITY_POLICY;
 use super::pages::{Context, Header, error};

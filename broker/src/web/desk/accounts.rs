@@ -8,13 +8,13 @@ use crate::ledger::{Command, MAX_MONEY};
 use crate::web::PAGE;
 use crate::web::pages::account::{self, Base};
 use crate::web::pages::accounts::{self as page, Typed};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
 use netpay_core::codec::Text;
 use netpay_core::keys::PublicKey;
 use netpay_node::ui::parts::coins;
-use netpay_node::ui::serve::{Asked, Sent, Visit, fresh_key, number, refused_with};
+use netpay_node::ui::serve::{Asked, Path, Sent, Visit, fresh_key, number, refused_with};
 use serde::Deserialize;
 
 /// Rows of each list on an account's first page.

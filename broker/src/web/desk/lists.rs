@@ -10,12 +10,12 @@ use crate::web::pages::{
     chains as chains_page, disputes as disputes_page, payouts as payouts_page,
     redemptions as redemptions_page,
 };
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use netpay_core::codec::Text;
 use netpay_core::id::ChainId;
-use netpay_node::ui::serve::{Asked, Sent, Visit, refused_with};
+use netpay_node::ui::serve::{Asked, Path, Sent, Visit, refused_with};
 use serde::Deserialize;
 
 /// Payouts read from the books at once for an export.

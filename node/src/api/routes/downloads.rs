@@ -1,12 +1,12 @@
 //! What is bought.
 
 use super::{Answer, Refusals, Shared, once};
-use crate::api::problem::{Body, Parameters, Problem};
+use crate::api::problem::{Body, Parameters, Path, Problem};
 use crate::api::server::Api;
 use crate::app::view::{DownloadView, GetRequest, Page, Part};
 use crate::errors;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

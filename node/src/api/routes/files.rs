@@ -1,11 +1,11 @@
 //! What is sold here and elsewhere.
 
 use super::{Answer, Refusals, Shared};
-use crate::api::problem::{Body, Parameters, Problem};
+use crate::api::problem::{Body, Parameters, Path, Problem};
 use crate::api::server::Api;
 use crate::app::view::{Found, GetRequest, Page, Part, Quote, SearchOptions, SharedFile};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self};

@@ -1,11 +1,11 @@
 //! What others signed and is kept: receipts of vendors, and proofs against cheats.
 
 use super::{Answer, Refusals, Shared};
-use crate::api::problem::Parameters;
+use crate::api::problem::{Parameters, Path};
 use crate::api::server::Api;
 use crate::app::view::{EvidenceView, Page, Part, ReceiptView};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

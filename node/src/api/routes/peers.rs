@@ -1,11 +1,11 @@
 //! Who is there.
 
 use super::{Answer, Refusals, Shared};
-use crate::api::problem::{Body, Parameters};
+use crate::api::problem::{Body, Parameters, Path};
 use crate::api::server::Api;
 use crate::app::view::{Found, Page, Part, PeerView};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

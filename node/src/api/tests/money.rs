@@ -98,8 +98,8 @@ async fn whoever_joins_a_running_purchase_finds_it_again_after_a_crash() {
         assert_eq!(buys(&door, name, &what, 5).await.0, 200);
     }
     assert_eq!(town.peers[2].downloads().len(), begun);
-    let spent = 60 - town.peers[2].wallet_view().expect("open").spendable;
-    assert_eq!(spent, 5 * u64::try_from(begun).expect("a number"));
+    let wallet = town.peers[2].wallet_view().expect("open");
+    assert_eq!(60 - wallet.spendable, 5 * u64::try_from(begun).expect("a number"), "{wallet:?}");
     town.stop().await;
 }
 
@@ -162,5 +162,30 @@ async fn coins_whose_answer_died_with_the_peer_are_bought_once_and_the_balance_i
     }
     assert_eq!((bank.sold(), bank.balance()), (2, 50 + VOUCHER));
     assert_eq!(town.peers[1].chain_views().expect("open").len(), 2);
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passphrase_typed_on_a_page_is_taken_to_the_letter() {
+    let town = Town::of(3).await;
+    let _bank = town.bank(100);
+    let door = Door::of(&town, 1).await;
+    let cookie = door.enters().await;
+    let typed = " open sesame ";
+    let fields = ["backup_passphrase", "backup_again"].map(|name| (name.to_owned(), typed.to_owned()));
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(sealed(&door, &cookie, &fields).await);
+    let request = door.ask(Method::POST, "/wallet/backup").header(COOKIE, &cookie).body(body.finish());
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let saved = request.send().await.expect("an answer").error_for_status().expect("a backup");
+    let backup = data_encoding::BASE64.encode(&saved.bytes().await.expect("whole"));
+    let other = Door::of(&town, 2).await;
+    let restore = |passphrase: &str| {
+        let asked = json!({ "backup": backup, "passphrase": passphrase });
+        other.program(Method::POST, "/api/v1/wallet/restore").json(&asked).send()
+    };
+    assert!(restore(typed.trim()).await.expect("an answer").status().is_client_error());
+    let restored = restore(typed).await.expect("an answer");
+    assert_eq!(restored.status(), StatusCode::OK, "{:?}", restored.text().await);
     town.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use super::sent::is_ours;
 use super::trade::At;
-use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
+use super::{Asked, Path, Sent, Ui, Visit, onward, refused_with, view};
 use crate::app::upload::MAX_UPLOAD;
 use crate::app::view::{ErrorView, SharedFile};
 use crate::errors;
@@ -10,7 +10,7 @@ use crate::ui::pages::PAGE;
 use crate::ui::pages::files::{self as page, Files, Typed};
 use crate::ui::parts::Pages;
 use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;

@@ -1,10 +1,10 @@
 //! Parts of pages that are had anew while one looks at them.
 
-use super::{Asked, Ui, Visit};
+use super::{Asked, Path, Ui, Visit};
 use crate::app::view::DownloadView;
 use crate::ui::pages::downloads::{changes, live};
 use crate::ui::pages::{PAGE, header};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
 use serde::Deserialize;

@@ -204,11 +204,11 @@ pub async fn history(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<Behind
 /// `POST /wallet/backup`: the file itself.
 pub async fn backup(State(ui): State<Ui>, sent: Sent) -> Response {
     let made = async {
-        let passphrase = sent.text("backup_passphrase");
+        let passphrase = sent.secret("backup_passphrase");
         if passphrase.len() < MIN_PASSPHRASE {
             return Err(errors::bad_passphrase("it is shorter than 8 bytes"));
         }
-        if passphrase != sent.text("backup_again") {
+        if passphrase != sent.secret("backup_again") {
             return Err(errors::bad_passphrase("it was not the same both times"));
         }
         ui.node.backup(passphrase.to_owned()).await.map_err(view)
@@ -237,7 +237,7 @@ pub async fn lock(State(ui): State<Ui>, _: Sent) -> Response {
 
 /// `POST /wallet/unlock`
 pub async fn unlock(State(ui): State<Ui>, sent: Sent) -> Response {
-    match ui.node.unlock(Some(sent.text("passphrase").to_owned())).await {
+    match ui.node.unlock(Some(sent.secret("passphrase").to_owned())).await {
         Ok(()) => onward(&ui, "/wallet", "The wallet is open."),
         Err(trouble) => shown_wallet(&ui, &sent.visit, 0, Typed::in_form(&sent), Some(&view(trouble))),
     }

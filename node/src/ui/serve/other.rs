@@ -1,7 +1,7 @@
 //! Home, peers and settings.
 
 use super::trade::{At, slice};
-use super::{Asked, Sent, Ui, Visit, onward, refused_with, view};
+use super::{Asked, Path, Sent, Ui, Visit, onward, refused_with, view};
 use crate::api::password::Password;
 use crate::app::view::{ErrorView, PeerView};
 use crate::config::{self, Config, Setting};
@@ -9,7 +9,7 @@ use crate::ui::pages::peers as page;
 use crate::ui::pages::settings::{self, EDITED, Settings};
 use crate::ui::pages::welcome::{self, Home};
 use crate::ui::parts::Pages;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 /// Downloads that Home shows.

@@ -5,7 +5,7 @@ use crate::app::view::ErrorView;
 use crate::errors;
 use crate::ui::layout::Notice;
 use crate::ui::parts::Tone;
-use axum::extract::{FromRequest, FromRequestParts, Query, RawForm, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Query, RawForm, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -91,6 +91,19 @@ impl<T: serde::de::DeserializeOwned + Send, S: Refuses> FromRequestParts<S> for 
         let asked = asked.map(|Query(asked)| Self(asked));
         let Ok(visit) = Visit::from_request_parts(parts, ui).await;
         asked.map_err(|fault| ui.refused(&visit, errors::bad_request(fault)))
+    }
+}
+
+/// What the address names.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned + Send, S: Refuses> FromRequestParts<S> for Path<T> {
+    type Rejection = Response;
+    async fn from_request_parts(parts: &mut Parts, ui: &S) -> Result<Self, Response> {
+        let named = extract::Path::<T>::from_request_parts(parts, ui).await.map(|named| Self(named.0));
+        let Ok(visit) = Visit::from_request_parts(parts, ui).await;
+        named.map_err(|fault| ui.refused(&visit, errors::bad_request(fault.body_text())))
     }
 }
 

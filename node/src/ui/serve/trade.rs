@@ -1,6 +1,6 @@
 //! Search, purchases and downloads.
 
-use super::{Asked, Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
+use super::{Asked, Path, Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
 use crate::app::view::{DownloadView, ErrorView, GetRequest, SearchOptions};
 use crate::errors;
 use crate::ui::pages::PAGE;
@@ -8,7 +8,7 @@ use crate::ui::pages::downloads::{self as page, Names};
 use crate::ui::pages::purchase::{self, Purchase};
 use crate::ui::pages::search::{self, Outcome, Typed};
 use crate::ui::parts::Pages;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use netpay_core::amount::Coins;
 use netpay_core::content::units::unit_for;
