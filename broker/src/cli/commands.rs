@@ -1,6 +1,6 @@
 //! Each command, in a few lines: ask the broker that runs, or, where it is stopped and that is enough, its home.
 
-use super::args::{Accounts, Args, Chains, Color, Command, Disputes, Init, Redemptions, Voucher};
+use super::args::{Accounts, Args, Chains, Command, Disputes, Init, Redemptions, Voucher};
 use super::client::Client;
 use super::out::Out;
 use super::{about, books, money_out, service, show, up};
@@ -126,7 +126,7 @@ fn make(home: &BrokerHome, init: &Init, out: &Out) -> Result<(), ErrorView> {
     let broker = made.signing.public().to_string();
     let view = json!({ "home": home.path(), "broker": broker, "network": settings.network });
     out.print(&view, |_| {
-        format!("made broker {broker}\nin   {}\nnext netpay-broker up", home.path().display())
+        format!("made broker {broker}\nin   {0}\nnext netpay-broker --home {0} up", home.path().display())
     })
 }
 
@@ -166,11 +166,7 @@ fn log(args: &Args, home: &BrokerHome) -> Result<(), ErrorView> {
     let screen = given.as_deref().unwrap_or(level);
     // Who wants to see little now may want to look something up later.
     let in_files = if args.quiet { given.as_deref().unwrap_or(usual) } else { screen };
-    let colored = match args.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => logs::screen_has_colors(),
-    };
+    let colored = args.color.of_screen();
     let directory = home.home().logs();
     let files = match args.command {
         Command::Up { .. } => {

@@ -407,7 +407,7 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
                 ));
             }
             if let Some(error) = &view.error {
-                show::error(error, false);
+                show::error(error, global);
             }
             return Ok(());
         }
@@ -468,7 +468,12 @@ async fn redeem(global: &Global, client: &Client) -> Result<(), ErrorView> {
         show::json(&view);
         return Ok(());
     }
-    show::line(&format!("{} paid into your account", coins(view.paid)));
+    let nothing = view.paid == 0 && view.pending == 0 && view.uncertified == 0 && view.refused.is_empty();
+    if nothing {
+        show::note("nothing earned that is not redeemed yet");
+    } else {
+        show::line(&format!("{} paid into your account", coins(view.paid)));
+    }
     if view.pending > 0 {
         show::line(&format!("{} wait for settlement", coins(view.pending)));
     }
@@ -538,6 +543,6 @@ fn settings(global: &Global, home: &Home, act: Config) -> Result<(), ErrorView> 
 fn explain(code: &str) -> Result<(), ErrorView> {
     let entry =
         errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
-    show::line(&format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix));
+    show::line(&entry.explained());
     Ok(())
 }

@@ -146,9 +146,20 @@ fn every_exit_code_that_needs_nobody_else_comes_about() {
 #[test]
 fn an_error_is_one_object_for_programs_and_lines_for_people() {
     let error = errors::declined();
-    let object: serde_json::Value = serde_json::from_str(&show::error_text(&error, true)).expect("JSON");
+    let object: serde_json::Value =
+        serde_json::from_str(&show::error_text(&error, true, true)).expect("JSON");
     assert_eq!(object["error"]["code"], "NP-LIMIT-002");
     assert_eq!(object["error"]["exit"], exit::LIMIT);
-    let text = show::error_text(&error, false);
+    let text = show::error_text(&error, false, false);
     assert!(text.starts_with("error: declined\n") && text.contains("\n  fix: "), "{text}");
+    assert!(show::error_text(&error, false, true).starts_with("\u{1b}[1;31merror:\u{1b}[0m declined\n"));
+}
+
+#[test]
+fn colours_are_as_they_are_asked_for() {
+    let screen = |value: &str| {
+        let args = Args::try_parse_from(["netpay", "status", "--color", value]).expect("arguments");
+        args.global.color.of_screen()
+    };
+    assert!(screen("always") && !screen("never"));
 }
