@@ -3,7 +3,7 @@
 use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
 use crate::logs;
 use clap::builder::FalseyValueParser;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// What the help of the whole says at its end.
@@ -29,6 +29,13 @@ pub struct Args {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command as its man pages have it. Those of `netpay broker` are named apart from those of `netpay-broker`, as
+/// they lie in one directory.
+#[must_use]
+pub fn for_man() -> clap::Command {
+    Args::command().mut_subcommand("broker", |broker| broker.display_name("netpay-peer-broker"))
 }
 
 /// What every command takes.
@@ -306,7 +313,7 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
     /// Go on with what comes, until ^C.
-    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW", value_parser = FalseyValueParser::new())]
     pub follow: bool,
     /// How many lines, the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]

@@ -1,7 +1,7 @@
 //! Each command: what is asked of the peer that runs, and how the answer is shown.
 
 use super::acts::{Broker, Config, Downloads, Sales, Share};
-use super::args::{Args, Command, Global};
+use super::args::{self, Args, Command, Global};
 use super::interrupt::Watch;
 use super::show::{self, coins, foreign, short, size};
 use super::{ask, daemon, doctor, join, money, papers, service};
@@ -37,7 +37,7 @@ pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
         }
         Command::Man { dir } => {
             std::fs::create_dir_all(&dir).map_err(|e| errors::io("creating", &dir, &e))?;
-            clap_mangen::generate_to(Args::command(), &dir).map_err(|e| errors::io("writing", &dir, &e))
+            clap_mangen::generate_to(args::for_man(), &dir).map_err(|e| errors::io("writing", &dir, &e))
         }
         Command::Explain { code } => explain(&code),
         Command::Version => {

@@ -163,3 +163,14 @@ fn colours_are_as_they_are_asked_for() {
     };
     assert!(screen("always") && !screen("never"));
 }
+
+#[test]
+fn man_pages_of_a_peer_and_of_a_broker_lie_side_by_side() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(ends(directory.path(), &["man", &directory.path().join("man").to_string_lossy()]), exit::OK);
+    let pages = std::fs::read_dir(directory.path().join("man")).expect("pages");
+    let names = pages.map(|page| page.expect("a page").file_name().to_string_lossy().into_owned());
+    let names: Vec<String> = names.collect();
+    assert!(names.iter().any(|name| name == "netpay-peer-broker-register.1"), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("netpay-broker")), "{names:?}");
+}
