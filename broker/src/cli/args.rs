@@ -105,7 +105,7 @@ pub enum Command {
     /// What vendors brought.
     #[command(subcommand)]
     Redemptions(Redemptions),
-    /// Who was found out or shut out, and what proves it.
+    /// Who was convicted of having signed two things of which the rules allow one, and what proves it.
     #[command(subcommand)]
     Disputes(Disputes),
     /// Payouts: money out.

@@ -55,7 +55,10 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
         Command::Disputes(disputes) => found_out(&Client::of(&home)?, &disputes, &out).await,
         Command::Payouts(payouts) => money_out::run(&home, payouts, &out).await,
         Command::Ledger(ledger) => books::run(&home, &ledger, &out).await,
-        Command::Backup { file } => books::save(&home, &file).await,
+        Command::Backup { file } => {
+            books::save(&home, &file).await?;
+            out.print(&json!({ "file": file }), |_| format!("backup written to {}", file.display()))
+        }
         Command::Restore { file } => {
             let records = backup::restore(&file, &home)?;
             out.print(&json!({ "records": records }), |_| format!("{records} records restored"))
@@ -155,7 +158,8 @@ pub(super) fn request_text(given: Option<String>) -> String {
 }
 
 fn log(args: &Args, home: &BrokerHome) -> Result<(), ErrorView> {
-    let usual = "warn,netpay_broker=info";
+    // That a first node knows nobody yet is no news: its overlay warns of it at every start.
+    let usual = "warn,libp2p_kad::behaviour=error,netpay_broker=info";
     let level = match (args.quiet, args.verbose) {
         (true, _) => "error",
         (false, 0) => usual,
