@@ -96,7 +96,7 @@ pub enum Command {
     /// Vouchers: money in.
     #[command(subcommand)]
     Voucher(Voucher),
-    /// The customers.
+    /// The accounts.
     #[command(subcommand)]
     Accounts(Accounts),
     /// The chains sold.
@@ -197,7 +197,7 @@ pub enum Voucher {
     },
 }
 
-/// Customers.
+/// Accounts.
 #[derive(Debug, Subcommand)]
 pub enum Accounts {
     /// All of them.
