@@ -58,6 +58,28 @@ pub struct Entry {
     pub explain: &'static str,
 }
 
+impl Entry {
+    /// Its explanation for a person, with an ellipsis for what an error fills in.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        let fix = blanked(self.fix);
+        let text = format!("{}: {}\n\n{}", self.code, blanked(self.what), self.explain);
+        // A fix that depends on the case altogether is told with the error.
+        if fix == "…" { text } else { format!("{text}\n\nfix: {fix}") }
+    }
+}
+
+/// A text of the registry with an ellipsis for each name in braces.
+fn blanked(template: &str) -> String {
+    let mut parts = template.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push('…');
+        text.push_str(part.split_once('}').map_or(part, |(_, rest)| rest));
+    }
+    text
+}
+
 /// The error of this code; upper and lower case are the same.
 #[must_use]
 pub fn entry(code: &str) -> Option<&'static Entry> {
@@ -154,6 +176,22 @@ fn coins(n: u64) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn an_explanation_shows_no_braces() {
+        for entry in REGISTRY {
+            let text = entry.explained();
+            assert!(!text.contains(['{', '}']) && text.contains(entry.code), "{text}");
+        }
+        let needs = entry("np-wallet-001").expect("known").explained();
+        assert!(
+            needs.starts_with("NP-WALLET-001: not enough coins for \"…\" (needs …, you have …)"),
+            "{needs}"
+        );
+        assert!(!needs.contains("fix:"), "{needs}");
+        let locked = entry("NP-HOME-002").expect("known").explained();
+        assert!(locked.contains("\n\nfix: "), "{locked}");
+    }
 
     #[test]
     fn every_code_is_unique_and_explained() {

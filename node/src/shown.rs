@@ -55,6 +55,12 @@ pub fn csv(field: &str) -> String {
     }
 }
 
+/// The word that an error begins with in a terminal.
+#[must_use]
+pub const fn alarm(colored: bool) -> &'static str {
+    if colored { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" }
+}
+
 /// Bytes for a person.
 #[must_use]
 pub fn size(bytes: u64) -> String {

@@ -30,9 +30,7 @@ pub fn man(directory: &Path) -> Result<(), ErrorView> {
 pub fn explain(code: &str, out: &Out) -> Result<(), ErrorView> {
     let unknown = || errors::bad_request(format!("there is no error {}", foreign(code)));
     let entry = errors::entry(code).ok_or_else(unknown)?;
-    out.print(entry, |entry| {
-        format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix)
-    })
+    out.print(entry, netpay_node::errors::Entry::explained)
 }
 
 /// Says which version this is.

@@ -21,7 +21,7 @@ pub struct Args {
     /// More about what is going on; twice for everything.
     #[arg(short, long, global = true, action = ArgAction::Count, env = "NETPAY_VERBOSE")]
     pub verbose: u8,
-    /// Colours.
+    /// Colours of errors, and of the log on the screen.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "NETPAY_COLOR")]
     pub color: Color,
     /// No progress bars. The broker has none; scripts may say so all the same.
@@ -47,6 +47,17 @@ pub enum Color {
     Always,
     /// Never.
     Never,
+}
+
+impl Color {
+    /// Whether what goes to the screen, which is stderr, is coloured.
+    pub fn of_screen(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => logs::screen_has_colors(),
+        }
+    }
 }
 
 /// What to do.
@@ -75,7 +86,7 @@ pub enum Command {
     Stop,
     /// How it is, and whether the books balance.
     Status,
-    /// Print the invite: the one line that peers give to `netpay init --broker`. While the broker is stopped it is that of
+    /// Print the invite: the one line that peers give to `netpay up --join`. While the broker is stopped it is that of
     /// the last time.
     Invite {
         /// As a code that a camera reads, too.
@@ -85,7 +96,7 @@ pub enum Command {
     /// Vouchers: money in.
     #[command(subcommand)]
     Voucher(Voucher),
-    /// The customers.
+    /// The accounts.
     #[command(subcommand)]
     Accounts(Accounts),
     /// The chains sold.
@@ -94,7 +105,7 @@ pub enum Command {
     /// What vendors brought.
     #[command(subcommand)]
     Redemptions(Redemptions),
-    /// Who was found out or shut out, and what proves it.
+    /// Who was convicted of having signed two things of which the rules allow one, and what proves it.
     #[command(subcommand)]
     Disputes(Disputes),
     /// Payouts: money out.
@@ -186,7 +197,7 @@ pub enum Voucher {
     },
 }
 
-/// Customers.
+/// Accounts.
 #[derive(Debug, Subcommand)]
 pub enum Accounts {
     /// All of them.
@@ -262,6 +273,12 @@ pub enum Disputes {
 /// Payouts.
 #[derive(Debug, Subcommand)]
 pub enum Payouts {
+    /// Those to be made, the oldest first.
+    Ls {
+        /// Those made as well.
+        #[arg(long, env = "NETPAY_PAYOUTS_ALL")]
+        all: bool,
+    },
     /// Those to be made, for the operator's bank.
     Export {
         /// The form.

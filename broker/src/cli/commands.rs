@@ -1,6 +1,6 @@
 //! Each command, in a few lines: ask the broker that runs, or, where it is stopped and that is enough, its home.
 
-use super::args::{Accounts, Args, Chains, Color, Command, Disputes, Init, Redemptions, Voucher};
+use super::args::{Accounts, Args, Chains, Command, Disputes, Init, Redemptions, Voucher};
 use super::client::Client;
 use super::out::Out;
 use super::{about, books, money_out, service, show, up};
@@ -55,7 +55,10 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
         Command::Disputes(disputes) => found_out(&Client::of(&home)?, &disputes, &out).await,
         Command::Payouts(payouts) => money_out::run(&home, payouts, &out).await,
         Command::Ledger(ledger) => books::run(&home, &ledger, &out).await,
-        Command::Backup { file } => books::save(&home, &file).await,
+        Command::Backup { file } => {
+            books::save(&home, &file).await?;
+            out.print(&json!({ "file": file }), |_| format!("backup written to {}", file.display()))
+        }
         Command::Restore { file } => {
             let records = backup::restore(&file, &home)?;
             out.print(&json!({ "records": records }), |_| format!("{records} records restored"))
@@ -126,7 +129,7 @@ fn make(home: &BrokerHome, init: &Init, out: &Out) -> Result<(), ErrorView> {
     let broker = made.signing.public().to_string();
     let view = json!({ "home": home.path(), "broker": broker, "network": settings.network });
     out.print(&view, |_| {
-        format!("made broker {broker}\nin   {}\nnext netpay-broker up", home.path().display())
+        format!("made broker {broker}\nin   {0}\nnext netpay-broker --home {0} up", home.path().display())
     })
 }
 
@@ -155,7 +158,8 @@ pub(super) fn request_text(given: Option<String>) -> String {
 }
 
 fn log(args: &Args, home: &BrokerHome) -> Result<(), ErrorView> {
-    let usual = "warn,netpay_broker=info";
+    // That a first node knows nobody yet is no news: its overlay warns of it at every start.
+    let usual = "warn,libp2p_kad::behaviour=error,netpay_broker=info";
     let level = match (args.quiet, args.verbose) {
         (true, _) => "error",
         (false, 0) => usual,
@@ -166,11 +170,7 @@ fn log(args: &Args, home: &BrokerHome) -> Result<(), ErrorView> {
     let screen = given.as_deref().unwrap_or(level);
     // Who wants to see little now may want to look something up later.
     let in_files = if args.quiet { given.as_deref().unwrap_or(usual) } else { screen };
-    let colored = match args.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => logs::screen_has_colors(),
-    };
+    let colored = args.color.of_screen();
     let directory = home.home().logs();
     let files = match args.command {
         Command::Up { .. } => {

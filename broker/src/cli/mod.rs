@@ -18,6 +18,7 @@ use args::{Args, Command};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use netpay_node::cli::tree::forgiving;
 use netpay_node::errors::exit;
+use netpay_node::shown::alarm;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -33,11 +34,11 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let json = args.json;
+    let (json, colored) = (args.json, args.color.of_screen());
     match work(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&error, json);
+            tell(&error, json, colored);
             ExitCode::from(error.exit)
         }
     }
@@ -54,7 +55,7 @@ fn work(args: Args) -> Result<(), ErrorView> {
     runtime.block_on(commands::run(args))
 }
 
-fn tell(error: &ErrorView, json: bool) {
+fn tell(error: &ErrorView, json: bool, colored: bool) {
     let mut err = std::io::stderr().lock();
     // Where stderr is gone there is nobody to tell.
     let _ = if json {
@@ -63,7 +64,8 @@ fn tell(error: &ErrorView, json: bool) {
         let ErrorView { code, what, why, fix, .. } = error;
         writeln!(
             err,
-            "error: {}\n  why: {}\n  fix: {}\n  {code} · netpay-broker explain {code}",
+            "{} {}\n  why: {}\n  fix: {}\n  {code} · netpay-broker explain {code}",
+            alarm(colored),
             show::text(what),
             show::text(why),
             show::text(fix)

@@ -16,6 +16,10 @@ pub async fn run(home: &BrokerHome, payouts: Payouts, out: &Out) -> Result<(), E
     let client = Client::of(home)?;
     let mut views: Vec<PayoutView> = client.list("/payouts").await?;
     match payouts {
+        Payouts::Ls { all } => {
+            views.retain(|view| all || view.paid.is_none());
+            out.list(&views, show::payout_rows)
+        }
         Payouts::Export { format: PayoutFormat::Csv, all, .. } => {
             views.retain(|view| all || view.paid.is_none());
             out.list(&views, show::payouts)

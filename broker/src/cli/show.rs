@@ -253,6 +253,24 @@ pub fn dispute(view: &DisputeView) -> String {
     parts.join("\n")
 }
 
+/// Payouts as a table. Numbers are whole: `payouts paid` takes them so.
+#[must_use]
+pub fn payout_rows(views: &[PayoutView]) -> String {
+    let mut table = list(["number", "account", "coins", "to", "asked", "state"]);
+    for view in views {
+        table.add_row([
+            view.number.as_str(),
+            short(&view.account),
+            &view.coins.to_string(),
+            &text(&view.to),
+            &view.asked,
+            &view.paid.as_deref().map_or_else(|| "to be made".to_owned(), |at| format!("made {at}")),
+        ]);
+    }
+    align(&mut table, 2);
+    table.to_string()
+}
+
 /// Payouts as CSV.
 #[must_use]
 pub fn payouts(views: &[PayoutView]) -> String {

@@ -20,7 +20,7 @@ netpay_node::error_registry! {
     not_running_in(home) = "NP-BROKER-022", DAEMON, 503:
         what "no broker is running in {home}"
         why "this command asks a running broker, and none answers"
-        fix "netpay-broker up"
+        fix "netpay-broker --home {home} up"
         explain "Most commands ask the broker that `netpay-broker up` runs, over an address that it writes into `api-address` in its home. `ledger check`, `ledger export`, `backup`, `logs`, `invite` and `support-bundle` work also while it is stopped."
 
     /// The configuration, or an option, has a value that makes no sense.

@@ -7,6 +7,7 @@ use crate::home::Home;
 use futures::StreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long one answer may take: buying coins and redeeming wait for the broker.
@@ -22,6 +23,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: String,
+    home: PathBuf,
 }
 
 impl Client {
@@ -35,7 +37,8 @@ impl Client {
         let token = std::fs::read_to_string(home.api_token()).map_err(|_| none())?;
         let address = address.trim().to_owned();
         let http = reqwest::Client::builder().no_proxy().build().map_err(errors::internal)?;
-        Ok(Self { http, base: format!("http://{address}/api/v1"), token: token.trim().to_owned() })
+        let base = format!("http://{address}/api/v1");
+        Ok(Self { http, base, token: token.trim().to_owned(), home: home.path().to_owned() })
     }
 
     /// Asks for something; `path` with its parameters.
@@ -125,7 +128,7 @@ impl Client {
         if error.is_timeout() {
             errors::timed_out("waiting for the peer")
         } else {
-            errors::daemon_not_running(&self.base).because(error)
+            errors::daemon_not_running(self.home.display()).because(error)
         }
     }
 

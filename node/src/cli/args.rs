@@ -3,19 +3,19 @@
 use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
 use crate::logs;
 use clap::builder::FalseyValueParser;
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// What the help of the whole says at its end.
 const RULES: &str = "\
-What spends coins or destroys something is asked about first. Where nobody can be asked, because stdin is no terminal
+What spends coins or destroys something is asked about first. Where nobody can be asked, because stdin is no terminal \
 or --no-input is given, it is not done and the exit code is 11, unless --yes is given.
 
-Every flag has a variable: NETPAY_YES=1 is --yes. Secrets come from a prompt, a file or the environment, never as
+Every flag has a variable: NETPAY_YES=1 is --yes. Secrets come from a prompt, a file or the environment, never as \
 arguments. Results go to stdout, everything else to stderr; with --json an error is one object {\"error\": …} on stderr.
 
-Exit codes: 0 done, 1 other, 2 usage, 3 no peer runs or it is locked, 4 not found, 5 peer or broker unreachable,
-6 payment needed or refused, 7 verification failed, 8 timed out, 9 configuration, 11 over the limit or declined,
+Exit codes: 0 done, 1 other, 2 usage, 3 no peer runs or it is locked, 4 not found, 5 peer or broker unreachable, \
+6 payment needed or refused, 7 verification failed, 8 timed out, 9 configuration, 11 over the limit or declined, \
 130 ended by ^C, 143 by SIGTERM. `netpay explain CODE` says more about an error.";
 /// What the help of a command says that spends or destroys.
 pub(super) const ASKS: &str = "\
@@ -29,6 +29,13 @@ pub struct Args {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command as its man pages have it. Those of `netpay broker` are named apart from those of `netpay-broker`, as
+/// they lie in one directory.
+#[must_use]
+pub fn for_man() -> clap::Command {
+    Args::command().mut_subcommand("broker", |broker| broker.display_name("netpay-peer-broker"))
 }
 
 /// What every command takes.
@@ -46,7 +53,7 @@ pub struct Global {
     /// Say more; twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "NETPAY_VERBOSE")]
     pub verbose: u8,
-    /// Colours.
+    /// Colours of errors, and of the log on the screen.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, env = "NETPAY_COLOR")]
     pub color: Color,
     /// No progress bars.
@@ -80,6 +87,17 @@ pub enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether what goes to the screen, which is stderr, is coloured.
+    pub fn of_screen(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => logs::screen_has_colors(),
+        }
+    }
+}
+
 /// Where a passphrase comes from.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub struct Passphrase {
@@ -107,14 +125,14 @@ Examples:
   netpay get 3                     the third row of the last search
   netpay get 3 --max-price 10 -y   without being asked, if it costs no more than 10 coins
 
-What costs something is asked about first, with price and vendor; what is free is not. Without a terminal, or with
+What costs something is asked about first, with price and vendor; what is free is not. Without a terminal, or with \
 --no-input, nothing is bought and the exit code is 11, unless --yes is given.";
 /// What the help of `up` says at its end.
 const UP: &str = "\
 Example, on a fresh machine:
   netpay --home ~/ann up --join 'netpay://…' --name ann
-makes ~/ann if there is none, asking for a new passphrase, and runs. The same again just runs. A home that belongs to
-another broker is left as it is. Where the invite's address is a private one, private addresses are told to others in
+makes ~/ann if there is none, asking for a new passphrase, and runs. The same again just runs. A home that belongs to \
+another broker is left as it is. Where the invite's address is a private one, private addresses are told to others in \
 the new home (local = true).";
 
 /// How the peer is run.
@@ -295,7 +313,7 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 pub struct Logs {
     /// Go on with what comes, until ^C.
-    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
+    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW", value_parser = FalseyValueParser::new())]
     pub follow: bool,
     /// How many lines, the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]

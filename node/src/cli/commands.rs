@@ -1,7 +1,7 @@
 //! Each command: what is asked of the peer that runs, and how the answer is shown.
 
 use super::acts::{Broker, Config, Downloads, Sales, Share};
-use super::args::{Args, Command, Global};
+use super::args::{self, Args, Command, Global};
 use super::interrupt::Watch;
 use super::show::{self, coins, foreign, short, size};
 use super::{ask, daemon, doctor, join, money, papers, service};
@@ -37,7 +37,7 @@ pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
         }
         Command::Man { dir } => {
             std::fs::create_dir_all(&dir).map_err(|e| errors::io("creating", &dir, &e))?;
-            clap_mangen::generate_to(Args::command(), &dir).map_err(|e| errors::io("writing", &dir, &e))
+            clap_mangen::generate_to(args::for_man(), &dir).map_err(|e| errors::io("writing", &dir, &e))
         }
         Command::Explain { code } => explain(&code),
         Command::Version => {
@@ -407,7 +407,7 @@ async fn downloads(global: &Global, client: &Client, act: Downloads) -> Result<(
                 ));
             }
             if let Some(error) = &view.error {
-                show::error(error, false);
+                show::error(error, global);
             }
             return Ok(());
         }
@@ -468,7 +468,12 @@ async fn redeem(global: &Global, client: &Client) -> Result<(), ErrorView> {
         show::json(&view);
         return Ok(());
     }
-    show::line(&format!("{} paid into your account", coins(view.paid)));
+    let nothing = view.paid == 0 && view.pending == 0 && view.uncertified == 0 && view.refused.is_empty();
+    if nothing {
+        show::note("nothing earned that is not redeemed yet");
+    } else {
+        show::line(&format!("{} paid into your account", coins(view.paid)));
+    }
     if view.pending > 0 {
         show::line(&format!("{} wait for settlement", coins(view.pending)));
     }
@@ -538,6 +543,6 @@ fn settings(global: &Global, home: &Home, act: Config) -> Result<(), ErrorView> 
 fn explain(code: &str) -> Result<(), ErrorView> {
     let entry =
         errors::entry(code).ok_or_else(|| errors::bad_request(format!("there is no error {code}")))?;
-    show::line(&format!("{}: {}\n\n{}\n\nfix: {}", entry.code, entry.what, entry.explain, entry.fix));
+    show::line(&entry.explained());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Running the peer.
 
-use super::args::{Color, Global, Passphrase, Up};
+use super::args::{Global, Passphrase, Up};
 use super::interrupt::Watch;
 use super::{ask, join, show};
 use crate::api::password::Password;
@@ -129,11 +129,7 @@ fn log(global: &Global, home: &Home, config: &Config) -> Result<(), ErrorView> {
     };
     // Who wants to see little now may want to look something up later.
     let files = if global.quiet { config.log.as_str() } else { screen };
-    let colored = match global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => logs::screen_has_colors(),
-    };
+    let colored = global.color.of_screen();
     logs::begin(&Wanted { screen, colored, files: Some((&home.logs(), files)) })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Prompts and disk work hold up the thread that the command runs on, so signals are waited for on another.
 
+use super::args::Global;
 use super::show;
 use crate::errors::{self, exit};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -20,7 +21,8 @@ pub struct Watch(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
 impl Watch {
     /// Begins to wait; when this returns no signal is missed any more. Where that is not possible a signal ends the
     /// process as it ends any other.
-    pub fn begin(json: bool) -> Self {
+    pub fn begin(global: &Global) -> Self {
+        let global = global.clone();
         let terminal = Terminal::now();
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -40,7 +42,7 @@ impl Watch {
         let watch = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Some(code) = runtime.ok().and_then(|runtime| runtime.block_on(wait)) {
-                end(terminal.as_ref(), json, code);
+                end(terminal.as_ref(), &global, code);
             }
         };
         let thread = thread::Builder::new().name("signals".to_owned()).spawn(watch);
@@ -65,7 +67,7 @@ impl Watch {
 }
 
 /// Ends the process. What is written is written whole or not at all, so it may end anywhere.
-fn end(terminal: Option<&Terminal>, json: bool, code: u8) -> ! {
+fn end(terminal: Option<&Terminal>, global: &Global, code: u8) -> ! {
     if let Some(terminal) = terminal {
         terminal.restore();
     }
@@ -73,7 +75,7 @@ fn end(terminal: Option<&Terminal>, json: bool, code: u8) -> ! {
         // Behind a question or a bar.
         show::note("");
     }
-    show::error(&errors::interrupted(), json);
+    show::error(&errors::interrupted(), global);
     std::process::exit(code.into())
 }
 

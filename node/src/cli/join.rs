@@ -25,7 +25,10 @@ pub fn init(global: &Global, home: &Home, broker: Option<String>, new: &NewHome)
     if global.json {
         show::json(&serde_json::json!({ "home": home.path() }));
     } else if !global.quiet {
-        show::line(&format!("{} is set up; start the peer with: netpay up", home.path().display()));
+        show::line(&format!(
+            "{0} is set up; start the peer with: netpay --home {0} up",
+            home.path().display()
+        ));
     }
     Ok(())
 }

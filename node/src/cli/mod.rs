@@ -34,11 +34,11 @@ pub fn cli_main<I: IntoIterator<Item = OsString>>(arguments: I) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let json = args.global.json;
-    match run(args, Watch::begin(json)) {
+    let global = args.global.clone();
+    match run(args, Watch::begin(&global)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            show::error(&error, json);
+            show::error(&error, &global);
             ExitCode::from(error.exit)
         }
     }

@@ -40,16 +40,21 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
     let quote: Quote = client.post("/quote", &request).await?;
     if dry_run {
         let text = format!(
-            "{}: {} for {}, from {} vendor(s)",
+            "{}: {} for {}, from {}",
             foreign(&quote.name),
             coins(quote.price),
             size(quote.size),
-            quote.vendors.len()
+            vendors(&quote)
         );
         said(global, &quote, &text);
         return Ok(());
     }
     if quote.price > 0 {
+        if quote.spendable < quote.price {
+            // Nobody is asked about what cannot be. A wallet that is locked says so itself.
+            client.get::<WalletView>("/wallet").await?;
+            return Err(errors::not_enough_coins(&quote.name, quote.price, quote.spendable, 0, None));
+        }
         let question = format!(
             "buy {} for {} from {} (you have {} → {} after)?",
             foreign(&quote.name),
@@ -126,7 +131,11 @@ pub async fn wallet(
         Wallet::Buy { n } => {
             let question = format!("buy {} at {}?", coins(n), broker_name(client).await?);
             ask::confirm(global, &question)?;
-            balance(global, &client.post("/wallet/buy", &json!({ "coins": n })).await?);
+            let view = client.post("/wallet/buy", &json!({ "coins": n })).await?;
+            if !global.json && !global.quiet {
+                show::note(&format!("{} bought", coins(n)));
+            }
+            balance(global, &view);
         }
         Wallet::RedeemVoucher => {
             let code = ask::voucher(global)?;

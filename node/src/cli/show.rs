@@ -1,8 +1,9 @@
 //! How results and errors look: tables and lines for people, JSON for programs. Names that come from other
 //! peers are shown with their control and direction characters escaped.
 
+use super::args::Global;
 use crate::app::view::ErrorView;
-use crate::shown;
+use crate::shown::{self, alarm};
 pub use crate::shown::{foreign, moment, short, size};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -49,7 +50,7 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>, empty: &str) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    line(&table.to_string());
+    line(&table.trim_fmt());
 }
 
 /// Prints rows as CSV.
@@ -61,18 +62,18 @@ pub fn csv(columns: &[&str], rows: &[Vec<String>]) {
 }
 
 /// Prints an error, on stderr.
-pub fn error(error: &ErrorView, as_json: bool) {
-    note(&error_text(error, as_json));
+pub fn error(error: &ErrorView, global: &Global) {
+    note(&error_text(error, global.json, global.color.of_screen()));
 }
 
 /// An error as it is printed: for people some lines, for programs one object.
-pub fn error_text(error: &ErrorView, as_json: bool) -> String {
+pub fn error_text(error: &ErrorView, as_json: bool, colored: bool) -> String {
     if as_json {
         serde_json::to_string(&serde_json::json!({ "error": error })).unwrap_or_default()
     } else {
         let ErrorView { code, what, why, fix, .. } = error;
         let (what, why, fix) = (foreign(what), foreign(why), foreign(fix));
-        format!("error: {what}\n  why: {why}\n  fix: {fix}\n  {code} · netpay explain {code}")
+        format!("{} {what}\n  why: {why}\n  fix: {fix}\n  {code} · netpay explain {code}", alarm(colored))
     }
 }
 

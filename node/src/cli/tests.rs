@@ -146,9 +146,31 @@ fn every_exit_code_that_needs_nobody_else_comes_about() {
 #[test]
 fn an_error_is_one_object_for_programs_and_lines_for_people() {
     let error = errors::declined();
-    let object: serde_json::Value = serde_json::from_str(&show::error_text(&error, true)).expect("JSON");
+    let object: serde_json::Value =
+        serde_json::from_str(&show::error_text(&error, true, true)).expect("JSON");
     assert_eq!(object["error"]["code"], "NP-LIMIT-002");
     assert_eq!(object["error"]["exit"], exit::LIMIT);
-    let text = show::error_text(&error, false);
+    let text = show::error_text(&error, false, false);
     assert!(text.starts_with("error: declined\n") && text.contains("\n  fix: "), "{text}");
+    assert!(show::error_text(&error, false, true).starts_with("\u{1b}[1;31merror:\u{1b}[0m declined\n"));
+}
+
+#[test]
+fn colours_are_as_they_are_asked_for() {
+    let screen = |value: &str| {
+        let args = Args::try_parse_from(["netpay", "status", "--color", value]).expect("arguments");
+        args.global.color.of_screen()
+    };
+    assert!(screen("always") && !screen("never"));
+}
+
+#[test]
+fn man_pages_of_a_peer_and_of_a_broker_lie_side_by_side() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(ends(directory.path(), &["man", &directory.path().join("man").to_string_lossy()]), exit::OK);
+    let pages = std::fs::read_dir(directory.path().join("man")).expect("pages");
+    let names = pages.map(|page| page.expect("a page").file_name().to_string_lossy().into_owned());
+    let names: Vec<String> = names.collect();
+    assert!(names.iter().any(|name| name == "netpay-peer-broker-register.1"), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("netpay-broker")), "{names:?}");
 }

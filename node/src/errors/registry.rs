@@ -47,7 +47,7 @@ error_registry! {
     daemon_not_running(home) = "NP-DAEMON-001", DAEMON, 503:
         what "no peer is running in {home}"
         why "this command asks a running peer, and none answers"
-        fix "start it with: netpay up"
+        fix "start it with: netpay --home {home} up"
         explain "Most commands talk to the peer that `netpay up` runs, over an address that the peer writes into `api-address` in its home. There is no such file, or nobody answers there. If the peer runs with another home, give the same one to this command with --home or NETPAY_HOME."
 
     /// Another process holds the home.
@@ -464,7 +464,7 @@ error_registry! {
     bad_value(key, value, place, expected) = "NP-CONFIG-003", CONFIG, 422:
         what "{key} cannot be \"{value}\""
         why "{place} says so, but {expected} is expected"
-        fix "netpay config set {key} VALUE"
+        fix "give it another value there, or once for all: netpay config set {key} VALUE"
         explain "Settings come from flags, then the environment (NETPAY_*), then config.toml, then the defaults; `netpay config show --origin` tells which of them won. One of them has a value outside what the key allows."
 
     /// The API would be open to others.
