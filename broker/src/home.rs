@@ -318,7 +318,7 @@ pub fn host_of(url: &str) -> Option<&str> {
 pub fn of_home(error: &HomeError) -> ErrorView {
     match error {
         HomeError::Locked { pid, path } => home_locked(path, *pid)
-                .fixed_by("use the broker that runs, or end it first with: netpay-broker stop"),
+            .fixed_by("use the broker that runs, or end it first with: netpay-broker stop"),
         HomeError::Unknown => errors::bad_value("the home", error),
         HomeError::Io { doing, path, source } => errors::io(doing, path, source),
     }

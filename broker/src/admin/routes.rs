@@ -508,7 +508,7 @@ pub fn audit(journal: &Journal, network: NetworkId) -> Result<AuditView, Journal
 async fn change(desk: &Desk, account: PublicKey, command: Command) -> Answer<AccountView> {
     desk.run(command).await?;
     let view = desk.look(move |ledger| AccountView::whole(ledger, &account)).await?;
-    Ok(Json(view.ok_or_else(|| errors::not_found("account", &account.to_string()))?))
+    Ok(Json(view.ok_or_else(|| errors::not_found("account", account.to_string()))?))
 }
 
 fn idempotency(headers: &HeaderMap) -> Result<[u8; 16], Failure> {

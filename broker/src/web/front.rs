@@ -155,7 +155,7 @@ async fn account(State(front): State<Front>, headers: HeaderMap) -> Response {
     };
     match front.look(move |ledger| lists::whole(ledger, &account, FIRST)).await {
         Ok(Some(whole)) => account_page::own(&front.context(&csrf), &whole).into_response(),
-        Ok(None) => front.refused(&errors::not_found("account", &account.to_string())),
+        Ok(None) => front.refused(&errors::not_found("account", account.to_string())),
         Err(error) => front.refused(&error),
     }
 }
