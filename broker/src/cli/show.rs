@@ -307,3 +307,26 @@ fn align(table: &mut Table, column: usize) {
         column.set_cell_alignment(CellAlignment::Right);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payout_is_listed_with_the_number_by_which_it_is_noted_as_made() {
+        let due = PayoutView {
+            number: "cdb3dfba5272284cb9eb4513e5d181ec".to_owned(),
+            account: "30c26a4d9c0cf42aff436826738d8a8a5e9bd2a4160339099774ff1d921986bf".to_owned(),
+            coins: 12,
+            to: "DE89\u{202e}3704".to_owned(),
+            asked: "2026-11-28T17:21:42Z".to_owned(),
+            paid: None,
+            reference: None,
+        };
+        let made = PayoutView { paid: Some("2026-11-29T09:00:00Z".to_owned()), ..due.clone() };
+        let shown = payout_rows(&[due.clone(), made]);
+        assert!(shown.contains(&due.number) && shown.contains("30c26a4d9c0cf42a "), "{shown}");
+        assert!(shown.contains("DE89\\u{202e}3704") && shown.contains("to be made"), "{shown}");
+        assert!(shown.contains("made 2026-11-29T09:00:00Z"), "{shown}");
+    }
+}
