@@ -185,7 +185,7 @@ impl FairBuyer {
             (Phase::New, Input::Begin) => self.begin(now, wallet, out),
             (Phase::Over | Phase::New, _) | (_, Input::Begin) => Ok(()),
             (_, Input::Heard(heard)) => self.hear(now, *heard, wallet, out),
-            (Phase::Running, Input::Unit(unit, bytes)) => self.keep(*unit, bytes, out),
+            (Phase::Running, Input::Unit(unit, bytes)) => self.keep(now, *unit, bytes, wallet, out),
             // It was on its way when nothing more was wanted.
             (Phase::Closing, Input::Unit(..)) => Ok(()),
             (Phase::Asking, Input::Unit(..)) => Err(Stop::BadUnit),
@@ -310,7 +310,14 @@ impl FairBuyer {
     }
 
     /// Looks at a unit under seal, and keeps it.
-    fn keep(&mut self, unit: SealedUnit, bytes: Vec<u8>, out: &mut Vec<Output>) -> Result<(), Stop> {
+    fn keep(
+        &mut self,
+        now: Moment,
+        unit: SealedUnit,
+        bytes: Vec<u8>,
+        wallet: &mut Wallet,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Stop> {
         let run = self.run.as_mut().ok_or(Stop::BadUnit)?;
         let room = run.sealed.len() < usize::try_from(MAX_SEALED_AHEAD).unwrap_or(usize::MAX);
         if !room || unit.unit != run.next() {
@@ -320,10 +327,11 @@ impl FairBuyer {
         let kept = Arc::new(KeptUnit { unit, bytes });
         run.sealed.push_back(Arc::clone(&kept));
         out.push(Output::Keep(kept));
-        Ok(())
+        // One that costs nothing by itself may come behind its key.
+        self.open_units(now, wallet, out)
     }
 
-    /// Takes a key, and opens with it what it opens.
+    /// Takes a key that leads to the one known.
     fn take_key(
         &mut self,
         now: Moment,
@@ -332,9 +340,7 @@ impl FairBuyer {
         wallet: &mut Wallet,
         out: &mut Vec<Output>,
     ) -> Result<(), Stop> {
-        let network = self.network;
-        let run = self.run.as_mut().ok_or(Stop::BadKey)?;
-        let open = run.open.clone().ok_or(Stop::BadKey)?;
+        let run = self.run.as_mut().filter(|run| run.open.is_some()).ok_or(Stop::BadKey)?;
         let (known, below) = run.key;
         let coins = run.deal.coins().ok_or(Stop::BadKey)?;
         if m <= known {
@@ -344,8 +350,17 @@ impl FairBuyer {
             return Err(Stop::BadKey);
         }
         run.key = (m, key);
+        self.open_units(now, wallet, out)
+    }
+
+    /// Opens what the known key opens.
+    fn open_units(&mut self, now: Moment, wallet: &mut Wallet, out: &mut Vec<Output>) -> Result<(), Stop> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let (m, key) = run.key;
+        let Some(open) = run.open.clone().filter(|_| m > Count::ZERO) else { return Ok(()) };
+        let before = run.opened;
         while let Some(kept) = run.sealed.front().cloned() {
-            match opening::open(&network, &open, &run.deal, &kept, (m, &key)) {
+            match opening::open(&self.network, &open, &run.deal, &kept, (m, &key)) {
                 Ok(bytes) => out.push(Output::Opened { unit: kept.unit.unit, bytes }),
                 Err(NotOpened::Key) => break,
                 Err(NotOpened::Junk(junk)) => {
@@ -358,7 +373,9 @@ impl FairBuyer {
             run.sealed.pop_front();
             run.opened += 1;
         }
-        self.be_patient(now, out);
+        if run.opened > before {
+            self.be_patient(now, out);
+        }
         Ok(())
     }
 
@@ -412,7 +429,8 @@ impl FairBuyer {
             out.push(Output::SetTimer(self.until));
             return Ok(());
         }
-        let lacks_key = self.run.as_ref().is_some_and(|run| run.paid(wallet).1 > run.opened);
+        let lacks_key =
+            self.run.as_ref().is_some_and(|run| !run.sealed.is_empty() && run.paid(wallet).1 > run.opened);
         Err(if lacks_key { Stop::NoKey } else { Stop::Silent })
     }
 

@@ -125,7 +125,7 @@ impl Till {
         };
         let coins = deal.coins().ok_or(TillError::Fair)?;
         // Another wish has another salt, and with it other keys.
-        let salt = blake3::keyed_hash(&self.fair_secret(b"netpay/deal-salt"), &codec::encode(&deal));
+        let salt = blake3::keyed_hash(&self.fair_secret("netpay 2026 deal salts"), &codec::encode(&deal));
         deal.salt.copy_from_slice(&salt.as_bytes()[..16]);
         deal.key_root = self.keys(&deal.salt, &deal.step(), coins).root();
         deal.made = now;
@@ -221,10 +221,10 @@ impl Till {
     }
 
     fn keys(&self, salt: &[u8; 16], step: &KeyStep, coins: Count) -> KeyChain {
-        KeyChain::grow(&self.fair_secret(b"netpay/fair-keys"), salt, step, coins)
+        KeyChain::grow(&self.fair_secret("netpay 2026 deal keys"), salt, step, coins)
     }
 
-    fn fair_secret(&self, label: &[u8; 16]) -> [u8; 32] {
-        *blake3::keyed_hash(&self.secret, label).as_bytes()
+    fn fair_secret(&self, use_of_it: &str) -> [u8; 32] {
+        blake3::derive_key(use_of_it, &self.secret)
     }
 }

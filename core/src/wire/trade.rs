@@ -150,7 +150,7 @@ pub enum ToVendor {
         /// Its segments paid in on this tab.
         segments: List<Unsettled, MAX_UNSETTLED>,
     },
-    /// Fair mode (section 11): what would a deal about these units be, paid from this segment? Asked again it is the
+    /// Fair mode: what would a deal about these units be, paid from this segment? Asked again it is the
     /// same deal.
     AskDeal {
         /// What.
