@@ -8,8 +8,9 @@ use crate::amount::{Cap, Coins, Count, Index};
 use crate::codec::{List, Wire};
 use crate::coin::chain::{Chain, Seed};
 use crate::coin::payment::Pay;
-use crate::coin::segment::{Close, Handover, MIN_LEASE, Open, ReleaseChain, SegmentNo};
+use crate::coin::segment::{Close, FairTerms, Handover, MIN_LEASE, Open, ReleaseChain, SegmentNo};
 use crate::coin::touchstone::{self, Touchstone};
+use crate::fair::deal::{self, Deal};
 use crate::id::{ChainId, NetworkId};
 use crate::keys::{PublicKey, SecretKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Line, MAX_UNCERTIFIED};
@@ -107,10 +108,11 @@ impl Lease {
     }
 
     /// Whether another sale at its vendor may go on in it: no sale does, it has coins left, and everything
-    /// released in it was counted. Coins that are perhaps still on their way would count on the wrong tab.
+    /// released in it was counted. Coins that are perhaps still on their way would count on the wrong tab. Those of fair
+    /// mode pay for their deal alone.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        !self.in_use && self.tab.is_none() && self.left() > Count::ZERO
+        !self.in_use && self.open.fair.is_none() && self.tab.is_none() && self.left() > Count::ZERO
     }
 
     /// Whether it has told all it can.
@@ -311,6 +313,42 @@ impl Wallet {
         earned: Coins,
         now: Time,
     ) -> Result<(SegmentNo, WalletChange), WalletError> {
+        let length = Count(needed.0.clamp(MIN_LEASE, lease_limit(earned).0));
+        self.open_for(id, seller, length, None, now)
+    }
+
+    /// Opens the next segment for a deal of fair mode, if it is the segment that the deal names: as many coins as the
+    /// deal costs, at least the shortest lease.
+    ///
+    /// # Errors
+    /// If the deal is of another segment, or the chain cannot be spent, has not so many coins, or too many uncertified
+    /// segments.
+    pub fn open_fair(
+        &mut self,
+        seller: Seller,
+        deal: &Signed<Deal>,
+        now: Time,
+    ) -> Result<WalletChange, WalletError> {
+        let coins = deal.coins().ok_or(WalletError::Exhausted)?;
+        let (j, _, start) = self.chains.get(&deal.chain).ok_or(WalletError::UnknownChain)?.next();
+        if j != deal.j || seller.holder != deal.holder {
+            return Err(WalletError::NotOpen);
+        }
+        if self.chains[&deal.chain].touchstone.n.room(start) < coins {
+            return Err(WalletError::Exhausted);
+        }
+        let (length, terms) = (coins.max(Count(MIN_LEASE)), deal::terms(deal));
+        self.open_for(&deal.chain, seller, length, Some(terms), now).map(|(_, change)| change)
+    }
+
+    fn open_for(
+        &mut self,
+        id: &ChainId,
+        seller: Seller,
+        length: Count,
+        fair: Option<FairTerms>,
+        now: Time,
+    ) -> Result<(SegmentNo, WalletChange), WalletError> {
         let secret = self.secret;
         let network = self.network;
         let chain = self.chains.get_mut(id).ok_or(WalletError::UnknownChain)?;
@@ -329,9 +367,7 @@ impl Wallet {
         if start.0 >= n.0 {
             return Err(WalletError::Exhausted);
         }
-        let trusted = lease_limit(earned);
-        let length = needed.0.clamp(MIN_LEASE, trusted.0).min(n.room(start).0);
-        let cap = Cap(start.0 + length);
+        let cap = Cap(start.0 + length.min(n.room(start)).0);
         let chained = ReleaseChain::grow(&secret, *id, j, &seller.holder, (start, cap));
         let open = Open {
             chain: *id,
@@ -341,7 +377,7 @@ impl Wallet {
             start,
             cap,
             release_root: chained.root(),
-            fair: None,
+            fair,
         };
         let open = chain.key.sign(&network, open);
         chain.line.extend(open.clone())?;

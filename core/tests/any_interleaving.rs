@@ -304,6 +304,8 @@ impl World {
             }
             ToVendor::Order { funding: Funding::Handover { record, .. }, .. }
             | ToVendor::Open { record, .. }
+            | ToVendor::AskDeal { record, .. }
+            | ToVendor::OpenFair { record, .. }
             | ToVendor::Settle { record, .. } => (Some(record), None),
             ToVendor::Order { funding: Funding::Continue { chain, pay }, .. }
             | ToVendor::Pay { chain, pay } => (None, Some((Some(*chain), pay))),
@@ -442,6 +444,7 @@ impl World {
                 TillChange::Tab(tab) => {
                     disk.tabs.insert(*tab, encode(till.tab(tab).expect("kept")));
                 }
+                TillChange::Deal(_) => unreachable!("nobody asks for a deal"),
                 TillChange::Line(chain) => {
                     let row = till.line_row(chain).map(|row| encode(&row));
                     row.map(|row| disk.lines.insert(*chain, row));

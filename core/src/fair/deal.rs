@@ -109,6 +109,23 @@ impl Deal {
         self.last_coin(self.first.checked_add(self.count)?.checked_sub(1)?)
     }
 
+    /// The last unit that so many coins pay for wholly, and with it all before; `None` if they do not reach for the first.
+    #[must_use]
+    pub fn paid_by(&self, coins: Count) -> Option<u64> {
+        let is_paid = |b| self.last_coin(b).is_some_and(|last| last <= coins);
+        let (mut paid, mut unpaid) = (0, self.count);
+        // Of the run `paid` units are paid, and the one at `unpaid` is not.
+        while paid < unpaid {
+            let middle = paid + (unpaid - paid) / 2;
+            if is_paid(self.first.saturating_add(middle)) {
+                paid = middle + 1;
+            } else {
+                unpaid = middle;
+            }
+        }
+        paid.checked_sub(1).map(|at| self.first.saturating_add(at))
+    }
+
     /// How its keys follow from each other.
     #[must_use]
     pub fn step(&self) -> KeyStep {

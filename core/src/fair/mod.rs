@@ -6,4 +6,6 @@
 
 pub mod deal;
 pub mod judge;
+pub mod opening;
+pub mod packing;
 pub mod sealed;

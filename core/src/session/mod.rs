@@ -3,5 +3,7 @@
 
 pub mod buyer;
 pub mod certify;
+pub mod fair_buyer;
+pub mod fair_vendor;
 pub mod redeem;
 pub mod vendor;

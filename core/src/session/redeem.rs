@@ -25,7 +25,7 @@ pub fn request(
     for (row, salt) in rows {
         let (Some(close), Ok(open)) = (row.close.clone(), row.open.claim()) else { continue };
         let certificate = row.close_certificate.clone();
-        let claim = Claim { open: row.open.clone(), close, salt: *salt, certificate, key: None };
+        let claim = Claim { open: row.open.clone(), close, salt: *salt, certificate, key: row.key };
         let size = claim_size(&claim);
         if claims.len() == MAX_CLAIMS || size > room {
             break;

@@ -272,6 +272,9 @@ impl Vendor {
             ToVendor::Open { tag, record } => self.take(now, tag, record, till, out).map(drop),
             ToVendor::Close => self.close(till, out, false),
             ToVendor::Done => self.close(till, out, true),
+            ToVendor::AskDeal { .. } | ToVendor::OpenFair { .. } => {
+                Err(Refusal::new(RejectCode::Malformed, "a deal has a stream of its own"))
+            }
         }
     }
 
@@ -300,7 +303,7 @@ impl Vendor {
         // Those taken before may be another sale's; the ones of this sale come with their payments.
         self.segments.extend(changes.iter().filter_map(|change| match change {
             TillChange::Segment(chain, j) => Some((*chain, *j)),
-            TillChange::Tab(_) | TillChange::Line(_) => None,
+            TillChange::Tab(_) | TillChange::Line(_) | TillChange::Deal(_) => None,
         }));
         self.chains.insert(chain);
         if !changes.is_empty() {
@@ -567,18 +570,18 @@ impl Sale {
 }
 
 #[derive(Debug)]
-struct Refusal {
-    reject: Reject,
-    close: Option<Box<Unverified<Close>>>,
+pub(super) struct Refusal {
+    pub(super) reject: Reject,
+    pub(super) close: Option<Box<Unverified<Close>>>,
 }
 
 impl Refusal {
-    fn new(code: RejectCode, why: &str) -> Self {
+    pub(super) fn new(code: RejectCode, why: &str) -> Self {
         Self { reject: Reject::new(code, why), close: None }
     }
 }
 
-fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
+pub(super) fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
     let (price, size) = match offer {
         Offer::Offered { price, size } => (price, size),
         Offer::NotOffered => return Err(Refusal::new(RejectCode::NotOffered, "this is not offered here")),
@@ -593,11 +596,11 @@ fn agreed(terms: &Terms, offer: Offer) -> Result<Units, Refusal> {
     Units::new(size, terms.unit_log).ok_or_else(|| Refusal::new(RejectCode::Range, "units are 16 to 256 KiB"))
 }
 
-fn convicted() -> Refusal {
+pub(super) fn convicted() -> Refusal {
     Refusal::new(RejectCode::DoubleSpend, "the buyer of this chain is convicted of opening one segment twice")
 }
 
-fn refuse_record(why: &BadRecord) -> Refusal {
+pub(super) fn refuse_record(why: &BadRecord) -> Refusal {
     let code = match why {
         BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Network(_)) => RejectCode::WrongNetwork,
         BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Broker(_)) => {
@@ -611,7 +614,7 @@ fn refuse_record(why: &BadRecord) -> Refusal {
 }
 
 /// Refuses a segment; one that contradicts another is evidence.
-fn refuse_segment(line: &Line, why: TillError, out: &mut Vec<Output>) -> Refusal {
+pub(super) fn refuse_segment(line: &Line, why: TillError, out: &mut Vec<Output>) -> Refusal {
     let refusal = refuse_till(&why);
     if let TillError::DoubleSpend(opens) = why {
         let (one, other) = *opens;
@@ -621,7 +624,7 @@ fn refuse_segment(line: &Line, why: TillError, out: &mut Vec<Output>) -> Refusal
     refusal
 }
 
-fn refuse_till(why: &TillError) -> Refusal {
+pub(super) fn refuse_till(why: &TillError) -> Refusal {
     let code = match why {
         TillError::Expired => RejectCode::Expired,
         TillError::NotForUs | TillError::TagReused | TillError::Fair => RejectCode::BadLease,
@@ -641,6 +644,6 @@ fn refuse_till(why: &TillError) -> Refusal {
     refusal
 }
 
-fn send(message: ToBuyer) -> Output {
+pub(super) fn send(message: ToBuyer) -> Output {
     Output::Send(Box::new(message))
 }

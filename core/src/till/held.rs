@@ -3,6 +3,7 @@
 use crate::amount::{Coins, Count, Index};
 use crate::codec::Wire;
 use crate::coin::chain::Coin;
+use crate::coin::key::Key;
 use crate::coin::payment::Meter;
 use crate::coin::segment::{Close, Open, Release, SegmentNo};
 use crate::coin::touchstone::Touchstone;
@@ -27,6 +28,8 @@ pub struct Held {
     pub(super) close_certificate: Option<Certificate>,
     /// It was paid out. It is remembered while its chain can be spent, or its Open could be shown again as new.
     pub(super) redeemed: bool,
+    /// The key that goes with the Close, in fair mode.
+    pub(super) key: Option<Key>,
 }
 
 /// A segment as it is stored.
@@ -52,6 +55,8 @@ pub struct SegmentRow {
     pub close_certificate: Option<Certificate>,
     /// Whether it was paid out.
     pub redeemed: bool,
+    /// `K_{e−s}`, which the claim has to show in fair mode; `None` while it is open, and in plain mode.
+    pub key: Option<Key>,
 }
 
 impl Wire for SegmentRow {
@@ -133,12 +138,12 @@ impl Held {
 }
 
 /// Which segment.
-type Key = (ChainId, SegmentNo);
+type Place = (ChainId, SegmentNo);
 
 /// All segments, with sums over them that cost nothing to ask for: a busy vendor holds thousands.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    held: BTreeMap<Key, Held>,
+    held: BTreeMap<Place, Held>,
     /// The chain that each tag serves, and in how many segments.
     tags: BTreeMap<HolderTag, (ChainId, usize)>,
     /// How many are not redeemed.

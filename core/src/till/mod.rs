@@ -4,6 +4,7 @@
 //! Every method that changes something says which rows changed ([`TillChange`]); the caller makes them
 //! durable before it sends what the method returned.
 
+mod deals;
 mod held;
 mod tab;
 
@@ -19,9 +20,11 @@ use crate::wallet::SPEND_MARGIN;
 use crate::wire::hello::HolderTag;
 use crate::wire::record::{MAX_CLOSES, MAX_WANTED};
 use crate::wire::trade::{TabId, Unsettled};
+use deals::Made;
 use held::Segments;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use deals::{DealRow, MAX_DEALS, Wish};
 pub use held::{Held, SegmentRow};
 pub use tab::{MAX_TAB_CHAINS, MAX_TAB_SPANS, MAX_UNPAID, Tab};
 
@@ -41,6 +44,8 @@ pub enum TillChange {
     Tab(TabId),
     /// How one chain is shown to its committee.
     Line(ChainId),
+    /// A deal of fair mode, by its hash.
+    Deal(ObjectHash),
 }
 
 /// Why the till does not take something.
@@ -76,8 +81,8 @@ pub enum TillError {
     /// The same tag in a second chain.
     #[error("the holder tag was used in another chain")]
     TagReused,
-    /// The Open binds the terms of fair mode: a claim would need keys that a plain sale never makes.
-    #[error("the segment was opened for fair mode, which is not sold here")]
+    /// The Open binds a deal that is none of this vendor's, or is paid in as if it bound none.
+    #[error("the segment was opened for a deal in fair mode that is not the one asked about here")]
     Fair,
 }
 
@@ -96,6 +101,8 @@ pub struct Till {
     /// The tabs paid from each chain.
     tabs_of: BTreeMap<ChainId, BTreeSet<TabId>>,
     blocked: BTreeMap<ChainId, Time>,
+    /// The deals of fair mode, by their hash.
+    deals: BTreeMap<ObjectHash, Made>,
 }
 
 impl Till {
@@ -111,6 +118,7 @@ impl Till {
             tabs: BTreeMap::new(),
             tabs_of: BTreeMap::new(),
             blocked: BTreeMap::new(),
+            deals: BTreeMap::new(),
         }
     }
 
@@ -142,9 +150,9 @@ impl Till {
         let mut meter = Meter::new(&open, row.anchor);
         meter.restore(row.index, row.release);
         let (open_certificate, close_certificate) = (row.open_certificate, row.close_certificate);
-        let (tag, redeemed) = (row.tag, row.redeemed);
+        let (tag, redeemed, key) = (row.tag, row.redeemed, row.key);
         let held =
-            Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed };
+            Held { touchstone, open, tag, meter, close, open_certificate, close_certificate, redeemed, key };
         self.held.insert(held);
         Ok(())
     }
@@ -211,6 +219,7 @@ impl Till {
             open_certificate: held.open_certificate.clone(),
             close_certificate: held.close_certificate.clone(),
             redeemed: held.redeemed,
+            key: held.key,
         })
     }
 
@@ -265,7 +274,7 @@ impl Till {
         }
         let new = ours.into_iter().filter(|s| self.held.get(&chain, s.open.j).is_none() && s.close.is_none());
         let new: Vec<Signed<Open>> = new.map(|segment| segment.open.clone()).collect();
-        if new.iter().any(|open| open.fair.is_some()) {
+        if new.iter().any(|open| !self.is_of_a_deal(open, tag)) {
             return Err(TillError::Fair);
         }
         if self.held.live() + new.len() > MAX_HELD {
@@ -292,6 +301,7 @@ impl Till {
             open_certificate: None,
             close_certificate: None,
             redeemed: false,
+            key: None,
         };
         self.held.insert(held);
         TillChange::Segment(chain, j)
@@ -325,13 +335,26 @@ impl Till {
         tab: TabId,
         now: Time,
     ) -> Result<(Count, Vec<TillChange>), TillError> {
+        if self.held.get(chain, pay.j).is_some_and(|held| held.open.fair.is_some()) {
+            return Err(TillError::Fair);
+        }
+        let gained = self.count(chain, pay, now)?;
+        if gained == Count::ZERO {
+            return Ok((Count::ZERO, Vec::new()));
+        }
+        self.tab_mut(tab, now).pay(*chain, gained.into());
+        self.tabs_of.entry(*chain).or_default().insert(tab);
+        Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
+    }
+
+    fn count(&mut self, chain: &ChainId, pay: &Pay, now: Time) -> Result<Count, TillError> {
         if self.blocked.get(chain).is_some_and(|until| now < *until) {
             return Err(TillError::Blocked);
         }
         let held = self.held.get(chain, pay.j).ok_or(TillError::NotOpen(None))?;
         // A payment that was counted before is no mistake, and counts nothing.
         if held.meter.has_counted(pay) {
-            return Ok((Count::ZERO, Vec::new()));
+            return Ok(Count::ZERO);
         }
         if let Some(close) = &held.close {
             return Err(TillError::NotOpen(Some(Box::new(close.wire()))));
@@ -340,16 +363,14 @@ impl Till {
             return Err(TillError::Expired);
         }
         let counted = self.held.change(chain, pay.j, |held| held.meter.accept(pay));
-        let gained = counted.ok_or(TillError::NotOpen(None))?.inspect_err(|_| {
+        counted.ok_or(TillError::NotOpen(None))?.map_err(|why| {
             self.blocked.retain(|_, until| now < *until);
             self.blocked.insert(*chain, now.plus(BLOCK_FOR));
-        })?;
-        self.tab_mut(tab, now).pay(*chain, gained.into());
-        self.tabs_of.entry(*chain).or_default().insert(tab);
-        Ok((gained, vec![TillChange::Segment(*chain, pay.j), TillChange::Tab(tab)]))
+            why.into()
+        })
     }
 
-    /// Closes a segment at what was paid in it; a closed one gives the same Close again.
+    /// Closes a segment at what was paid in it, in fair mode at the end of the last unit that is wholly paid; a closed one gives the same Close again.
     ///
     /// # Errors
     /// If there is no such segment here.
@@ -362,18 +383,18 @@ impl Till {
         if let Some(close) = &held.close {
             return Ok((close.clone(), Vec::new()));
         }
+        let end = self.end_of(held).ok_or(TillError::Fair)?;
         let close = Close {
             chain: *chain,
             j,
             open: held.open.hash(),
-            end: held.meter.index(),
-            // W_e. A segment that was never paid may not know it: the root then stands in, and pays nothing.
-            coin: held.meter.anchor().1,
-            release: held.meter.release(),
+            end: end.index,
+            coin: end.coin,
+            release: end.release,
             pay_to: pay_to(&self.salt(&held.tag), &self.account),
         };
         let close = held.tag.holder(&self.secret).sign(&self.network, close);
-        self.held.change(chain, j, |held| held.close = Some(close.clone()));
+        self.held.change(chain, j, |held| (held.close, held.key) = (Some(close.clone()), end.key));
         Ok((close, vec![TillChange::Segment(*chain, j)]))
     }
 
@@ -448,10 +469,14 @@ impl Till {
             Some(held) if held.open.hash() != open.hash() => {
                 return Err(TillError::DoubleSpend(Box::new((held.open.wire(), open.wire()))));
             }
-            Some(_) => {
+            Some(held) => {
                 // One that no longer counts leaves the index where it is, and the Close says so.
-                let counted = pay.and_then(|pay| self.pay(&chain, &pay, tab, now).ok());
-                changes.extend(counted.into_iter().flat_map(|(_, changed)| changed));
+                let is_fair = held.open.fair.is_some();
+                let counted = pay.and_then(|pay| match is_fair {
+                    true => self.pay_fair(&chain, &pay, now).ok(),
+                    false => self.pay(&chain, &pay, tab, now).ok().map(|(_, changed)| changed),
+                });
+                changes.extend(counted.into_iter().flatten());
             }
             None if self.held.live() >= MAX_HELD => return Err(TillError::Full),
             None => changes.push(self.hold(line, open, tag)),
@@ -530,12 +555,14 @@ impl Till {
             held.redeemed = true;
             (held.open_certificate, held.close_certificate) = (None, None);
         });
+        let deal = self.held.get(chain, j).and_then(|held| Some(held.open.fair.as_ref()?.deal));
+        let deal = deal.and_then(|deal| self.forget_deal(&deal));
         let last = self.of_chain(chain).all(|held| held.redeemed);
         if last {
             self.lines.remove(chain);
         }
         let line = last.then_some(TillChange::Line(*chain));
-        [Some(TillChange::Segment(*chain, j)), line].into_iter().flatten().collect()
+        [Some(TillChange::Segment(*chain, j)), line, deal].into_iter().flatten().collect()
     }
 
     /// Forgets the segments of chains that can no longer be spent, as far as nothing is to be redeemed in
@@ -548,6 +575,8 @@ impl Till {
         let over: Vec<_> = over.map(|held| (held.open.chain, held.open.j)).collect();
         let mut changes = Vec::new();
         for (chain, j) in over {
+            let deal = self.held.get(&chain, j).and_then(|held| Some(held.open.fair.as_ref()?.deal));
+            changes.extend(deal.and_then(|deal| self.forget_deal(&deal)));
             self.held.remove(&chain, j);
             changes.push(TillChange::Segment(chain, j));
             if self.of_chain(&chain).next().is_none() && self.lines.remove(&chain).is_some() {

@@ -7,12 +7,16 @@
 use super::CONTROL_FRAME;
 use super::hello::HolderTag;
 use super::reject::Reject;
-use crate::amount::Coins;
+use crate::amount::{Coins, Count};
 use crate::codec::{List, Wire};
+use crate::coin::key::Key;
 use crate::coin::payment::Pay;
-use crate::coin::segment::{Close, Handover, Open};
+use crate::coin::segment::{Close, Handover, Open, SegmentNo};
+use crate::content::tree::Proof;
+use crate::fair::deal::Deal;
+use crate::fair::sealed::Leaves;
 use crate::id::{ChainId, ContentRoot};
-use crate::keys::{PublicKey, Unverified};
+use crate::keys::{PublicKey, Signature, Unverified};
 use crate::record::chain::{Certificate, ChainRecord};
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +150,30 @@ pub enum ToVendor {
         /// Its segments paid in on this tab.
         segments: List<Unsettled, MAX_UNSETTLED>,
     },
+    /// Fair mode: what would a deal about these units be, paid from this segment? Asked again it is the
+    /// same deal.
+    AskDeal {
+        /// What.
+        terms: Terms,
+        /// Which units of it.
+        span: Span,
+        /// The chain, as far as it was opened.
+        record: ChainRecord,
+        /// The segment that would be opened for it.
+        j: SegmentNo,
+        /// From which the holder key follows.
+        tag: HolderTag,
+    },
+    /// Fair mode: the chain's state with the Open that binds the deal, and the last payment in it. The same again after
+    /// a break; `Want` says then which sealed units are still to come.
+    OpenFair {
+        /// From which the holder key follows.
+        tag: HolderTag,
+        /// The chain.
+        record: ChainRecord,
+        /// The payment.
+        pay: Option<Pay>,
+    },
 }
 
 impl Wire for ToVendor {
@@ -181,6 +209,32 @@ pub enum ToBuyer {
         /// C_j with e = s.
         close: Option<Unverified<Close>>,
     },
+    /// Fair mode: the vendor's word.
+    Deal(Unverified<Deal>),
+    /// Fair mode: a unit under seal; its `len` bytes follow this frame raw.
+    SealedUnit(SealedUnit),
+    /// Fair mode: `K_m`, which opens every unit whose first coin is `m` or before.
+    Key {
+        /// m.
+        m: Count,
+        /// `K_m`.
+        key: Key,
+    },
+}
+
+/// What comes with a unit under seal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedUnit {
+    /// Which.
+    pub unit: u64,
+    /// How many bytes follow.
+    pub len: u32,
+    /// The unit's path to the content root.
+    pub proof: Proof,
+    /// What its leaves hash to in clear.
+    pub leaves: Leaves,
+    /// The holder key's, over [`Sealed`](crate::fair::sealed::Sealed): deal, unit, and the root of the bytes that follow.
+    pub signature: Signature,
 }
 
 impl Wire for ToBuyer {

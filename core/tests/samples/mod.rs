@@ -23,7 +23,7 @@ use netpay_core::record::freeze::Freeze;
 use netpay_core::record::presence::Card;
 use netpay_core::record::revoke::Revocations;
 use netpay_core::record::witness::{Bench, Kept, WhyRefused, judge};
-use netpay_core::till::{SegmentRow, Tab};
+use netpay_core::till::{DealRow, SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
@@ -36,7 +36,7 @@ use netpay_core::wire::hello::{Hello, HolderTag, Membership, Welcome};
 use netpay_core::wire::index::{IndexReply, IndexRequest, PutListing};
 use netpay_core::wire::record::{RecordReply, RecordRequest, Shown};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use netpay_core::wire::trade::{Funding, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
+use netpay_core::wire::trade::{Funding, SealedUnit, Span, TabId, Terms, ToBuyer, ToVendor, Unsettled};
 use std::any::type_name;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -234,6 +234,16 @@ fn sealed() -> Signed<Sealed> {
     holder().sign(&NETWORK, Sealed { deal: deal().hash(), unit: 1, root: ContentRoot([32; 32]) })
 }
 
+fn sealed_unit() -> SealedUnit {
+    SealedUnit {
+        unit: 1,
+        len: 32_768,
+        proof: List::first_of([[17; 32], [18; 32]]),
+        leaves: List::first_of([[40; 32], [41; 32]]),
+        signature: sealed().signature(),
+    }
+}
+
 fn junk() -> Junk {
     Junk {
         open: open_by(|open| open.fair = Some(deal::terms(&deal()))).wire(),
@@ -337,6 +347,7 @@ fn rows() -> Vec<Sample> {
         open_certificate: None,
         close_certificate: Some(certificate(close().hash())),
         redeemed: false,
+        key: Some(Key([35; 32])),
     };
     let kept: Kept = kept.expect("accepted");
     let tab = Tab {
@@ -353,6 +364,7 @@ fn rows() -> Vec<Sample> {
         sample("row_chain", &row),
         sample("row_segment", &segment),
         sample("row_tab", &tab),
+        sample("row_deal", &DealRow { deal: deal().wire(), tag: tag() }),
     ]
 }
 
@@ -374,12 +386,8 @@ fn greetings() -> Vec<Sample> {
 
 fn sales() -> Vec<Sample> {
     let span = Span { first: 3, count: 40 };
-    let order = |funding| ToVendor::Order {
-        tab: TabId([15; 16]),
-        terms: Terms { root: ContentRoot([16; 32]), size: 27_800, price: Coins(5), unit_log: 4 },
-        span,
-        funding,
-    };
+    let terms = Terms { root: ContentRoot([16; 32]), size: 27_800, price: Coins(5), unit_log: 4 };
+    let order = |funding| ToVendor::Order { tab: TabId([15; 16]), terms: terms.clone(), span, funding };
     let from = key(11).public();
     let reject = Reject::new(RejectCode::BadPayment, "its coin does not hash to the last accepted coin");
     vec![
@@ -396,6 +404,11 @@ fn sales() -> Vec<Sample> {
         sample("to_vendor_close", &ToVendor::Close),
         sample("to_vendor_done", &ToVendor::Done),
         sample(
+            "ask_deal",
+            &ToVendor::AskDeal { terms: terms.clone(), span, record: record(), j: SegmentNo(3), tag: tag() },
+        ),
+        sample("to_vendor_open_fair", &ToVendor::OpenFair { tag: tag(), record: record(), pay: Some(pay()) }),
+        sample(
             "to_vendor_settle",
             &ToVendor::Settle {
                 tab: TabId([15; 16]),
@@ -411,6 +424,9 @@ fn sales() -> Vec<Sample> {
         sample("unsettled", &ToBuyer::Unsettled),
         sample("to_buyer_certified", &ToBuyer::Certified(certificate(open().hash()))),
         sample("receipt", &ToBuyer::Receipt(List::first_of([close().wire()]))),
+        sample("to_buyer_deal", &ToBuyer::Deal(deal().wire())),
+        sample("sealed_unit", &ToBuyer::SealedUnit(sealed_unit())),
+        sample("to_buyer_key", &ToBuyer::Key { m: Count(7), key: Key([35; 32]) }),
         sample("to_buyer_reject", &ToBuyer::Reject { reject, close: Some(close().wire()) }),
     ]
 }

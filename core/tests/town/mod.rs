@@ -1,6 +1,8 @@
 //! A town in memory: a broker's key, a buyer with a wallet, vendors with tills, and sales driven by hand.
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
+pub mod fair;
+
 use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::List;
 use netpay_core::coin::chain::{Chain, Seed};

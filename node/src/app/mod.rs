@@ -57,6 +57,7 @@ use vault::Purse;
 const SEGMENTS: Table = Table::new("till-segments");
 const LINES: Table = Table::new("till-lines");
 const TABS: Table = Table::new("till-tabs");
+const DEALS: Table = Table::new("till-deals");
 const FACTS: Table = Table::new("facts");
 const KNOWN: Table = Table::new("known-peers");
 
@@ -307,6 +308,10 @@ fn till_rows(till: &Till, changes: &[TillChange], batch: &mut Batch) {
             TillChange::Line(chain) => match till.line_row(&chain) {
                 Some(row) => drop(batch.put(LINES, chain.0, codec::encode(&row))),
                 None => drop(batch.delete(LINES, chain.0)),
+            },
+            TillChange::Deal(hash) => match till.deal_row(&hash) {
+                Some(row) => drop(batch.put(DEALS, hash.0, codec::encode(&row))),
+                None => drop(batch.delete(DEALS, hash.0)),
             },
             TillChange::Tab(id) => {
                 if let Some(tab) = till.tab(&id) {

@@ -3,8 +3,8 @@
 use super::certify::{self, Certifier};
 use super::vault::{self, Purse};
 use super::{
-    Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, handoff, lock, members,
-    publish, sell, settle, shelf,
+    DEALS, Inner, LINES, Node, SEGMENTS, Settings, TABS, Trouble, buy, discover, fund, handoff, lock,
+    members, publish, sell, settle, shelf,
 };
 use crate::clock::{self, random};
 use crate::home::Home;
@@ -15,7 +15,7 @@ use netpay_core::codec;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, SecretKey};
 use netpay_core::record::chain::ChainRecord;
-use netpay_core::till::{SegmentRow, Tab, Till};
+use netpay_core::till::{DealRow, SegmentRow, Tab, Till};
 use netpay_core::wire::handoff::HandoffRequest;
 use netpay_core::wire::hello::Hello;
 use netpay_core::wire::record::{RecordReply, RecordRequest};
@@ -190,6 +190,7 @@ fn load_till(
 ) -> Result<Till, Trouble> {
     let secret = blake3::derive_key("netpay 2026 vendor secret", &identity.seed());
     let mut till = Till::new(network, secret, account);
+    load_deals(db, &mut till)?;
     let mut after = None::<Vec<u8>>;
     loop {
         let page = db.scan(SEGMENTS, &[], after.as_deref(), 1024)?;
@@ -218,6 +219,19 @@ fn load_till(
         for (key, row) in &page {
             let id: [u8; 16] = key.as_slice().try_into().map_err(|_| damaged(&"a tab's key"))?;
             till.load_tab(TabId(id), codec::decode::<Tab>(row).map_err(|e| damaged(&e))?);
+        }
+    }
+}
+
+fn load_deals(db: &Db, till: &mut Till) -> Result<(), Trouble> {
+    let mut after = None::<Vec<u8>>;
+    loop {
+        let page = db.scan(DEALS, &[], after.as_deref(), 1024)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(last.clone());
+        for (_, row) in &page {
+            let row = codec::decode::<DealRow>(row).map_err(|e| damaged(&e))?;
+            till.load_deal(row).map_err(|e| damaged(&e))?;
         }
     }
 }

@@ -580,6 +580,8 @@ pub fn shown(said: &ToVendor) -> Option<&ChainRecord> {
             ..
         }
         | ToVendor::Open { record, .. }
+        | ToVendor::AskDeal { record, .. }
+        | ToVendor::OpenFair { record, .. }
         | ToVendor::Settle { record, .. } => Some(record),
         ToVendor::Order { .. } | ToVendor::Want(_) | ToVendor::Pay { .. } => None,
         ToVendor::Close | ToVendor::Done => None,

@@ -745,6 +745,7 @@ impl VendorPeer {
                 Row::Segment((*chain, *j), till.row(chain, *j).map(|row| encode(&row)))
             }
             TillChange::Tab(tab) => Row::Tab(*tab, till.tab(tab).map(encode)),
+            TillChange::Deal(_) => unreachable!("nobody here asks for a deal"),
             TillChange::Line(chain) => Row::Line(*chain, till.line_row(chain).map(|row| encode(&row))),
         };
         changes.iter().map(row).collect()

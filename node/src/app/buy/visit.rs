@@ -182,6 +182,8 @@ impl Visit {
             }
             ToBuyer::Reject { reject, .. } => node.happened(id, "refused", &reject.to_string()),
             ToBuyer::Unit { .. } | ToBuyer::Certified(_) | ToBuyer::Receipt(_) => {}
+            // Of fair mode, which is not asked for.
+            ToBuyer::Deal(_) | ToBuyer::SealedUnit(_) | ToBuyer::Key { .. } => {}
         }
     }
 

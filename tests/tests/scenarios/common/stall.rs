@@ -168,6 +168,7 @@ impl Stall {
                     Some(ToBuyer::Receipt(List::first_of(closes)))
                 }
                 ToVendor::Want(_) | ToVendor::Open { .. } => None,
+                ToVendor::AskDeal { .. } | ToVendor::OpenFair { .. } => None,
             };
             let Some(reply) = reply else { continue };
             stream.write_frame(&codec::encode(&reply), ToBuyer::MAX).await?;
