@@ -90,7 +90,8 @@ pub struct Page {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
     place: Place,
-    vendors: BTreeMap<PublicKey, Stall>,
+    /// In boxes: most places have one vendor, and a node of the map has room for eleven.
+    vendors: BTreeMap<PublicKey, Box<Stall>>,
     len: usize,
 }
 
@@ -99,7 +100,7 @@ pub struct KeySet {
 struct Stall {
     /// Who of equally many gives way: the higher. Differs by place, so that no key is favoured everywhere.
     turn: [u8; 32],
-    /// In boxes: most places have one listing, and a node of the map has room for eleven.
+    /// In boxes as well: most have one listing.
     entries: BTreeMap<ContentRoot, Box<Entry>>,
 }
 
@@ -219,7 +220,7 @@ impl KeySet {
         let stall = self
             .vendors
             .entry(vendor)
-            .or_insert_with(|| Stall { turn: turn(&place, &vendor), entries: BTreeMap::new() });
+            .or_insert_with(|| Box::new(Stall { turn: turn(&place, &vendor), entries: BTreeMap::new() }));
         let entry = Entry { tokens: listing.tokens(), listing };
         if stall.entries.insert(root, Box::new(entry)).is_none() {
             self.len += 1;

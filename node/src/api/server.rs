@@ -178,10 +178,10 @@ async fn figures(State(api): State<Api>) -> impl IntoResponse {
 
 /// Everything that is answered.
 pub fn router(api: Api) -> axum::Router {
-    let (programs, description) = routes::router();
-    let description = axum::Json(description);
-    let programs = programs
-        .route("/openapi.json", get(move || async move { description.clone() }))
+    // The description is made anew when it is asked for: kept, it would take megabytes of a peer at rest.
+    let programs = routes::router()
+        .0
+        .route("/openapi.json", get(|| async { axum::Json(routes::router().1) }))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(api.clone(), guard::for_all::<Api>));
     let people = pages::router(pages::Ui::new(api.node.clone()))

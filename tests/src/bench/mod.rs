@@ -9,6 +9,7 @@ mod rest;
 mod search;
 mod table2;
 mod transfer;
+mod usage;
 
 use crate::swarm::peer::Peer;
 use crate::swarm::process::Program;

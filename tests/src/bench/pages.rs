@@ -1,6 +1,7 @@
 //! A browser asks a peer that has sold much for all its pages.
 
 use super::figures::{percentile, rounded};
+use super::usage::at_rest;
 use super::{funded, search, tell};
 use crate::swarm::peer::Peer;
 use crate::swarm::process::Program;
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const PEERS: usize = 4;
 /// Coins in the vendor's wallet, one chain for each purchase of so many.
 const COINS: u64 = 100;
+/// Files of each other peer that are found by one word: as many as a place keeps of one vendor. Three have a page full.
+const FOUND: usize = 20;
 /// Sales written in one batch.
 const AT_ONCE: usize = 1000;
 
@@ -31,11 +34,22 @@ pub async fn run(program: Program, listings: usize, sales: usize, rounds: usize)
     search::make(&directory, 0..listings, (listings / 20).max(1))?;
     let shared = vendor.share_all(&directory, 1).await?;
     tell(&format!("{} files are shared", shared.len()));
+    for (number, other) in peers.iter().skip(1).enumerate() {
+        let directory = swarm.goods().join(other.name());
+        let first = listings + number * FOUND;
+        search::make(&directory, first..first + FOUND, 1)?;
+        other.share_all(&directory, 1).await?;
+    }
     swarm.stop(vendor.name()).await?;
     sold(vendor.home(), &shared, sales)?;
     swarm.start(vendor.name()).await?;
     vendor.meet(PEERS).await?;
     tell(&format!("{sales} sales are made up"));
+    let found = vendor.search("wordaaaa").await?.len();
+    let shared_by_others = (PEERS - 1) * FOUND;
+    ensure!(found == shared_by_others, "{found} of {shared_by_others} files are found");
+    at_rest(swarm.running(vendor.name()).context("it runs")?).await?;
+    tell("the vendor has come to rest");
     let browser = Browser::of(vendor).await?;
     let middle = vendor.api().query::<Page<SaleView>>("/sales", &[("limit", "500")]).await?.next;
     let mut paths: Vec<String> = [
