@@ -85,7 +85,7 @@ pub struct CheckedClaim {
     pub close: ObjectHash,
     /// How it stands with the chain's committee.
     pub standing: Standing,
-    /// Whether it is of fair mode: its key was checked, and it is final [`HELD_FOR`] after it came.
+    /// Whether it is of fair mode: its key was checked, and it is final [`HELD_FOR`](super::HELD_FOR) after it came.
     pub is_fair: bool,
     /// The claim as it came.
     pub proof: Claim,
