@@ -68,22 +68,22 @@ enum Bench {
     /// A browser asks a peer that has sold much for all its pages, over and over.
     Pages {
         /// Files that it offers.
-        #[arg(long, default_value_t = 10_000)]
+        #[arg(long, default_value_t = 10_000, env = "NETPAY_BENCH_PAGES_LISTINGS")]
         listings: usize,
         /// Sales that it has made.
-        #[arg(long, default_value_t = 10_000)]
+        #[arg(long, default_value_t = 10_000, env = "NETPAY_BENCH_PAGES_SALES")]
         sales: usize,
         /// How often each page is asked for.
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 200, env = "NETPAY_BENCH_PAGES_ROUNDS")]
         rounds: usize,
     },
     /// A peer does nothing while somebody has a page of it open and a program listens: what that takes.
     Rest {
         /// Files that it offers.
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = 1000, env = "NETPAY_BENCH_REST_FILES")]
         files: usize,
         /// For how long it is watched, in seconds.
-        #[arg(long, default_value_t = 60)]
+        #[arg(long, default_value_t = 60, env = "NETPAY_BENCH_REST_SECONDS")]
         seconds: u64,
     },
     /// Words are looked up in a swarm full of listings.
