@@ -141,10 +141,20 @@ fn number(key: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::app::tests::Town;
-    use crate::app::view::{DownloadState, GetRequest};
+    use crate::app::view::{DownloadState, GetRequest, SharedFile};
+    use std::time::{Duration, Instant};
 
-    async fn buys(town: &Town, what: &str, keep_open: bool) -> u64 {
-        let request = GetRequest { what: what.to_owned(), keep_open, ..GetRequest::default() };
+    /// How long news may take to get around in a small town.
+    const FOUND_WITHIN: Duration = Duration::from_secs(30);
+
+    async fn buys(town: &Town, file: &SharedFile, keep_open: bool) -> u64 {
+        // Whoever was just started, or has just shared something, is found a moment later.
+        let began = Instant::now();
+        while town.peers[2].names_found(&file.name).await.is_empty() {
+            assert!(began.elapsed() < FOUND_WITHIN, "{} is not found", file.name);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let request = GetRequest { what: file.id.clone(), keep_open, ..GetRequest::default() };
         let view = town.peers[2].get(request).await.expect("somebody offers it");
         assert_eq!(town.peers[2].settled(view.id).await.state, DownloadState::Done);
         // What was committed before is durable when this is.
@@ -163,8 +173,8 @@ mod tests {
         town.mint(2, 100).await;
         assert!(town.peers[2].receipts(&Part::default()).expect("readable").items.is_empty());
         // The first vendor signs when its chain moves on to the second.
-        buys(&town, &one[0].id, true).await;
-        let second = buys(&town, &two[0].id, false).await;
+        buys(&town, &one[0], true).await;
+        let second = buys(&town, &two[0], false).await;
 
         let buyer = &town.peers[2];
         let all = buyer.receipts(&Part::default()).expect("readable").items;
@@ -190,7 +200,7 @@ mod tests {
         town.mint(2, 100).await;
         let third = town.file("three.bin", 27_802);
         let third = town.peers[1].share_add(vec![third], 3, vec![], false).await.expect("shared");
-        buys(&town, &third[0].id, false).await;
+        buys(&town, &third[0], false).await;
         let newest = town.peers[2].receipts(&Part::default()).expect("readable").items;
         assert_eq!((newest.len(), newest[0].id, newest[0].coins), (3, 3, 3));
         town.stop().await;

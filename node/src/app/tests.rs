@@ -284,7 +284,7 @@ impl Town {
 }
 
 impl Node {
-    async fn names_found(&self, words: &str) -> Vec<String> {
+    pub(crate) async fn names_found(&self, words: &str) -> Vec<String> {
         let options = SearchOptions { words: words.to_owned(), ..SearchOptions::default() };
         self.search(options).await.expect("it searches").into_iter().map(|found| found.name).collect()
     }
