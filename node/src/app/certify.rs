@@ -30,7 +30,7 @@ const WITNESS_TIMEOUT: Duration = Duration::from_secs(3);
 /// After this, chains whose certificates did not come are tried again; after each time in vain twice as long, up to …
 const RETRY: Duration = Duration::from_secs(4);
 /// … so many times as long. A sale that waits asks by itself.
-const PATIENCE: u32 = 256;
+const PATIENCE: u32 = 16;
 /// Chains waiting to be certified at most; more are taken up by the next sweep.
 const QUEUE: usize = 1024;
 /// Chains being certified at once.
@@ -161,7 +161,13 @@ pub async fn run(node: Node, mut wishes: mpsc::Receiver<Wish>) {
                         due.entry(chain).and_modify(|at| *at = soon.min(*at));
                     }
                 }
-                Ok(Event::Disconnected(_) | Event::Learned { .. }) | Err(RecvError::Lagged(_)) => {}
+                // Who came back meanwhile is not known: it may be any of them.
+                Err(RecvError::Lagged(_)) => {
+                    let soon = Instant::now() + RETRY;
+                    in_vain.values_mut().for_each(|times| *times = 1);
+                    due.values_mut().for_each(|at| *at = soon.min(*at));
+                }
+                Ok(Event::Disconnected(_) | Event::Learned { .. }) => {}
                 Err(RecvError::Closed) => return,
             },
             () = node.stopped() => return,

@@ -35,6 +35,7 @@ async fn attempt(swarm: &Swarm, villain: &Villain, offers: [&Offer; 2]) -> Resul
 
 #[tokio::test]
 async fn a_hundred_double_spends_are_all_found_out() -> Result<()> {
+    let _crowd = crate::common::crowd().await;
     let (swarm, peers) = town(PEERS).await?;
     let villain = Villain::join(&swarm, &peers).await?;
     let mut offers = Vec::new();

@@ -18,6 +18,7 @@ use netpay_tests::swarm::{BROKER, Swarm, goods, until};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Coins in everybody's account.
 pub const SAVINGS: u64 = 10_000;
@@ -25,6 +26,12 @@ pub const SAVINGS: u64 = 10_000;
 /// The binary that the processes are made of.
 pub fn program() -> Program {
     Program::attached(env!("CARGO_BIN_EXE_netpay-swarm"))
+}
+
+/// The machine is one: scenarios with a crowd of processes hold this, and run one after the other.
+pub async fn crowd() -> MutexGuard<'static, ()> {
+    static CROWD: Mutex<()> = Mutex::const_new(());
+    CROWD.lock().await
 }
 
 /// A town of that many peers, all of them members with money, none with coins.
