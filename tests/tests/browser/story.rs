@@ -131,7 +131,10 @@ async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
     browser.look("sales").await?;
     let paid = async || {
         let view = vendor.wallet().await?;
-        if view.earned > 0 {
+        // What is certified meanwhile is on the page once it is loaded again.
+        browser.press("Sales").await?;
+        let offered = "return [...document.querySelectorAll('main form button')].length > 0;";
+        if browser.ask(offered).await? == true {
             browser.press("Redeem").await?;
         }
         Ok((view.earned == 0).then_some(()))
