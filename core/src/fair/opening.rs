@@ -3,7 +3,7 @@
 
 use super::deal::{self, Deal};
 use super::judge::{self, Junk};
-use super::sealed::{self, Sealed, UnitKey};
+use super::sealed::{self, Sealed, SealedUnit, UnitKey};
 use crate::amount::Count;
 use crate::codec::Bytes;
 use crate::coin::key::Key;
@@ -12,7 +12,6 @@ use crate::content::tree;
 use crate::content::units::{GROUP, Units};
 use crate::id::NetworkId;
 use crate::keys::{Signed, Unverified};
-use crate::wire::trade::SealedUnit;
 
 /// A unit under seal as the buyer keeps it from before it is paid until it is opened and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

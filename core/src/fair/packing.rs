@@ -1,12 +1,11 @@
 //! A unit goes under seal at the vendor's, and is looked at by the buyer before it is paid.
 
 use super::deal::Deal;
-use super::sealed::{self, Leaves, Sealed, UnitKey};
+use super::sealed::{self, Leaves, Sealed, SealedUnit, UnitKey};
 use crate::coin::key::Key;
 use crate::content::tree::{self, BadUnit, Proof};
 use crate::id::NetworkId;
 use crate::keys::{SecretKey, Signed, Unverified};
-use crate::wire::trade::SealedUnit;
 
 /// What it takes to put one unit under seal; apart from the till, since it means hashing hundreds of kilobytes.
 #[derive(Debug)]

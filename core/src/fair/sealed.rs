@@ -6,7 +6,7 @@ use crate::coin::key::Key;
 use crate::content::tree::{self, BadUnit, ChainingValue, Proof, TreeBuilder};
 use crate::content::units::{GROUP, MAX_LOG, Units};
 use crate::id::{ContentRoot, ObjectHash};
-use crate::keys::{Domain, Signable};
+use crate::keys::{Domain, Signable, Signature};
 use ctr::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -35,6 +35,21 @@ impl Wire for Sealed {
 
 impl Signable for Sealed {
     const DOMAIN: Domain = *b"netpay/sealed-un";
+}
+
+/// What comes with a unit under seal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedUnit {
+    /// Which.
+    pub unit: u64,
+    /// How many bytes follow.
+    pub len: u32,
+    /// The unit's path to the content root.
+    pub proof: Proof,
+    /// What its leaves hash to in clear.
+    pub leaves: Leaves,
+    /// The holder key's, over [`Sealed`]: deal, unit, and the root of the bytes that follow.
+    pub signature: Signature,
 }
 
 /// The key of one unit, used for nothing else and only once.

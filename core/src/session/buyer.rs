@@ -250,7 +250,7 @@ impl Buyer {
         wallet: &mut Wallet,
         out: &mut Vec<Output>,
     ) {
-        let changes = closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        let changes = closes.into_iter().filter_map(|close| take_close(close, wallet)).collect();
         self.take_back(changes, wallet, out);
         self.phase = Phase::Settling(waiting.saturating_sub(1));
         if waiting > 1 {
@@ -535,7 +535,7 @@ impl Buyer {
                 _ => self.receipts(closes.into_vec(), wallet, out),
             },
             ToBuyer::Reject { reject, close } => {
-                let changes = close.and_then(|close| self.take_close(close, wallet)).into_iter().collect();
+                let changes = close.and_then(|close| take_close(close, wallet)).into_iter().collect();
                 out.push(Output::Persist { changes, paid: self.purchase.paid });
                 self.over(wallet);
                 out.push(Output::Refused(reject));
@@ -588,15 +588,9 @@ impl Buyer {
         }
     }
 
-    fn take_close(&self, close: Unverified<Close>, wallet: &mut Wallet) -> Option<WalletChange> {
-        let chain = close.claim().ok()?.chain;
-        wallet.closed(&chain, close).ok()
-    }
-
     fn receipts(&mut self, closes: Vec<Unverified<Close>>, wallet: &mut Wallet, out: &mut Vec<Output>) {
         let is_last = closes.len() < crate::wire::trade::MAX_RECEIPTS;
-        let mut changes: Vec<_> =
-            closes.into_iter().filter_map(|close| self.take_close(close, wallet)).collect();
+        let mut changes: Vec<_> = closes.into_iter().filter_map(|close| take_close(close, wallet)).collect();
         let is_answer = self.phase == Phase::Closing && is_last;
         if is_answer {
             // The vendor heard all that was said before it was asked to close.
@@ -642,6 +636,12 @@ impl Buyer {
         self.phase = Phase::Over;
         self.segments.iter().for_each(|(id, j)| wallet.release_hold(id, *j));
     }
+}
+
+/// Takes a Close into the wallet, if it holds there.
+pub(super) fn take_close(close: Unverified<Close>, wallet: &mut Wallet) -> Option<WalletChange> {
+    let chain = close.claim().ok()?.chain;
+    wallet.closed(&chain, close).ok()
 }
 
 /// The tag of a segment in which nothing was ever paid.

@@ -3,6 +3,7 @@
 //! One machine per deal: a run of units of one file, out of one segment of one chain. Of which vendor and chain is decided
 //! outside. Nothing is opened before the first unit came, and no unit is paid that is not kept.
 
+use super::buyer::take_close;
 use super::fair_vendor::MAX_SEALED_AHEAD;
 use crate::amount::Count;
 use crate::coin::key::Key;
@@ -11,13 +12,14 @@ use crate::fair::deal::{self, Deal};
 use crate::fair::judge::Junk;
 use crate::fair::opening::{self, KeptUnit, NotOpened};
 use crate::fair::packing;
+use crate::fair::sealed::SealedUnit;
 use crate::id::{ChainId, NetworkId};
 use crate::keys::{Signed, Unverified};
 use crate::record::chain::Certificate;
 use crate::time::Moment;
 use crate::wallet::{Seller, Wallet, WalletChange, WalletError};
 use crate::wire::reject::Reject;
-use crate::wire::trade::{SealedUnit, Span, TabId, Terms, ToBuyer, ToVendor};
+use crate::wire::trade::{Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -285,22 +287,10 @@ impl FairBuyer {
         let Purchase { terms, span, chain, seller } = &self.purchase;
         let deal = deal.verify(&self.network, &seller.holder).map_err(|_| Stop::BadDeal)?;
         let ours = wallet.chain(chain).ok_or(Stop::Wallet(WalletError::UnknownChain))?;
-        let asked = Deal {
-            chain: *chain,
-            j: ours.line().next().0,
-            holder: seller.holder,
-            buyer: ours.touchstone().chain_key,
-            root: terms.root,
-            size: terms.size,
-            price: terms.price,
-            unit_log: terms.unit_log,
-            first: span.first,
-            count: span.count,
-            // These are for the vendor to say.
-            key_root: deal.key_root,
-            made: deal.made,
-            salt: deal.salt,
-        };
+        let (place, buyer) = ((*chain, ours.line().next().0), ours.touchstone().chain_key);
+        // The rest is for the vendor to say.
+        let Deal { key_root, made, salt, .. } = *deal;
+        let asked = Deal { key_root, made, salt, ..terms.deal(*span, place, seller.holder, buyer) };
         if *deal != asked || deal.coins().is_none() {
             return Err(Stop::BadDeal);
         }
@@ -481,11 +471,6 @@ pub fn tab_of(deal: &Signed<Deal>) -> TabId {
     let mut tab = [0; 16];
     tab.copy_from_slice(&deal.hash().0[..16]);
     TabId(tab)
-}
-
-fn take_close(close: Unverified<Close>, wallet: &mut Wallet) -> Option<WalletChange> {
-    let chain = close.claim().ok()?.chain;
-    wallet.closed(&chain, close).ok()
 }
 
 fn send(message: ToVendor) -> Output {

@@ -5,8 +5,7 @@
 //! given where a unit would be sent in plain mode: coins without a certificate buy no more than the vendor risks.
 
 use super::vendor::{
-    BURST, Input, Offer, Output, Refusal, Shop, agreed, convicted, refuse_record, refuse_segment,
-    refuse_till, send,
+    BURST, Input, Offer, Output, Refusal, Shop, agreed, convicted, refuse_segment, refuse_till, send,
 };
 use crate::amount::{Coins, Count};
 use crate::codec::List;
@@ -17,7 +16,7 @@ use crate::fair::deal::Deal;
 use crate::fair::packing::Packing;
 use crate::id::ChainId;
 use crate::keys::Signed;
-use crate::record::chain::{self as record, Certificate, ChainRecord, Line};
+use crate::record::chain::{Certificate, ChainRecord};
 use crate::till::{Held, Till, TillChange, TillError, Wish};
 use crate::time::Moment;
 use crate::wire::hello::HolderTag;
@@ -124,7 +123,7 @@ impl FairVendor {
         if terms.price == Coins::ZERO {
             return Err(Refusal::new(RejectCode::Range, "what costs nothing needs no deal"));
         }
-        let line = self.believe(record, till)?;
+        let line = self.shop.believe(record, till)?;
         let wish = Wish { terms, span, j, tag };
         let (deal, changes) = till.deal_about(&line, &wish, now.time()).map_err(|why| refuse_till(&why))?;
         let keys = till.keys_of(&deal).ok_or_else(|| Refusal::new(RejectCode::Range, "no such deal"))?;
@@ -154,12 +153,6 @@ impl FairVendor {
         }
     }
 
-    fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
-        let chain = ChainId::of(record.touchstone.hash(&self.shop.network));
-        record::verify_again(record, &self.shop.network, &self.shop.broker, &till.believed(&chain))
-            .map_err(|why| refuse_record(&why))
-    }
-
     /// Takes the Open of a deal, and says again which keys were paid for in it before.
     fn opened(
         &mut self,
@@ -170,7 +163,7 @@ impl FairVendor {
         till: &mut Till,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
-        let line = self.believe(record, till)?;
+        let line = self.shop.believe(record, till)?;
         let (chain, holder) = (line.chain(), till.holder(&tag));
         let taken = till.take(&line, tag, now.time());
         let is_ours = |held: &&Held| {

@@ -52,6 +52,15 @@ pub struct Shop {
     pub policy: Policy,
 }
 
+impl Shop {
+    /// Believes a chain that is shown, as far as the till has not believed it before.
+    pub(super) fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
+        let chain = ChainId::of(record.touchstone.hash(&self.network));
+        record::verify_again(record, &self.network, &self.broker, &till.believed(&chain))
+            .map_err(|why| refuse_record(&why))
+    }
+}
+
 /// What the shelf says about the content ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
@@ -241,7 +250,7 @@ impl Vendor {
                 Ok(())
             }
             Funding::Handover { record, handover, from } => {
-                let line = self.believe(record, till)?;
+                let line = self.shop.believe(record, till)?;
                 let touchstone = Box::new(line.touchstone.clone());
                 self.moving = Some(line);
                 out.push(Output::AskPrevious { from, handover, touchstone });
@@ -278,12 +287,6 @@ impl Vendor {
         }
     }
 
-    fn believe(&self, record: ChainRecord, till: &Till) -> Result<Line, Refusal> {
-        let chain = ChainId::of(record.touchstone.hash(&self.shop.network));
-        record::verify_again(record, &self.shop.network, &self.shop.broker, &till.believed(&chain))
-            .map_err(|why| refuse_record(&why))
-    }
-
     /// Takes the segments for this vendor of the chain shown.
     fn take(
         &mut self,
@@ -293,7 +296,7 @@ impl Vendor {
         till: &mut Till,
         out: &mut Vec<Output>,
     ) -> Result<ChainId, Refusal> {
-        let line = self.believe(record, till)?;
+        let line = self.shop.believe(record, till)?;
         let chain = line.chain();
         if self.convicted.contains(&chain) {
             return Err(convicted());
@@ -326,7 +329,7 @@ impl Vendor {
         if self.sale.is_some() || self.settles > MAX_SETTLES {
             return Err(Refusal::new(RejectCode::Malformed, "settling comes before the order, and ends"));
         }
-        let line = self.believe(record, till)?;
+        let line = self.shop.believe(record, till)?;
         let chain = line.chain();
         let (mut changes, mut closes) = (Vec::new(), Vec::new());
         for segment in segments.into_vec() {
@@ -600,7 +603,7 @@ pub(super) fn convicted() -> Refusal {
     Refusal::new(RejectCode::DoubleSpend, "the buyer of this chain is convicted of opening one segment twice")
 }
 
-pub(super) fn refuse_record(why: &BadRecord) -> Refusal {
+fn refuse_record(why: &BadRecord) -> Refusal {
     let code = match why {
         BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Network(_)) => RejectCode::WrongNetwork,
         BadRecord::Touchstone(crate::coin::touchstone::BadTouchstone::Broker(_)) => {

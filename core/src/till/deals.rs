@@ -106,23 +106,7 @@ impl Till {
 
     fn draft(&self, line: &Line, wish: &Wish, now: Time) -> Result<Deal, TillError> {
         let (chain, holder) = (line.chain(), self.holder(&wish.tag));
-        let Terms { root, size, price, unit_log } = wish.terms;
-        let Span { first, count } = wish.span;
-        let mut deal = Deal {
-            chain,
-            j: wish.j,
-            holder,
-            buyer: line.touchstone.chain_key,
-            root,
-            size,
-            price,
-            unit_log,
-            first,
-            count,
-            key_root: Key([0; 32]),
-            made: Time(0),
-            salt: [0; 16],
-        };
+        let mut deal = wish.terms.deal(wish.span, (chain, wish.j), holder, line.touchstone.chain_key);
         let coins = deal.coins().ok_or(TillError::Fair)?;
         // Another wish has another salt, and with it other keys.
         let salt = blake3::keyed_hash(&self.fair_secret("netpay 2026 deal salts"), &codec::encode(&deal));

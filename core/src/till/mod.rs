@@ -370,7 +370,8 @@ impl Till {
         })
     }
 
-    /// Closes a segment at what was paid in it, in fair mode at the end of the last unit that is wholly paid; a closed one gives the same Close again.
+    /// Closes a segment at what was paid in it, in fair mode at the end of the last unit that is wholly paid; a closed one
+    /// gives the same Close again.
     ///
     /// # Errors
     /// If there is no such segment here.

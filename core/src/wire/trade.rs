@@ -12,12 +12,12 @@ use crate::codec::{List, Wire};
 use crate::coin::key::Key;
 use crate::coin::payment::Pay;
 use crate::coin::segment::{Close, Handover, Open, SegmentNo};
-use crate::content::tree::Proof;
 use crate::fair::deal::Deal;
-use crate::fair::sealed::Leaves;
+use crate::fair::sealed::SealedUnit;
 use crate::id::{ChainId, ContentRoot};
-use crate::keys::{PublicKey, Signature, Unverified};
+use crate::keys::{PublicKey, Unverified};
 use crate::record::chain::{Certificate, ChainRecord};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// The most siblings in a unit's proof.
@@ -52,6 +52,23 @@ pub struct Terms {
     pub price: Coins,
     /// Units of `16 KiB << unit_log`, 0..=4.
     pub unit_log: u8,
+}
+
+impl Terms {
+    /// A deal about a run of units on these terms, to which its vendor has still to say keys, time and salt.
+    #[must_use]
+    pub const fn deal(
+        &self,
+        span: Span,
+        (chain, j): (ChainId, SegmentNo),
+        holder: PublicKey,
+        buyer: PublicKey,
+    ) -> Deal {
+        let Self { root, size, price, unit_log } = *self;
+        let Span { first, count } = span;
+        let (key_root, made, salt) = (Key([0; 32]), Time(0), [0; 16]);
+        Deal { chain, j, holder, buyer, root, size, price, unit_log, first, count, key_root, made, salt }
+    }
 }
 
 /// A buyer's running account for one download at one vendor, under a number only the two know: what was
@@ -220,21 +237,6 @@ pub enum ToBuyer {
         /// `K_m`.
         key: Key,
     },
-}
-
-/// What comes with a unit under seal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealedUnit {
-    /// Which.
-    pub unit: u64,
-    /// How many bytes follow.
-    pub len: u32,
-    /// The unit's path to the content root.
-    pub proof: Proof,
-    /// What its leaves hash to in clear.
-    pub leaves: Leaves,
-    /// The holder key's, over [`Sealed`](crate::fair::sealed::Sealed): deal, unit, and the root of the bytes that follow.
-    pub signature: Signature,
 }
 
 impl Wire for ToBuyer {

@@ -9,7 +9,7 @@ use netpay_core::content::units::{GROUP, Units};
 use netpay_core::fair::deal::Deal;
 use netpay_core::fair::judge::Junk;
 use netpay_core::fair::opening::KeptUnit;
-use netpay_core::fair::sealed::{self, Leaves};
+use netpay_core::fair::sealed::{self, Leaves, SealedUnit};
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{SecretKey, Signed, Unverified};
 use netpay_core::session::fair_buyer::{self, Before, FairBuyer, Purchase, Stop};
@@ -21,7 +21,7 @@ use netpay_core::time::Moment;
 use netpay_core::wallet::{Seller, Wallet, WalletChange};
 use netpay_core::wire::bank::BankRequest;
 use netpay_core::wire::hello::HolderTag;
-use netpay_core::wire::trade::{SealedUnit, Span, Terms, ToBuyer, ToVendor};
+use netpay_core::wire::trade::{Span, Terms, ToBuyer, ToVendor};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
