@@ -247,6 +247,23 @@ async fn another_close_of_the_same_open_can_be_disputed_for_a_day_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_second_certified_close_in_the_place_of_the_first_keeps_the_bank_from_nothing() {
+    let scene = scene().await;
+    scene.town.outcomes(&scene.vic, vec![scene.certified(4)]).await;
+    scene.town.wait(10);
+    let until = MORNING + 10 + HELD_FOR;
+    assert_eq!(scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await, [waits(12, until)]);
+    // The day of the first is over, and nothing of it is there any more.
+    scene.town.wait(HELD_FOR - 10);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 0));
+    scene.town.wait(10);
+    scene.town.bank.settle_due().await.expect("open");
+    assert_eq!(scene.balances().await, (60, 12));
+    scene.town.audit();
+}
+
+#[tokio::test]
 async fn nobody_puts_a_settlement_off_for_ever() {
     let scene = scene().await;
     let claim = scene.certified(12);

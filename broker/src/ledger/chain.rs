@@ -13,7 +13,7 @@ use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::time::Time;
 use netpay_core::wire::bank::{Outcome, SEALED_SEED, ShownKey};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Of every so many coins that a walk passes one is remembered, so that no later walk is longer.
@@ -120,6 +120,8 @@ pub struct ChainBook {
     /// The coins paid, each once.
     pub paid: Intervals,
     pub(super) claims: BTreeMap<ClaimKey, ClaimBook>,
+    /// Those of fair mode that wait, by the time until which they can be disputed.
+    pub(super) disputable: BTreeSet<(Time, ClaimKey)>,
     /// Segments whose vendor was convicted of having sold junk in them: its holder key, and when.
     pub(super) junk: BTreeMap<ClaimKey, (PublicKey, Time)>,
     /// Coins that went back to the buyer.
@@ -155,19 +157,9 @@ impl ChainBook {
         self.junk.iter()
     }
 
-    /// When claims of fair mode that are certified, and wait only to be disputed, may be paid.
-    pub(super) fn held(&self) -> impl Iterator<Item = Time> {
-        let held = self.claims.values().filter(|claim| !claim.is_final() && claim.standing.is_final);
-        held.filter_map(|claim| Some(claim.fair?.until))
-    }
-
     /// When the last claim of fair mode that waits may be paid.
     pub(super) fn held_until(&self) -> Option<Time> {
-        self.claims
-            .values()
-            .filter(|claim| !claim.is_final())
-            .filter_map(|claim| Some(claim.fair?.until))
-            .max()
+        self.disputable.last().map(|(until, _)| *until)
     }
 
     /// Whether the claims show two Opens of one segment: both are the chain key's word, which convicts the buyer.

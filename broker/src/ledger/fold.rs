@@ -218,6 +218,7 @@ impl Ledger {
             paid: super::Intervals::default(),
             claims: std::collections::BTreeMap::new(),
             junk: std::collections::BTreeMap::new(),
+            disputable: std::collections::BTreeSet::new(),
             refunded: Count::ZERO,
             retired: false,
             settled: None,
@@ -263,9 +264,6 @@ impl Ledger {
             if fair.is_some() != taken.is_fair || (taken.is_fair && taken.paid.is_some()) {
                 return Err("a claim of fair mode has no key, or is paid at once");
             }
-            if fair.is_some() && state == ClaimState::Pending && taken.standing.is_final {
-                self.held.insert((until, taken.chain));
-            }
             let claim = ClaimBook {
                 account: *account,
                 open: taken.open,
@@ -291,10 +289,10 @@ impl Ledger {
                 return Err("a claim replaces one that is final");
             }
             if let Some(before) = before {
-                self.wait(&before.account, before.range.count(), false)?;
+                self.wait(taken.chain, key, &before, false)?;
             }
             match state {
-                ClaimState::Pending => self.wait(account, taken.range.count(), true)?,
+                ClaimState::Pending => self.wait(taken.chain, key, &claim, true)?,
                 ClaimState::Void => self.ban(record, account, JUNK)?,
                 ClaimState::Paid(_) => {}
             }
@@ -362,13 +360,12 @@ impl Ledger {
             let count = pay_once(chain, claim.range, &settled.paid)?;
             claim.state = ClaimState::Paid(count);
             chain.claims.insert(*key, claim);
-            self.wait(&claim.account, claim.range.count(), false)?;
+            self.wait(id, *key, &claim, false)?;
             self.add(at, &claim.account, count.into(), what.clone())?;
             self.books.redeemed += u64::from(count.0);
             self.day(at).redeemed += u64::from(count.0);
             entries.extend(Entry::moved(count.into(), Book::Coins, Book::Balance(claim.account)));
         }
-        self.forget_held(&id);
         Ok(entries)
     }
 
@@ -385,19 +382,11 @@ impl Ledger {
         });
         if let Some(claim) = claim {
             if claim.state == ClaimState::Pending {
-                self.wait(&claim.account, claim.range.count(), false)?;
+                self.wait(id, key, &claim, false)?;
             }
             self.ban(record, &claim.account, JUNK)?;
         }
-        self.forget_held(&id);
         Ok(Vec::new())
-    }
-
-    /// Nothing of the chain is held any more, or for as long as what is still held of it says.
-    fn forget_held(&mut self, id: &ChainId) {
-        self.held.retain(|(_, held)| held != id);
-        let held = self.chains.get(id).into_iter().flat_map(ChainBook::held);
-        self.held.extend(held.map(|until| (until, *id)));
     }
 
     fn ban(&mut self, record: &Record, account: &PublicKey, why: &str) -> Result<(), &'static str> {
@@ -489,15 +478,30 @@ impl Ledger {
         Ok(())
     }
 
-    /// A claim begins or ends to wait.
-    fn wait(&mut self, account: &PublicKey, count: Count, begins: bool) -> Result<(), &'static str> {
-        let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
-        let pending = if begins {
-            customer.pending.checked_add(count.into())
-        } else {
-            customer.pending.checked_sub(count.into())
-        };
+    /// A claim begins or ends to wait: for its account, and in fair mode for whoever may dispute it.
+    fn wait(
+        &mut self,
+        id: ChainId,
+        key: ClaimKey,
+        claim: &ClaimBook,
+        begins: bool,
+    ) -> Result<(), &'static str> {
+        let customer = self.customers.get_mut(&claim.account).ok_or(NO_ACCOUNT)?;
+        let count = claim.range.count().into();
+        let pending =
+            if begins { customer.pending.checked_add(count) } else { customer.pending.checked_sub(count) };
         customer.pending = pending.ok_or("more claims end to wait than began to")?;
+        let Some(Fair { until, .. }) = claim.fair else { return Ok(()) };
+        let disputable = &mut self.chains.get_mut(&id).ok_or(NO_CHAIN)?.disputable;
+        if begins {
+            disputable.insert((until, key));
+            if claim.standing.is_final {
+                self.held.insert((until, id, key));
+            }
+        } else {
+            disputable.remove(&(until, key));
+            self.held.remove(&(until, id, key));
+        }
         Ok(())
     }
 }

@@ -66,8 +66,8 @@ pub struct Ledger {
     /// What was issued, redeemed and refunded on each day on which something was, counted from 1970.
     days: BTreeMap<u64, Day>,
     convicted: BTreeMap<Culprit, Conviction>,
-    /// Chains with certified claims of fair mode that wait, by the time from which they can be paid.
-    held: BTreeSet<(Time, ChainId)>,
+    /// Certified claims of fair mode that wait, by the time from which they can be paid.
+    held: BTreeSet<(Time, ChainId, ClaimKey)>,
     /// What was shown as junk and is not, by digest: saying it again costs nothing more.
     accused_falsely: BTreeSet<ObjectHash>,
     /// The record by which last somebody became, or ceased to be, a member no more.
@@ -428,7 +428,8 @@ impl Ledger {
     /// Chains with claims of fair mode that nobody disputed in time, at most `limit`.
     #[must_use]
     pub fn undisputed(&self, now: Time, limit: usize) -> BTreeSet<ChainId> {
-        self.held.iter().take_while(|(until, _)| *until <= now).take(limit).map(|(_, chain)| *chain).collect()
+        let due = self.held.iter().take_while(|(until, ..)| *until <= now);
+        due.take(limit).map(|(_, chain, _)| *chain).collect()
     }
 }
 
