@@ -317,6 +317,29 @@ impl Wallet {
         self.open_for(id, seller, length, None, now)
     }
 
+    /// The chain to pay a deal of `wanted` coins from, and how many it has: of those that are not `busy`, the emptiest that
+    /// suffices, else the fullest. One of which a segment lies open with coins in it comes last: they would wait there for
+    /// settlement.
+    #[must_use]
+    pub fn chain_for(
+        &self,
+        wanted: Count,
+        busy: impl Fn(&ChainId) -> bool,
+        now: Time,
+    ) -> Option<(ChainId, Count)> {
+        let free = |chain: &WalletChain| chain.touchstone.n.room(chain.next().2);
+        let fit = self.chains.iter().filter(|(id, chain)| {
+            let room = chain.line.uncertified() < MAX_UNCERTIFIED && free(chain) > Count::ZERO;
+            chain.is_spendable(now) && room && !busy(id)
+        });
+        let best = fit.min_by_key(|(id, chain)| {
+            let coins = free(chain);
+            let short = coins < wanted;
+            (short, chain.idle() > Count::ZERO, if short { u32::MAX - coins.0 } else { coins.0 }, **id)
+        })?;
+        Some((*best.0, free(best.1)))
+    }
+
     /// Opens the next segment for a deal of fair mode, if it is the segment that the deal names: as many coins as the
     /// deal costs, at least the shortest lease.
     ///

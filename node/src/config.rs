@@ -10,6 +10,7 @@ mod keys;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use netpay_core::fair::policy::Fair;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{self, ErrorView};
@@ -51,6 +52,8 @@ pub struct Config {
     pub policy: Policy,
     /// Coins a piece may cost that is paid before it is seen.
     pub p0: u64,
+    /// When it trades in fair mode.
+    pub fair: Fair,
     /// When earnings are redeemed by themselves.
     pub redeem: Redeem,
     /// What is logged: a level, or directives as in `info,netpay_node=debug`.
@@ -116,6 +119,7 @@ impl Config {
             payout_to: String::new(),
             policy: Policy { x0: 10, x_total: 200 },
             p0: 10,
+            fair: Fair::Auto,
             redeem: Redeem { daily: true, hour: 4 },
             log: "info".to_owned(),
         }

@@ -8,4 +8,5 @@ pub mod deal;
 pub mod judge;
 pub mod opening;
 pub mod packing;
+pub mod policy;
 pub mod sealed;

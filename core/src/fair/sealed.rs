@@ -52,6 +52,10 @@ pub struct SealedUnit {
     pub signature: Signature,
 }
 
+impl Wire for SealedUnit {
+    const MAX: usize = 2048;
+}
+
 /// The key of one unit, used for nothing else and only once.
 pub struct UnitKey([u8; 32]);
 

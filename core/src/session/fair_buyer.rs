@@ -173,6 +173,29 @@ impl FairBuyer {
         }
     }
 
+    /// Whether the unit may come now, behind `more` others that came just before. Whoever keeps units writes one down only
+    /// then: what comes uncalled for must not take the place of what is paid.
+    #[must_use]
+    pub fn expects(&self, unit: u64, more: u64) -> bool {
+        let Some(run) = self.run.as_ref().filter(|_| self.phase == Phase::Running) else { return false };
+        let sealed = u64::try_from(run.sealed.len()).unwrap_or(u64::MAX).saturating_add(more);
+        sealed < MAX_SEALED_AHEAD
+            && unit == run.next().saturating_add(more)
+            && unit - run.deal.first < run.deal.count
+    }
+
+    /// The deal, once there is one.
+    #[must_use]
+    pub fn deal(&self) -> Option<&Signed<Deal>> {
+        self.run.as_ref().map(|run| &run.deal)
+    }
+
+    /// The coins released for the deal.
+    #[must_use]
+    pub fn released(&self, wallet: &Wallet) -> Count {
+        self.run.as_ref().map_or(Count::ZERO, |run| run.paid(wallet).0)
+    }
+
     /// Frees what the sale holds of the wallet, when its stream is gone.
     pub fn let_go(&mut self, wallet: &mut Wallet) {
         self.phase = Phase::Over;

@@ -115,6 +115,7 @@ impl FairVendor {
         if self.asked > MAX_ASKS || self.run.as_ref().is_some_and(|run| run.is_open) {
             return Err(malformed("one deal per stream"));
         }
+        self.shop.sells_fair()?;
         let units = agreed(&terms, offer)?;
         let end = span.first.checked_add(span.count);
         if span.count == 0 || end.is_none_or(|end| end > units.count()) {
@@ -210,7 +211,8 @@ impl FairVendor {
     }
 
     /// The segment that was opened for the deal.
-    fn place(&self) -> Option<(ChainId, SegmentNo)> {
+    #[must_use]
+    pub fn place(&self) -> Option<(ChainId, SegmentNo)> {
         let run = self.run.as_ref().filter(|run| run.is_open)?;
         Some((run.deal.chain, run.deal.j))
     }

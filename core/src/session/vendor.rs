@@ -10,6 +10,7 @@ use crate::codec::List;
 use crate::coin::segment::{Close, Handover, SegmentNo};
 use crate::coin::touchstone::Touchstone;
 use crate::content::units::Units;
+use crate::fair::policy::Fair;
 use crate::id::{ChainId, NetworkId};
 use crate::keys::{PublicKey, Signed, Unverified};
 use crate::record::chain::{self as record, BadRecord, Certificate, ChainRecord, Evidence, Line};
@@ -50,6 +51,8 @@ pub struct Shop {
     pub broker: PublicKey,
     /// The risk taken.
     pub policy: Policy,
+    /// Whether it sells in fair mode, in plain mode, or in both.
+    pub fair: Fair,
 }
 
 impl Shop {
@@ -58,6 +61,21 @@ impl Shop {
         let chain = ChainId::of(record.touchstone.hash(&self.network));
         record::verify_again(record, &self.network, &self.broker, &till.believed(&chain))
             .map_err(|why| refuse_record(&why))
+    }
+
+    /// An order of nothing pays what is still owed, whatever was decided since.
+    fn sells_plain(&self, terms: &Terms, span: Span) -> Result<(), Refusal> {
+        if self.fair == Fair::Always && terms.price > Coins::ZERO && span.count > 0 {
+            return Err(Refusal::new(RejectCode::OtherMode, "this is sold in fair mode only"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn sells_fair(&self) -> Result<(), Refusal> {
+        if self.fair == Fair::Never {
+            return Err(Refusal::new(RejectCode::OtherMode, "nothing is sold in fair mode here"));
+        }
+        Ok(())
     }
 }
 
@@ -226,7 +244,8 @@ impl Vendor {
         if self.sale.is_some() {
             return Err(Refusal::new(RejectCode::Malformed, "one order per stream"));
         }
-        let units = agreed(&terms, offer).map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
+        let agreed = self.shop.sells_plain(&terms, span).and_then(|()| agreed(&terms, offer));
+        let units = agreed.map_err(|refusal| self.with_shown(refusal, &funding, now, till))?;
         let mut sale = Sale { tab, units, price: terms.price, spans: VecDeque::new() };
         // An order of nothing pays what is still owed.
         if span.count > 0 {

@@ -60,6 +60,8 @@ pub enum RejectCode {
     Junk,
     /// What is said to be junk is not proven to be: see [`crate::fair::judge::NotProven`].
     NotProven,
+    /// Sold here only in the other mode: plain or fair.
+    OtherMode,
 }
 
 /// A refusal: its number and a sentence for a person.

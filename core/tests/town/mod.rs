@@ -10,6 +10,7 @@ use netpay_core::coin::payment::Pay;
 use netpay_core::coin::segment::{Close, Open, ReleaseChain, SegmentNo};
 use netpay_core::coin::touchstone::{Touchstone, chain_id};
 use netpay_core::content::units::{GROUP, Units};
+use netpay_core::fair::policy::Fair;
 use netpay_core::id::{ChainId, ContentRoot, NetworkId, PayTo};
 use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::record::chain::{Ack, Evidence, Line};
@@ -52,7 +53,12 @@ impl Town {
     }
 
     pub fn shop(&self) -> Shop {
-        Shop { network: self.network, broker: self.broker.public(), policy: Policy::default() }
+        Shop {
+            network: self.network,
+            broker: self.broker.public(),
+            policy: Policy::default(),
+            fair: Fair::Auto,
+        }
     }
 
     pub fn mint(&mut self, wallet: &mut Wallet, n: u32) -> ChainId {

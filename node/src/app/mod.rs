@@ -6,6 +6,7 @@ pub mod buy;
 pub mod certify;
 mod cheats;
 pub mod discover;
+mod disputes;
 pub mod door;
 pub mod fund;
 pub mod handoff;
@@ -40,6 +41,7 @@ use crate::witness::Witness;
 use certify::Certifier;
 use netpay_core::amount::Coins;
 use netpay_core::codec;
+use netpay_core::fair::policy::Fair;
 use netpay_core::id::NetworkId;
 use netpay_core::keys::{PublicKey, SecretKey, Unverified};
 use netpay_core::session::vendor::{Policy, Shop};
@@ -82,6 +84,8 @@ pub struct Settings {
     pub policy: Policy,
     /// p0: the most one unit may cost, in coins.
     pub unit_price: Coins,
+    /// When it buys and sells in fair mode.
+    pub fair: Fair,
     /// Whether earnings are redeemed once a day.
     pub redeem_daily: bool,
 }
@@ -120,6 +124,8 @@ struct Inner {
     index: publish::Replicas,
     contacts: discover::Contacts,
     downloads: buy::Downloads,
+    deals: buy::kept::Deals,
+    disputes: disputes::Disputes,
     sales: sell::Sales,
     tally: tally::Tally,
     handoffs: handoff::Handoffs,
@@ -193,7 +199,7 @@ impl Node {
 
     fn shop(&self) -> Shop {
         let policy = self.0.cheats.policy(self.0.settings.policy);
-        Shop { network: self.network(), broker: self.broker_key(), policy }
+        Shop { network: self.network(), broker: self.broker_key(), policy, fair: self.0.settings.fair }
     }
 
     fn membership(&self) -> Option<Unverified<Membership>> {

@@ -23,7 +23,7 @@ use netpay_core::codec::{List, Text};
 use netpay_core::content::link::{Link, SCHEME};
 use netpay_core::content::listing::{Listing, MAX_PRICE};
 use netpay_core::content::token::{MAX_TOKEN, MAX_TOKENS};
-use netpay_core::content::units::unit_for;
+use netpay_core::fair::policy::{self, Fair};
 use netpay_core::id::{ContentRoot, NetworkId};
 use netpay_core::keys::Signed;
 use netpay_core::record::presence::Card;
@@ -97,8 +97,8 @@ impl Node {
         recursive: bool,
     ) -> Result<Vec<SharedFile>, Trouble> {
         let (price, tags) = (parse_price(price)?, parse_tags(&tags)?);
-        let p0 = self.settings().unit_price;
-        let files = self.blocking(move |_| files_of(&paths, recursive, price, p0)).await??;
+        let most = self.most();
+        let files = self.blocking(move |_| files_of(&paths, recursive, price, most)).await??;
         let mut shared = Vec::with_capacity(files.len());
         for part in parts(files) {
             let (added, stopped) = self.shelve(part, shelf::Offer { price, tags: tags.clone() }).await?;
@@ -214,7 +214,7 @@ impl Node {
             price: price.map_or(Ok(row.price), parse_price)?,
             tags: tags.map_or(Ok(row.tags.clone()), |tags| parse_tags(&tags))?,
         };
-        may_cost(offer.price, row.size(), self.settings().unit_price)?;
+        may_cost(offer.price, row.size(), self.most())?;
         let root = row.root;
         let state = self.blocking(move |node| node.0.shelf.state(&root)).await?.map_err(trouble)?;
         let (added, present) = match state {
@@ -238,6 +238,11 @@ impl Node {
         let root = self.on_shelf(&id)?.root;
         self.blocking(move |node| node.0.shelf.remove(&root)).await?.map_err(trouble)?;
         self.announce(BTreeSet::from([root])).await
+    }
+
+    /// How it sells, and what a unit may cost in plain mode.
+    fn most(&self) -> (Fair, Coins) {
+        (self.settings().fair, self.settings().unit_price)
     }
 
     /// What the shelf says about some content now. Looks at the file's time of change.
@@ -349,7 +354,7 @@ fn files_of(
     paths: &[PathBuf],
     recursive: bool,
     price: Coins,
-    p0: Coins,
+    most: (Fair, Coins),
 ) -> Result<Vec<(PathBuf, u64)>, Trouble> {
     let mut files = Vec::new();
     for path in paths {
@@ -357,7 +362,7 @@ fn files_of(
         for file in shelf::files_in(path, recursive) {
             let file = file.map_err(trouble)?;
             let size = file.metadata().map_err(|error| Trouble::file(&file, error))?.len();
-            may_cost(price, size, p0)?;
+            may_cost(price, size, most)?;
             if files.len() >= MAX_ADDED {
                 return Err(Trouble::file(path, format!("more than {MAX_ADDED} files at once")));
             }
@@ -385,9 +390,9 @@ fn parts(files: Vec<(PathBuf, u64)>) -> Vec<Vec<PathBuf>> {
     parts
 }
 
-/// Plain mode risks at most `p0` coins for a unit.
-fn may_cost(price: Coins, size: u64, p0: Coins) -> Result<(), Trouble> {
-    unit_for(price, size, p0).map(|_| ()).ok_or(Trouble::TooDear(p0))
+/// Whether a file of this price can be sold in one mode or the other; `most` is what a unit may cost in plain mode.
+fn may_cost(price: Coins, size: u64, (fair, most): (Fair, Coins)) -> Result<(), Trouble> {
+    policy::units(fair, price, size, most).map(|_| ()).ok_or(Trouble::TooDear(most))
 }
 
 fn parse_price(price: u64) -> Result<Coins, Trouble> {
@@ -451,10 +456,10 @@ mod tests {
 
     #[test]
     fn a_price_that_plain_mode_cannot_take_is_refused_before_anything_is_hashed() {
-        assert!(may_cost(Coins(10), 5, Coins(10)).is_ok());
-        assert!(may_cost(Coins(11), 5, Coins(10)).is_err());
-        assert!(may_cost(Coins(640), 1 << 20, Coins(10)).is_ok());
-        assert!(may_cost(Coins(0), 0, Coins(10)).is_ok());
+        assert!(may_cost(Coins(10), 5, (Fair::Never, Coins(10))).is_ok());
+        assert!(may_cost(Coins(11), 5, (Fair::Never, Coins(10))).is_err());
+        assert!(may_cost(Coins(640), 1 << 20, (Fair::Never, Coins(10))).is_ok());
+        assert!(may_cost(Coins(0), 0, (Fair::Never, Coins(10))).is_ok());
     }
 
     #[test]

@@ -8,7 +8,6 @@ use netpay_core::codec::{self, Wire};
 use netpay_core::coin::receipt::Receipt;
 use netpay_core::coin::segment::Close;
 use netpay_core::keys::{PublicKey, Unverified};
-use netpay_core::session::buyer::Input;
 use netpay_core::time::Time;
 use netpay_core::wallet::Wallet;
 use netpay_core::wire::trade::ToBuyer;
@@ -52,11 +51,12 @@ impl Receipts {
 impl Node {
     /// Takes note of the receipts among what was heard during a download, before the wallet takes them. They become
     /// durable in the same batch as what the wallet makes of them.
-    pub(super) fn note_receipts(&self, wallet: &Wallet, download: u64, inputs: &[Input]) {
-        let heard = inputs.iter().filter_map(|input| match input {
-            Input::Heard(message) => Some(&**message),
-            _ => None,
-        });
+    pub(super) fn note_receipts<'a>(
+        &self,
+        wallet: &Wallet,
+        download: u64,
+        heard: impl Iterator<Item = &'a ToBuyer>,
+    ) {
         for message in heard {
             match message {
                 ToBuyer::Receipt(closes) => {

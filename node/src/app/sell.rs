@@ -1,7 +1,10 @@
 //! Sell: the vendor's end of `/netpay/trade/1`.
 //!
-//! The machine decides ([`netpay_core::session::vendor`]); here its outputs are carried out in order by one
-//! writer task per sale: what is to be durable is committed before anything behind it is sent.
+//! The machine decides ([`netpay_core::session::vendor`], and in fair mode [`netpay_core::session::fair_vendor`]); here
+//! its outputs are carried out in order by one writer task per sale: what is to be durable is committed before anything
+//! behind it is sent.
+
+mod machine;
 
 use super::certify::News;
 use super::handoff::ask_previous;
@@ -15,13 +18,14 @@ use crate::store::{Batch, Commit, StoreError, Table};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt as _};
+use machine::Machine;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
 use netpay_core::content::units::Units;
+use netpay_core::fair::packing::Packing;
 use netpay_core::id::{ChainId, ContentRoot};
 use netpay_core::keys::PublicKey;
-use netpay_core::session::vendor::{Input, Output, Vendor};
-use netpay_core::till::Till;
+use netpay_core::session::vendor::{Input, Output};
 use netpay_core::wire::trade::{TabId, ToBuyer, ToVendor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,13 +112,13 @@ struct Sale {
     node: Node,
     buyer: PublicKey,
     number: u64,
-    vendor: Vendor,
+    machine: Machine,
     inbox: mpsc::Receiver<ToVendor>,
     outbox: mpsc::Sender<Step>,
     news: broadcast::Receiver<News>,
     goods: Option<(ContentRoot, Units)>,
     units: u64,
-    /// Paid on the tab before this stream.
+    /// Paid on the tab, or for the deal, before this stream.
     paid_before: Option<Coins>,
     /// What is on its way to the disk, oldest first.
     commits: FuturesOrdered<BoxFuture<'static, Counted>>,
@@ -131,13 +135,13 @@ impl Sale {
         tokio::spawn(read(reader, to_inbox));
         tokio::spawn(pipe::write(writer, steps));
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let vendor = Vendor::new(node.shop());
+        let machine = Machine::New(node.shop());
         let news = node.certifier().news();
         Self {
             node,
             buyer,
             number,
-            vendor,
+            machine,
             inbox,
             outbox,
             news,
@@ -167,20 +171,23 @@ impl Sale {
     }
 
     async fn serve(&mut self) -> Result<(), Trouble> {
-        while !self.vendor.is_over() {
+        while !self.machine.is_over() {
             let inputs = self.wait().await?;
             self.step(inputs).await?;
         }
         Ok(())
     }
 
-    /// A message as the machine takes it: an order comes with what the shelf says about it.
+    /// A message as the machine takes it: an order, or the wish for a deal, comes with what the shelf says about it.
     fn input(&mut self, message: ToVendor) -> Input {
-        if let ToVendor::Order { tab, .. } | ToVendor::Settle { tab, .. } = &message {
-            let paid = |till: &mut Till| till.tab(tab).map_or(Coins::ZERO, |tab| tab.paid);
-            self.paid_before.get_or_insert_with(|| self.node.till(paid));
+        self.machine.begin(&message);
+        if self.paid_before.is_none() {
+            let network = self.node.network();
+            self.paid_before = self.node.till(|till| machine::paid_before(&message, &network, till));
         }
-        let ToVendor::Order { terms, .. } = &message else { return Input::Heard(Box::new(message)) };
+        let (ToVendor::Order { terms, .. } | ToVendor::AskDeal { terms, .. }) = &message else {
+            return Input::Heard(Box::new(message));
+        };
         let offer = self.node.offer(&terms.root);
         self.goods = Units::new(terms.size, terms.unit_log).map(|units| (terms.root, units));
         Input::Ordered(Box::new(message), offer)
@@ -226,14 +233,13 @@ impl Sale {
     async fn step(&mut self, inputs: Vec<Input>) -> Result<(), Trouble> {
         let mut inputs = inputs;
         loop {
-            let now = clock::now();
             let mut out = Vec::new();
             let node = self.node.clone();
             let commit = node.till(|till| {
                 for input in inputs.drain(..) {
-                    self.vendor.handle(now, input, till, &mut out);
+                    self.machine.handle(input, till, &mut out);
                 }
-                self.vendor.handle(now, Input::Ready, till, &mut out);
+                self.machine.handle(Input::Ready, till, &mut out);
                 // Rows that did not change may still be on their way: what rests on them waits all the same.
                 let mut all = None::<Vec<_>>;
                 for output in &out {
@@ -261,7 +267,7 @@ impl Sale {
         commit: Option<Commit>,
         more: &mut Vec<Input>,
     ) -> Result<bool, Trouble> {
-        let chains: BTreeSet<ChainId> = self.vendor.chains().copied().collect();
+        let chains = self.machine.chains();
         if let Some(commit) = commit {
             let commit = commit.shared();
             if out.iter().any(|output| matches!(output, Output::Send(_))) {
@@ -300,21 +306,26 @@ impl Sale {
         Ok(sent)
     }
 
+    /// The units as they go over the line, under seal in fair mode.
     async fn read_units(&mut self, numbers: Vec<u64>) -> Result<Vec<Vec<u8>>, Trouble> {
-        let Some((root, units)) = self.goods else { return Err(Trouble::Stopping) };
         let node = self.node.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let one = |unit| {
-                let header = |room, proof| {
-                    let len = u32::try_from(room).unwrap_or(u32::MAX);
-                    framed(&codec::encode(&ToBuyer::Unit { unit, len, proof }), room)
-                };
-                let read = node.0.shelf.read_unit(&root, units, unit, header);
-                read.map_err(|e| Trouble::file(root.to_string(), e))
-            };
-            numbers.into_iter().map(one).collect()
-        });
-        read.await.map_err(|_| Trouble::Stopping)?
+        let read: Box<dyn FnOnce() -> Result<_, Trouble> + Send> = match &self.machine {
+            Machine::Fair(machine) => {
+                let deal = machine.deal().ok_or(Trouble::Stopping)?;
+                let goods = (deal.root, deal.units().ok_or(Trouble::Stopping)?);
+                self.goods = Some(goods);
+                let pack = |unit: &u64| Some((*unit, node.till(|till| machine.packing(*unit, till))?));
+                let packings: Vec<_> = numbers.iter().filter_map(pack).collect();
+                Box::new(move || {
+                    packings.iter().map(|(unit, how)| node.seal_unit(goods, *unit, how)).collect()
+                })
+            }
+            _ => {
+                let goods = self.goods.ok_or(Trouble::Stopping)?;
+                Box::new(move || numbers.into_iter().map(|unit| node.read_unit(goods, unit)).collect())
+            }
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Trouble::Stopping)?
     }
 
     async fn send(&mut self, step: Step) -> Result<(), Trouble> {
@@ -324,9 +335,8 @@ impl Sale {
     /// Notes what the sale came to.
     async fn note(&mut self) -> Result<(), Trouble> {
         let Some((root, _)) = self.goods else { return Ok(()) };
-        let tab = self.vendor.tab();
-        let paid = tab.and_then(|tab| self.node.till(|till| till.tab(&tab).map(|tab| tab.paid)));
-        let coins = paid.unwrap_or_default().saturating_sub(self.paid_before.unwrap_or_default());
+        let paid = self.node.till(|till| self.machine.paid(till));
+        let coins = paid.saturating_sub(self.paid_before.unwrap_or_default());
         if self.units == 0 {
             return Ok(());
         }
@@ -353,6 +363,39 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
 }
 
 impl Node {
+    /// A unit and its proof, as they go over the line. Blocks.
+    fn read_unit(&self, (root, units): (ContentRoot, Units), unit: u64) -> Result<Vec<u8>, Trouble> {
+        let header = |room, proof| {
+            let len = u32::try_from(room).unwrap_or(u32::MAX);
+            framed(&codec::encode(&ToBuyer::Unit { unit, len, proof }), room)
+        };
+        let read = self.0.shelf.read_unit(&root, units, unit, header);
+        read.map_err(|e| Trouble::file(root.to_string(), e))
+    }
+
+    /// The same under seal. Blocks.
+    fn seal_unit(
+        &self,
+        (root, units): (ContentRoot, Units),
+        unit: u64,
+        packing: &Packing,
+    ) -> Result<Vec<u8>, Trouble> {
+        let failed = |e| Trouble::file(root.to_string(), e);
+        let mut path = None;
+        let header = |room, proof| {
+            path = Some(proof);
+            Vec::with_capacity(room)
+        };
+        let bytes = self.0.shelf.read_unit(&root, units, unit, header).map_err(failed)?;
+        let leaves = self.0.shelf.read_leaves(&root, units, unit).map_err(failed)?;
+        let packed = packing.pack(bytes, leaves, path.unwrap_or_default());
+        // A disk that gives other bytes than were listed would make its owner a cheat.
+        let (unit, bytes) = packed.map_err(|_| Trouble::WrongBytes)?;
+        let mut frame = framed(&codec::encode(&ToBuyer::SealedUnit(unit)), bytes.len());
+        frame.extend_from_slice(&bytes);
+        Ok(frame)
+    }
+
     /// A page of the sales, newest first.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use goods::{Counter, Goods};
 use netpay_core::amount::Coins;
 use netpay_core::content::tree::{Proof, Tree, TreeBuilder};
 use netpay_core::content::units::{MAX_SIZE, Units};
+use netpay_core::fair::sealed::Leaves;
 use netpay_core::id::ContentRoot;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -332,6 +333,23 @@ impl<R: ShelfRows> Shelf<R> {
         b: u64,
         header: impl FnOnce(usize, Proof) -> Vec<u8>,
     ) -> Result<Vec<u8>, ShelfError> {
+        self.reading(root, |goods| goods.read_unit(units, b, header))
+    }
+
+    /// What the leaves of unit `b` of a file hash to, for fair mode. Blocks: a positional read for each.
+    ///
+    /// # Errors
+    /// If it is not on the shelf, or has no such unit.
+    pub fn read_leaves(&self, root: &ContentRoot, units: Units, b: u64) -> Result<Leaves, ShelfError> {
+        self.reading(root, |goods| goods.leaves(units, b))
+    }
+
+    /// Reads goods, which are open then; those that cannot be read are closed.
+    fn reading<T>(
+        &self,
+        root: &ContentRoot,
+        read: impl FnOnce(&Goods) -> Result<T, ShelfError>,
+    ) -> Result<T, ShelfError> {
         let goods = match self.counter.get(root) {
             Some(goods) => goods,
             None => {
@@ -345,8 +363,8 @@ impl<R: ShelfRows> Shelf<R> {
                 goods
             }
         };
-        let read = goods.read_unit(units, b, header);
-        if read.is_err() && !matches!(read, Err(ShelfError::NoSuchUnit)) {
+        let read = read(&goods);
+        if matches!(&read, Err(error) if !matches!(error, ShelfError::NoSuchUnit)) {
             self.counter.clear(root);
         }
         read

@@ -98,6 +98,8 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         passphrase: passphrase.map(zeroize::Zeroizing::new),
         contacts: discover::Contacts::default(),
         downloads: buy::Downloads::default(),
+        deals: buy::kept::Deals::open(&db)?,
+        disputes: super::disputes::Disputes::default(),
         sales: sell::Sales::default(),
         tally,
         handoffs: handoff::Handoffs::default(),
@@ -140,6 +142,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
     tokio::spawn(discover::run(node.clone()));
     tokio::spawn(settle::run(node.clone()));
     tokio::spawn(buy::pay_debts(node.clone()));
+    tokio::spawn(super::disputes::run(node.clone()));
     tokio::spawn(super::news::run(node.clone()));
     tokio::spawn(sweep(node.clone()));
     Ok(node)

@@ -1,6 +1,7 @@
 //! Peers in one process, on real sockets and real files, with chains minted by hand in place of a broker.
 
 mod bank;
+mod fair;
 
 pub(crate) use bank::VOUCHER;
 
@@ -14,6 +15,7 @@ use netpay_core::codec::List;
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::segment::{Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::fair::policy::Fair;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{SecretKey, Signed};
 use netpay_core::record::chain::Evidence;
@@ -27,16 +29,23 @@ pub(crate) struct Town {
     pub(crate) dir: TempDir,
     broker: SecretKey,
     pub(crate) peers: Vec<Node>,
+    /// When they trade in fair mode.
+    fair: Fair,
 }
 
 impl Town {
+    /// Peers that trade in plain mode.
     pub(crate) async fn of(peers: usize) -> Self {
+        Self::trading(peers, Fair::Never).await
+    }
+
+    async fn trading(peers: usize, fair: Fair) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
         let dir = tempfile::tempdir().expect("a directory");
-        let mut town = Self { dir, broker: SecretKey::from_seed(&[1; 32]), peers: Vec::new() };
+        let mut town = Self { dir, broker: SecretKey::from_seed(&[1; 32]), peers: Vec::new(), fair };
         let nowhere = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
         for n in 0..peers {
             let address = town.peers.first().map_or_else(
@@ -88,6 +97,7 @@ impl Town {
             invite,
             policy: Policy::default(),
             unit_price: Coins(10),
+            fair: self.fair,
             redeem_daily: false,
         }
     }

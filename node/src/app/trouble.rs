@@ -7,6 +7,7 @@ use crate::errors;
 use crate::overlay::RequestError;
 use crate::store::StoreError;
 use netpay_core::amount::Coins;
+use netpay_core::session::fair_buyer::Stop;
 use netpay_core::wire::reject::{Reject, RejectCode};
 use std::path::PathBuf;
 
@@ -63,7 +64,7 @@ pub enum Trouble {
         limit: Coins,
     },
     /// A unit would cost more than is risked without fair mode.
-    #[error("a unit of it would cost more than {0}, and fair mode is not offered")]
+    #[error("a unit of it would cost more than {0}, which is bought and sold in fair mode only")]
     TooDear(Coins),
     /// No vendor offers it.
     #[error("nobody who can be reached offers it")]
@@ -71,6 +72,9 @@ pub enum Trouble {
     /// What arrived is not what was bought.
     #[error("what the vendor sent is not the content asked for")]
     WrongBytes,
+    /// A sale in fair mode ended before its end.
+    #[error("{}", why_stopped(.0))]
+    Deal(Stop),
     /// Took too long.
     #[error("it took too long")]
     TimedOut,
@@ -144,6 +148,7 @@ impl From<Trouble> for ErrorView {
             Trouble::WrongBytes => {
                 errors::verification_failed("a unit", "its hash is not that of the content asked for")
             }
+            Trouble::Deal(stop) => of_deal(&stop),
             Trouble::TimedOut => errors::timed_out("waiting for the other side"),
             Trouble::NotFound { what, id } => match what {
                 "download" => errors::no_download(id),
@@ -151,7 +156,7 @@ impl From<Trouble> for ErrorView {
                 "chain" => errors::no_chain(id),
                 "peer" => errors::peer_not_found(id),
                 "file to share" => errors::nothing_at(id),
-                "receipt" | "proof" => errors::no_paper(what, id),
+                "receipt" | "proof" | "dispute" => errors::no_paper(what, id),
                 _ => errors::file_not_found(id),
             },
             Trouble::BadInput { what, given, why } => match what {
@@ -169,6 +174,29 @@ impl From<Trouble> for ErrorView {
             Trouble::Home(error) => of_home(error),
             Trouble::Stopping => errors::stopping(),
         }
+    }
+}
+
+/// What a person should know of how a deal ended.
+const fn why_stopped(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::BadDeal => "what the vendor signed is not the deal that was asked for; nothing was paid",
+        Stop::BadUnit => "what came is not a unit of the deal; it was not paid",
+        Stop::BadKey => "a key came that does not belong to the deal",
+        Stop::Junk => "a piece opened to something else than was promised; the proof goes to the broker",
+        Stop::NoKey => "the vendor was paid and gave no key; the broker gives it, or the coins come back",
+        Stop::Silent => "the vendor said nothing in time; nothing is paid of which the key is missing",
+        Stop::Refused(_) => "the vendor refused",
+        Stop::Wallet(_) => "the wallet cannot pay for the deal now",
+    }
+}
+
+fn of_deal(stop: &Stop) -> ErrorView {
+    match stop {
+        Stop::Refused(reject) => errors::vendor_refused("asked", reject),
+        Stop::Wallet(error) => errors::deal_broken("the wallet cannot pay for it now").because(error),
+        Stop::Silent => errors::timed_out("waiting for the vendor"),
+        other => errors::deal_broken(why_stopped(other)),
     }
 }
 

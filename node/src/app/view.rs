@@ -8,6 +8,7 @@ mod rfc3339;
 
 pub use page::{MAX_PAGE, Page, Part};
 
+use netpay_core::fair::policy::{Fair, Mode};
 use serde::{Deserialize, Serialize};
 
 /// The peer at a glance.
@@ -211,6 +212,9 @@ pub struct GetRequest {
     pub dry_run: bool,
     /// Leave the segment open at the vendor for the next purchase there.
     pub keep_open: bool,
+    /// When in fair mode: `auto`, `always` or `never`; as configured without it.
+    #[schema(value_type = Option<String>)]
+    pub fair: Option<Fair>,
 }
 
 /// What a purchase would cost.
@@ -228,6 +232,71 @@ pub struct Quote {
     pub vendors: Vec<Found>,
     /// Coins spendable before.
     pub spendable: u64,
+    /// How it would be bought from the cheapest vendor: `plain`, or `fair`, where bytes come under seal.
+    #[schema(value_type = String)]
+    pub mode: Mode,
+    /// Coins that a vendor which cheats could keep: those paid before the first piece is seen. 0 in fair mode.
+    pub at_risk: u64,
+}
+
+/// Where a dispute stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    /// Paid, and no key came: the broker is asked for it.
+    #[default]
+    KeyMissing,
+    /// Junk came; the broker has not answered yet.
+    Accused,
+    /// The broker convicted the vendor.
+    Convicted,
+    /// The broker did not.
+    Rejected,
+}
+
+impl DisputeState {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::KeyMissing => "key missing",
+            Self::Accused => "accused",
+            Self::Convicted => "convicted",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Something bought in fair mode that did not end as it should.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DisputeView {
+    /// The hash of the deal.
+    pub id: String,
+    /// The download it was made for.
+    pub download: u64,
+    /// What was bought.
+    pub name: String,
+    /// The vendor's node.
+    pub vendor: String,
+    /// The chain that paid.
+    pub chain: String,
+    /// The segment.
+    pub segment: u32,
+    /// Coins released for the deal.
+    pub coins: u64,
+    /// Units that are under seal still, or were junk.
+    pub units: u64,
+    /// When the deal was made or the junk was found, in seconds since 1970.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
+    pub at: u64,
+    /// Where it stands.
+    pub state: DisputeState,
+    /// What that means.
+    pub why: String,
+    /// The proof against the vendor, in hexadecimal, where one dispute is asked for and there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
 }
 
 /// Where a download stands.

@@ -4,6 +4,7 @@ use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wa
 use crate::logs;
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use netpay_core::fair::policy::Fair;
 use std::path::PathBuf;
 
 /// What the help of the whole says at its end.
@@ -244,6 +245,9 @@ pub enum Command {
         /// Leave the chain open at the vendor for the next purchase there.
         #[arg(long, env = "NETPAY_KEEP_OPEN", value_parser = FalseyValueParser::new())]
         keep_open: bool,
+        /// When in fair mode: auto, always or never.
+        #[arg(long, value_name = "WHEN", env = "NETPAY_FAIR")]
+        fair: Option<Fair>,
     },
     /// Downloads.
     Downloads {

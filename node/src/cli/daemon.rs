@@ -147,6 +147,7 @@ fn settings(config: &Config) -> Result<Settings, ErrorView> {
         invite,
         policy: Policy { per_chain: Coins(config.policy.x0), in_all: Coins(config.policy.x_total) },
         unit_price: Coins(config.p0),
+        fair: config.fair,
         redeem_daily: config.redeem.daily,
     })
 }

@@ -24,7 +24,7 @@ const MAX_BACKUP: u64 = 1 << 20;
 
 /// Buys a file.
 pub async fn get(global: &Global, home: &Home, client: &Client, command: Command) -> Result<(), ErrorView> {
-    let Command::Get { what, output, max_price, from, dry_run, detach, keep_open } = command else {
+    let Command::Get { what, output, max_price, from, dry_run, detach, keep_open, fair } = command else {
         return Ok(());
     };
     let (what, from) = match what.parse::<usize>() {
@@ -36,7 +36,7 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
     };
     let output = output.map(|path| absolute(&path)).transpose()?;
     let output = output.map(|path| path.to_string_lossy().into_owned());
-    let mut request = GetRequest { what, output, max_price, from, dry_run, keep_open };
+    let mut request = GetRequest { what, output, max_price, from, dry_run, keep_open, fair };
     let quote: Quote = client.post("/quote", &request).await?;
     if dry_run {
         let text = format!(

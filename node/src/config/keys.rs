@@ -156,6 +156,15 @@ pub const KEYS: &[Key] = &[
         read: |config, _, text| store(&mut config.p0, number(text, 1, MAX_COINS)),
     },
     Key {
+        name: "fair",
+        kind: Kind::Text,
+        help: "When it trades in fair mode, where bytes come under seal and nobody can lose a coin: auto (files of \
+               one piece, dear ones, and vendors that never delivered before), always, or never.",
+        expected: "auto, always or never",
+        show: |config| config.fair.to_string(),
+        read: |config, _, text| store(&mut config.fair, text.to_ascii_lowercase().parse().ok()),
+    },
+    Key {
         name: "log",
         kind: Kind::Text,
         help: "What is logged: error, warn, info, debug or trace; or directives such as info,netpay_node=debug.",

@@ -418,8 +418,8 @@ error_registry! {
     price_too_high(name, price, most) = "NP-TRADE-003", USAGE, 422:
         what "{price} coins are too many for \"{name}\""
         why "the smallest piece that is paid for would cost more than a buyer may risk; at this size the most is {most} coins"
-        fix "ask for at most {most} coins, or raise p0 on both sides"
-        explain "In a plain sale the first piece is paid before it is seen, so no piece may cost more than p0 coins (10 unless set otherwise), and pieces are at least 16 KiB. Small files can therefore not be arbitrarily dear."
+        fix "ask for at most {most} coins, raise p0 on both sides, or allow fair mode: netpay config set fair auto"
+        explain "In a plain sale the first piece is paid before it is seen, so no piece may cost more than p0 coins (10 unless set otherwise), and pieces are at least 16 KiB. Small files can therefore be arbitrarily dear only in fair mode, where nothing can be lost, and where a piece may cost 4096 coins."
 
     /// Money left, the file did not come.
     paid_but_failed(name, paid, download) = "NP-TRADE-004", UNREACHABLE, 502:
@@ -434,6 +434,13 @@ error_registry! {
         why "it is {state}"
         fix "netpay downloads show {download}"
         explain "Running downloads can be paused or cancelled, paused ones resumed or cancelled, failed ones retried. Those that are done or cancelled stay as they are: get the file again for another copy."
+
+    /// A deal of fair mode that was not kept.
+    deal_broken(why) = "NP-TRADE-006", VERIFICATION, 502:
+        what "a sale in fair mode ended before its end"
+        why "{why}"
+        fix "netpay dispute ls      shows what is paid and not here, and what is done about it"
+        explain "In fair mode pieces come under seal, and each is paid before its key is given. A vendor that gives no key, or sold something else than it signed for, cannot keep the coins: to be paid it must show the key to the broker, which gives it to you, and one wrong piece convicts it there. Your peer does both by itself. What the vendor never claims comes back when the chain is settled. `netpay downloads retry` asks other vendors meanwhile."
 
     // ---- time ----
 

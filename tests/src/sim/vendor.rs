@@ -16,6 +16,7 @@ use netpay_core::codec::{List, decode, encode};
 use netpay_core::coin::segment::{Close, Handover, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
 use netpay_core::content::units::Units;
+use netpay_core::fair::policy::Fair;
 use netpay_core::id::ChainId;
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::record::chain::{self as record, Certificate, Evidence};
@@ -148,7 +149,7 @@ impl VendorPeer {
             false => dice.one_of(&bad).unwrap_or(Habit::Vanishes),
         };
         let policy = Policy { per_chain: Coins(settings.vendors_risk), ..Policy::default() };
-        let shop = Shop { network: town.network, broker: town.broker, policy };
+        let shop = Shop { network: town.network, broker: town.broker, policy, fair: Fair::Never };
         let secret = dice.bytes();
         Self {
             peer,

@@ -1,7 +1,9 @@
 //! What is still open at the vendors of downloads that ended or stopped: payments that were never counted, receipts
 //! that never came. Whoever was cut off comes back for that, if need be after the next start.
 
+use super::fair;
 use super::job::PATIENCE;
+use super::kept::DealRow;
 use super::rows::{DownloadRow, TabRow};
 use super::visit::{Heard, Visit};
 use super::{Node, is_active};
@@ -10,6 +12,7 @@ use crate::clock;
 use crate::store::Batch;
 use futures::StreamExt as _;
 use netpay_core::amount::Coins;
+use netpay_core::id::ObjectHash;
 use netpay_core::session::buyer::{Input, Purchase};
 use netpay_core::time::DAY;
 use netpay_core::wire::trade::{Span, TabId, Terms};
@@ -52,9 +55,11 @@ impl Node {
         let idle = all
             .values()
             .filter(|download| !is_active(download.row.state) && download.turn.try_lock().is_ok());
-        idle.filter(|download| debts(&download.row, &unsettled).next().is_some())
-            .map(|download| download.row.id)
-            .collect()
+        idle.filter(|download| {
+            debts(&download.row, &unsettled).next().is_some() || self.has_open_deals(&download.row)
+        })
+        .map(|download| download.row.id)
+        .collect()
     }
 
     /// The tabs of which no vendor ever said what it counted. With a locked wallet that is not known, nor could it
@@ -85,6 +90,43 @@ impl Node {
                 }
             }
         }
+        tokio::select! {
+            () = self.end_deals(&row) => {}
+            _ = control.changed() => {}
+        }
+    }
+
+    /// Ends the deals that a break left open.
+    async fn end_deals(&self, row: &DownloadRow) {
+        for deal in self.open_deals(row) {
+            let vendor = deal.1.seller.node;
+            let ended = match self.late_job(row.id) {
+                Ok(job) => fair::settle(self, job, deal).await,
+                Err(trouble) => Err(trouble),
+            };
+            match ended {
+                Ok(()) => self.happened(row.id, "settled", &vendor.to_string()),
+                Err(trouble) => {
+                    tracing::debug!(download = row.id, %trouble, "a deal was not ended yet");
+                    self.dispute_soon();
+                }
+            }
+        }
+    }
+
+    fn has_open_deals(&self, row: &DownloadRow) -> bool {
+        !self.open_deals(row).is_empty()
+    }
+
+    /// Deals of which no vendor said where they ended.
+    fn open_deals(&self, row: &DownloadRow) -> Vec<(ObjectHash, DealRow)> {
+        let in_time = clock::time() < row.began.plus(FOR);
+        let deals = self.deals(|deal| in_time && deal.download == row.id && deal.open.is_some());
+        let is_open = |deal: &DealRow| {
+            let claim = deal.deal.claim().ok()?;
+            self.wallet(|wallet| Some(!wallet.chain(&claim.chain)?.lease(claim.j)?.ended)).ok()?
+        };
+        deals.into_iter().filter(|(_, deal)| is_open(deal) == Some(true)).collect()
     }
 
     async fn pay_debt(&self, row: &DownloadRow, tab: &TabRow) -> Result<(), Trouble> {
@@ -109,7 +151,7 @@ impl Node {
                     visit.note(&message);
                     visit.step(vec![Input::Heard(Box::new(message))], Batch::new()).await?;
                 }
-                Heard::Unit { .. } => return Err(Trouble::WrongBytes),
+                Heard::Unit { .. } | Heard::Sealed(..) => return Err(Trouble::WrongBytes),
             }
         }
     }

@@ -5,15 +5,19 @@ use super::{Control, Node, Vendor, is_active, units_of};
 use crate::app::view::{DownloadState, ErrorView};
 use crate::app::{Trouble, lock};
 use crate::clock::random;
+use crate::store::Batch;
 use netpay_core::amount::Coins;
 use netpay_core::content::listing::Listing;
 use netpay_core::content::units::Units;
+use netpay_core::fair::policy::Mode;
 use netpay_core::id::ContentRoot;
-use netpay_core::keys::Signed;
+use netpay_core::keys::{PublicKey, Signed};
 use netpay_core::wire::trade::{Span, TabId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,6 +43,8 @@ pub(super) struct Job {
     /// Whether some of it came in an earlier run: its rows were durable, its bytes perhaps not.
     resumed: bool,
     pub state: Mutex<State>,
+    /// Vendors that broke a rule of fair mode: nothing more is asked of them in this run.
+    pub shunned: Mutex<BTreeSet<PublicKey>>,
     /// Told when the last unit has come, and when units come back to be given out again.
     pub changed: tokio::sync::Notify,
 }
@@ -85,6 +91,95 @@ impl Job {
         span.first += CHUNK;
         span.count -= CHUNK;
         Some(taken)
+    }
+
+    /// Takes units to have a deal about with one vendor: as many as `limit` coins pay for, and one at least. Where the first
+    /// of them costs nothing by itself it is the end of the file, and comes with those before it that do.
+    pub fn take_for(&self, price: Coins, limit: Coins) -> Option<Span> {
+        let mut state = lock(&self.state);
+        let most = if state.alone { u64::MAX } else { CHUNK };
+        let cost = |first, count| self.cost(price, Span { first, count });
+        let Span { first, count } = *state.wanted.front()?;
+        if cost(first, count) == Coins::ZERO
+            && let Some(at) = state.wanted.iter().position(|span| span.first + span.count == first)
+        {
+            let before = state.wanted.get_mut(at)?;
+            let enough = (1..before.count).find(|more| cost(first - more, more + count) > Coins::ZERO);
+            let more = enough.unwrap_or(before.count);
+            before.count -= more;
+            let is_empty = before.count == 0;
+            if is_empty {
+                state.wanted.remove(at);
+            }
+            state.wanted.pop_front();
+            return Some(Span { first: first - more, count: more + count });
+        }
+        let (mut fits, mut beyond) = (1, count.min(most) + 1);
+        while beyond - fits > 1 {
+            let middle = fits + (beyond - fits) / 2;
+            if cost(first, middle) <= limit { fits = middle } else { beyond = middle }
+        }
+        let span = state.wanted.front_mut()?;
+        span.first += fits;
+        span.count -= fits;
+        if span.count == 0 {
+            state.wanted.pop_front();
+        }
+        Some(Span { first, count: fits })
+    }
+
+    /// Takes those units of a run that nobody was asked for.
+    pub fn take_from(&self, run: Span) -> Vec<u64> {
+        let mut state = lock(&self.state);
+        let units = run.first..run.first.saturating_add(run.count);
+        let (mut taken, mut rest) = (Vec::new(), VecDeque::new());
+        for span in std::mem::take(&mut state.wanted) {
+            let (first, behind) = (span.first, span.first + span.count);
+            let (from, to) = (units.start.clamp(first, behind), units.end.clamp(first, behind));
+            taken.extend(from..to);
+            let left = [(first, from.min(to)), (to.max(from), behind)];
+            let left = if from < to { left } else { [(first, behind), (behind, behind)] };
+            rest.extend(
+                left.into_iter().filter(|(a, b)| a < b).map(|(a, b)| Span { first: a, count: b - a }),
+            );
+        }
+        state.wanted = rest;
+        taken
+    }
+
+    /// What a run of units costs.
+    pub fn cost(&self, price: Coins, Span { first, count }: Span) -> Coins {
+        let Some((start, end)) = self.units.range(first).zip(self.units.range(first + count.max(1) - 1))
+        else {
+            return Coins::ZERO;
+        };
+        let before = if first == 0 { Coins::ZERO } else { self.units.due(price, start.start) };
+        self.units.due(price, end.end).saturating_sub(before)
+    }
+
+    /// Writes a verified unit where it belongs, and its row.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn put(&self, unit: u64, bytes: &[u8], tab: usize, batch: &mut Batch) -> Result<(), Trouble> {
+        let at = self.units.range(unit).map_or(0, |range| range.start);
+        self.file.write_all_at(bytes, at).map_err(|e| Trouble::file("partial file", e))?;
+        rows::put_unit(batch, self.id, unit, tab);
+        Ok(())
+    }
+
+    /// Notes that units came, were verified and written. Returns how many bytes there are now.
+    pub fn took(&self, numbers: &[u64], tab: usize, bytes: u64) -> u64 {
+        let mut state = lock(&self.state);
+        state.have.extend(numbers.iter().map(|unit| (*unit, tab)));
+        state.have_bytes += bytes;
+        let have = state.have_bytes;
+        drop(state);
+        self.node.0.downloads.received.fetch_add(bytes, Ordering::Relaxed);
+        if numbers.contains(&(self.units.count() - 1)) {
+            self.changed.notify_waiters();
+        }
+        have
     }
 
     /// Gives units back that a vendor did not deliver.
@@ -175,6 +270,7 @@ impl Node {
                 listing.price <= row.ceiling
                     && listing.size == row.size
                     && row.from.is_none_or(|from| from == listing.vendor)
+                    && !lock(&job.shunned).contains(&listing.vendor)
             });
             listings.truncate(MAX_VENDORS);
             if !listings.is_empty() {
@@ -291,12 +387,16 @@ impl Node {
     async fn run_sale(self, job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
         let id = job.id;
         self.show(id, |view| view.sales += 1);
-        let ended = super::sale::run(job, listing, owing).await;
+        let ended = match self.mode_of(id, &listing, job.units) {
+            Ok(Mode::Plain) => super::sale::run(job, listing, owing).await,
+            Ok(Mode::Fair) => super::fair::run(job, listing, owing).await,
+            Err(trouble) => Err(trouble),
+        };
         self.show(id, |view| view.sales = view.sales.saturating_sub(1));
         ended
     }
 
-    fn open_job(&self, id: u64) -> Result<Job, Trouble> {
+    pub(super) fn open_job(&self, id: u64) -> Result<Job, Trouble> {
         let row = self.row_of(id)?;
         let units = units_of(&row)?;
         let path = self.partial(id);
@@ -327,7 +427,24 @@ impl Node {
         let control = self.control_of(id)?;
         let state = Mutex::new(State { wanted, have, have_bytes, alone: true, owing: 0 });
         let (node, file, changed) = (self.clone(), Arc::new(file), tokio::sync::Notify::new());
-        Ok(Job { node, id, units, file, control, resumed, state, changed })
+        Ok(Job { node, id, units, file, control, resumed, state, shunned: Mutex::default(), changed })
+    }
+
+    /// Where the units go that come after whoever worked at the download has stopped; `None` if they go nowhere. For whoever
+    /// holds its turn.
+    pub(super) fn late_job(&self, id: u64) -> Result<Option<Arc<Job>>, Trouble> {
+        match self.row_of(id).map(|row| row.state) {
+            Ok(DownloadState::Failed | DownloadState::Paused) => {
+                self.open_job(id).map(|job| Some(Arc::new(job)))
+            }
+            Ok(_) | Err(Trouble::NotFound { .. }) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Whether a download is worked at now.
+    pub(in crate::app) fn is_worked_at(&self, id: u64) -> bool {
+        self.turn(id).is_ok_and(|turn| turn.try_lock().is_err())
     }
 
     /// Puts the finished file in its place, durably.
@@ -344,14 +461,23 @@ impl Node {
     }
 
     /// The tab of a vendor in a download. A new one is stored with the first that happens on it.
-    pub(super) fn tab_of(&self, id: u64, vendor: Vendor, price: Coins) -> Result<(usize, TabRow), Trouble> {
+    pub(super) fn tab_of(
+        &self,
+        id: u64,
+        vendor: Vendor,
+        price: Coins,
+        mode: Mode,
+    ) -> Result<(usize, TabRow), Trouble> {
+        let is_fair = mode == Mode::Fair;
         let mut all = lock(&self.0.downloads.all);
         let tabs = &mut all.get_mut(&id).ok_or_else(|| super::no_download(id))?.row.tabs;
-        let known = tabs.iter().position(|tab| tab.vendor == vendor && tab.price == price);
+        let is_it = |tab: &TabRow| (tab.vendor, tab.price, tab.is_fair) == (vendor, price, is_fair);
+        let known = tabs.iter().position(is_it);
         if let Some((at, tab)) = known.and_then(|at| Some((at, tabs.get(at)?))) {
             return Ok((at, tab.clone()));
         }
-        let tab = TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO, owed: Coins::ZERO };
+        let tab =
+            TabRow { vendor, tab: TabId(random()), price, paid: Coins::ZERO, owed: Coins::ZERO, is_fair };
         tabs.push(tab.clone()).map_err(|_| Trouble::NoVendor)?;
         Ok((tabs.len() - 1, tab))
     }

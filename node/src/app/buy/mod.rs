@@ -4,7 +4,10 @@
 //! written together with the payment for it, so that after a crash nothing is paid twice.
 
 mod debts;
+mod fair;
 mod job;
+pub(super) mod kept;
+mod late;
 mod rows;
 mod sale;
 mod visit;
@@ -15,14 +18,15 @@ use super::view::{
 };
 use super::{Node, Trouble, lock};
 use crate::clock;
-use crate::store::{Batch, Commit};
+use crate::store::{Batch, Commit, StoreError, Table};
 pub(super) use debts::run as pay_debts;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
 use netpay_core::content::link::Link;
 use netpay_core::content::listing::Listing;
 use netpay_core::content::name::safe_file_name;
-use netpay_core::content::units::{Units, unit_for};
+use netpay_core::content::units::Units;
+use netpay_core::fair::policy::{self, Fair, Mode};
 use netpay_core::id::ContentRoot;
 use netpay_core::keys::{PublicKey, Signed};
 use rows::DOWNLOADS;
@@ -34,6 +38,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// Vendors that delivered, and since when.
+const DELIVERED: Table = Table::new("delivered");
 /// Downloads remembered at most, finished ones included; the oldest finished one gives way.
 const MAX_DOWNLOADS: usize = 10_000;
 /// What happened to one download, remembered at most.
@@ -95,7 +101,11 @@ impl Node {
         let (_, listings) = self.offers(request).await?;
         let best = listings.first().ok_or(Trouble::NoVendor)?;
         let vendors = listings.iter().map(|listing| self.found(listing)).collect::<Vec<Found>>();
+        let fair = request.fair.unwrap_or(self.settings().fair);
+        let (mode, at_risk) = self.terms_of(fair, best)?;
         Ok(Quote {
+            mode,
+            at_risk: at_risk.0,
             id: best.root.to_string(),
             name: best.name.to_string(),
             size: best.size,
@@ -103,6 +113,36 @@ impl Node {
             vendors,
             spendable: self.wallet(|wallet| wallet.spendable(clock::time())).map_or(0, |coins| coins.0),
         })
+    }
+
+    /// In which mode an offer would be bought, and what could be lost.
+    fn terms_of(&self, fair: Fair, listing: &Listing) -> Result<(Mode, Coins), Trouble> {
+        let p0 = self.settings().unit_price;
+        let units = policy::units(fair, listing.price, listing.size, p0).ok_or(Trouble::TooDear(p0))?;
+        let mode = policy::mode(fair, listing.price, units, p0, self.is_known(&listing.vendor)?);
+        let first = units.price_of(listing.price, 0).unwrap_or_default();
+        Ok((mode, if mode == Mode::Fair { Coins::ZERO } else { first }))
+    }
+
+    /// In which mode a download is bought from a vendor.
+    fn mode_of(&self, id: u64, listing: &Listing, units: Units) -> Result<Mode, Trouble> {
+        let (fair, p0) = (self.row_of(id)?.fair, self.settings().unit_price);
+        Ok(policy::mode(fair, listing.price, units, p0, self.is_known(&listing.vendor)?))
+    }
+
+    /// Whether a vendor delivered something here before.
+    pub(super) fn is_known(&self, vendor: &PublicKey) -> Result<bool, Trouble> {
+        Ok(self.db().get(DELIVERED, &vendor.0)?.is_some())
+    }
+
+    /// Remembers that a vendor delivered.
+    async fn has_delivered(&self, vendor: PublicKey) -> Result<(), StoreError> {
+        if self.db().get(DELIVERED, &vendor.0)?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        batch.put(DELIVERED, vendor.0, clock::time().0.to_be_bytes());
+        self.db().commit(batch).await
     }
 
     /// The content asked for, and its offers, cheapest first.
@@ -168,9 +208,10 @@ impl Node {
             return Err(Trouble::OverLimit { name, price, limit });
         }
         let ceiling = limit.unwrap_or(price);
-        let p0 = self.settings().unit_price;
-        let units = unit_for(ceiling, best.size, p0).or_else(|| unit_for(price, best.size, p0));
-        let units = units.ok_or(Trouble::TooDear(p0))?;
+        let (fair, p0) = (request.fair.unwrap_or(self.settings().fair), self.settings().unit_price);
+        let units = policy::units(fair, ceiling, best.size, p0);
+        let units =
+            units.or_else(|| policy::units(fair, price, best.size, p0)).ok_or(Trouble::TooDear(p0))?;
         self.can_afford(&name, price)?;
         Ok(DownloadRow {
             id: self.next_download(),
@@ -182,6 +223,7 @@ impl Node {
             unit_log: units.log(),
             output: Text::cut(&self.destination(request.output.as_deref(), &name)?.to_string_lossy()),
             from: request.from.as_ref().map(|_| best.vendor),
+            fair,
             keep_open: request.keep_open,
             state: DownloadState::Waiting,
             began: clock::time(),
@@ -459,7 +501,7 @@ impl Node {
     }
 
     /// Notes something in a download's timeline.
-    fn happened(&self, id: u64, what: &str, detail: &str) {
+    pub(super) fn happened(&self, id: u64, what: &str, detail: &str) {
         tracing::debug!(download = id, what, detail);
         let entry = TimelineEntry { at: clock::now().0, what: what.to_owned(), detail: detail.to_owned() };
         self.show(id, |view| {

@@ -6,6 +6,7 @@ use crate::store::{Batch, Db, Table};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Text, Wire};
 use netpay_core::content::units::Units;
+use netpay_core::fair::policy::Fair;
 use netpay_core::id::ContentRoot;
 use netpay_core::keys::PublicKey;
 use netpay_core::time::Time;
@@ -32,6 +33,8 @@ pub(crate) struct TabRow {
     pub paid: Coins,
     /// What its units cost that are verified.
     pub owed: Coins,
+    /// Whether it is of fair mode: what was paid for deals, of which its vendor keeps no account.
+    pub is_fair: bool,
 }
 
 /// A download as it is stored.
@@ -48,6 +51,8 @@ pub(crate) struct DownloadRow {
     pub unit_log: u8,
     pub output: Text<4096>,
     pub from: Option<PublicKey>,
+    /// When it is bought in fair mode.
+    pub fair: Fair,
     pub keep_open: bool,
     pub state: DownloadState,
     pub began: Time,

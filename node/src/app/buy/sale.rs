@@ -11,20 +11,19 @@ use crate::store::Batch;
 use netpay_core::amount::Coins;
 use netpay_core::content::listing::Listing;
 use netpay_core::content::tree::{Proof, verify_unit};
-use netpay_core::keys::Signed;
+use netpay_core::keys::{PublicKey, Signed};
 use netpay_core::record::chain::MAX_UNCERTIFIED;
 use netpay_core::session::buyer::{Input, Purchase};
 use netpay_core::wire::trade::{Span, Terms};
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// With so many uncertified segments a chain is certified after a sale, so that the next need not wait for it …
-const LONG: usize = MAX_UNCERTIFIED - 2;
+pub(super) const LONG: usize = MAX_UNCERTIFIED - 2;
 /// … and with so many before one: its record hardly has room for more.
-const TOO_LONG: usize = MAX_UNCERTIFIED - 1;
+pub(super) const TOO_LONG: usize = MAX_UNCERTIFIED - 1;
 /// How often at most the rate of a download is told.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
@@ -41,20 +40,60 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
     let ended = sale.serve().await;
     drop(sale);
     if ended.is_ok() && listing.price > Coins::ZERO {
-        job.node.happened(job.id, "receipt", &listing.vendor.to_string());
-        let node = job.node.clone();
-        tokio::spawn(async move {
-            // There is time, and another sale may be in a hurry.
-            tokio::select! {
-                () = tokio::time::sleep(DEFERRAL) => {}
-                () = node.stopped() => return,
-            }
-            if let Err(trouble) = shorten(&node, LONG).await {
-                tracing::debug!(%trouble, "chains were not certified after a sale");
-            }
-        });
+        after_sale(&job.node, job.id, listing.vendor);
     }
     ended
+}
+
+/// What is done at leisure once a vendor has given its receipt.
+pub(super) fn after_sale(node: &Node, id: u64, vendor: PublicKey) {
+    node.happened(id, "receipt", &vendor.to_string());
+    let node = node.clone();
+    tokio::spawn(async move {
+        if let Err(error) = node.has_delivered(vendor).await {
+            tracing::warn!(%error, "a vendor that delivered is not remembered");
+        }
+        // There is time, and another sale may be in a hurry.
+        tokio::select! {
+            () = tokio::time::sleep(DEFERRAL) => {}
+            () = node.stopped() => return,
+        }
+        if let Err(trouble) = shorten(&node, LONG).await {
+            tracing::debug!(%trouble, "chains were not certified after a sale");
+        }
+    });
+}
+
+/// What is shown of how a sale goes on.
+pub(super) struct Progress {
+    since: Instant,
+    before: u64,
+}
+
+impl Progress {
+    /// From now on.
+    pub fn of(job: &Job) -> Self {
+        Self { since: Instant::now(), before: lock(&job.state).have_bytes }
+    }
+
+    /// Shows how many bytes there are, how fast they come, and what was paid.
+    pub fn show(&mut self, job: &Job, vendor: &PublicKey, paid: Coins, have: u64) {
+        let elapsed = self.since.elapsed();
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let rate = (elapsed >= SHOWN_EVERY).then(|| (have - self.before.min(have)) * 1000 / millis.max(1));
+        if rate.is_some() {
+            *self = Self { since: Instant::now(), before: have };
+        }
+        let vendor = vendor.to_string();
+        job.node.show(job.id, |view| {
+            view.have = have;
+            view.rate = rate.unwrap_or(view.rate);
+            if !view.vendors.contains(&vendor) {
+                view.vendors.push(vendor);
+            }
+            view.paid = view.paid.max(paid.0);
+        });
+    }
 }
 
 struct Sale {
@@ -66,7 +105,7 @@ struct Sale {
     finishing: bool,
     /// Held as long as something may still have to be paid here.
     owing: Option<Owing>,
-    shown: (Instant, u64),
+    progress: Progress,
 }
 
 impl Sale {
@@ -95,14 +134,14 @@ impl Sale {
             }
         });
         let visit = visit.await?;
-        let shown = (Instant::now(), lock(&job.state).have_bytes);
+        let progress = Progress::of(&job);
         Ok(Self {
             visit,
             outstanding: (span.first..span.first + span.count).collect(),
             fresh: Vec::new(),
             finishing: false,
             owing: Some(owing),
-            shown,
+            progress,
             job,
         })
     }
@@ -153,6 +192,7 @@ impl Sale {
                     self.visit.note(&message);
                     inputs.push(Input::Heard(Box::new(message)));
                 }
+                Heard::Sealed(..) => return Err(Trouble::WrongBytes),
                 Heard::Unit { unit, proof, bytes } => {
                     let size_is_proved = self.job.has_last() || unit + 1 == self.job.units.count();
                     let expected = self.outstanding.remove(&unit);
@@ -186,39 +226,11 @@ impl Sale {
         });
         let outcome = written.await.map_err(|_| Trouble::Stopping)?;
         let bytes = outcome.inspect_err(|_| self.outstanding.extend(&numbers))?;
-        let mut state = lock(&self.job.state);
-        state.have.extend(numbers.iter().map(|unit| (*unit, self.visit.tab)));
-        state.have_bytes += bytes;
-        self.job.node.0.downloads.received.fetch_add(bytes, Ordering::Relaxed);
-        let have = state.have_bytes;
-        drop(state);
-        if numbers.contains(&(self.job.units.count() - 1)) {
-            self.job.changed.notify_waiters();
-        }
+        let have = self.job.took(&numbers, self.visit.tab, bytes);
         self.fresh.extend(&numbers);
-        self.show_progress(have);
+        self.progress.show(&self.job, &self.visit.vendor, self.visit.buyer.paid(), have);
         let cost = |unit: u64| self.job.units.price_of(self.visit.price, unit).unwrap_or_default();
         Ok(numbers.into_iter().map(|unit| Input::Verified(cost(unit))).collect())
-    }
-
-    fn show_progress(&mut self, have: u64) {
-        let (since, before) = self.shown;
-        let elapsed = since.elapsed();
-        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let rate = (elapsed >= SHOWN_EVERY).then(|| (have - before.min(have)) * 1000 / millis.max(1));
-        if rate.is_some() {
-            self.shown = (Instant::now(), have);
-        }
-        let paid = self.visit.buyer.paid().0;
-        let vendor = self.visit.vendor.to_string();
-        self.job.node.show(self.job.id, |view| {
-            view.have = have;
-            view.rate = rate.unwrap_or(view.rate);
-            if !view.vendors.contains(&vendor) {
-                view.vendors.push(vendor);
-            }
-            view.paid = view.paid.max(paid);
-        });
     }
 
     /// Gives the machine its inputs, with the rows of the units verified.
@@ -268,7 +280,7 @@ impl Drop for Sale {
 }
 
 /// Has chains certified that show so many segments without.
-async fn shorten(node: &Node, long: usize) -> Result<(), Trouble> {
+pub(super) async fn shorten(node: &Node, long: usize) -> Result<(), Trouble> {
     let long: Vec<_> = node.wallet(|wallet| {
         let spendable = wallet.chains().filter(|(_, chain)| chain.is_spendable(clock::time()));
         spendable.filter(|(_, chain)| chain.line().uncertified() >= long).map(|(id, _)| *id).collect()

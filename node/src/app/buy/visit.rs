@@ -15,6 +15,8 @@ use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Wire};
 use netpay_core::content::tree::Proof;
 use netpay_core::content::units::MAX_UNIT;
+use netpay_core::fair::policy::Mode;
+use netpay_core::fair::sealed::SealedUnit;
 use netpay_core::keys::PublicKey;
 use netpay_core::session::buyer::{Buyer, Input, Output, Purchase};
 use netpay_core::wallet::{Wallet, WalletChange};
@@ -38,6 +40,37 @@ const TAGS: usize = 3;
 pub(super) enum Heard {
     Message(ToBuyer),
     Unit { unit: u64, proof: Proof, bytes: Vec<u8> },
+    Sealed(Box<SealedUnit>, Vec<u8>),
+}
+
+/// The two ends of a line to a vendor.
+pub(super) struct Line {
+    pub inbox: mpsc::Receiver<Heard>,
+    pub outbox: mpsc::Sender<Step>,
+}
+
+impl Line {
+    /// Calls a vendor.
+    ///
+    /// # Errors
+    /// If it cannot be reached.
+    pub async fn dial(node: &Node, vendor: PublicKey) -> Result<Self, Trouble> {
+        let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
+        let (reader, writer) = tokio::io::split(stream.map_err(Trouble::PeerUnreachable)?);
+        let (to_inbox, inbox) = mpsc::channel(AHEAD);
+        let (outbox, steps) = mpsc::channel(OUTBOX);
+        tokio::spawn(read(reader, to_inbox));
+        tokio::spawn(pipe::write(writer, steps));
+        Ok(Self { inbox, outbox })
+    }
+
+    /// Has the writer do this next.
+    ///
+    /// # Errors
+    /// If the line is gone.
+    pub async fn send(&self, step: Step) -> Result<(), Trouble> {
+        self.outbox.send(step).await.map_err(|_| closed())
+    }
 }
 
 /// A visit that goes on.
@@ -53,8 +86,7 @@ pub(super) struct Visit {
     pub buyer: Buyer,
     /// How it ended, once it has.
     pub over: Option<Result<(), Trouble>>,
-    inbox: mpsc::Receiver<Heard>,
-    outbox: mpsc::Sender<Step>,
+    line: Line,
 }
 
 impl Visit {
@@ -69,17 +101,11 @@ impl Visit {
         price: Coins,
         purchase: impl FnOnce(usize, &TabRow) -> Purchase,
     ) -> Result<Self, Trouble> {
-        let stream = node.overlay().open(vendor, Protocol::Trade, OPEN_TIMEOUT).await;
-        let stream = stream.map_err(Trouble::PeerUnreachable)?;
-        let (tab, row) = node.tab_of(id, vendor, price)?;
+        let line = Line::dial(node, vendor).await?;
+        let (tab, row) = node.tab_of(id, vendor, price, Mode::Plain)?;
         let fresh = if price > Coins::ZERO { node.sellers(vendor, TAGS).await? } else { Vec::new() };
         let buyer = Buyer::new(purchase(tab, &row), vendor, fresh);
-        let (reader, writer) = tokio::io::split(stream);
-        let (to_inbox, inbox) = mpsc::channel(AHEAD);
-        let (outbox, steps) = mpsc::channel(OUTBOX);
-        tokio::spawn(read(reader, to_inbox));
-        tokio::spawn(pipe::write(writer, steps));
-        Ok(Self { node: node.clone(), id, vendor, price, tab, buyer, over: None, inbox, outbox })
+        Ok(Self { node: node.clone(), id, vendor, price, tab, buyer, over: None, line })
     }
 
     /// Waits for what the vendor sends next.
@@ -88,7 +114,7 @@ impl Visit {
     /// If it hangs up or falls silent, or this node stops.
     pub async fn heard(&mut self) -> Result<Heard, Trouble> {
         tokio::select! {
-            heard = self.inbox.recv() => heard.ok_or_else(closed),
+            heard = self.line.inbox.recv() => heard.ok_or_else(closed),
             () = self.node.stopped() => Err(Trouble::Stopping),
             () = tokio::time::sleep(IDLE) => Err(Trouble::TimedOut),
         }
@@ -96,7 +122,7 @@ impl Visit {
 
     /// What the vendor sent beside that already.
     pub fn heard_more(&mut self) -> Option<Heard> {
-        self.inbox.try_recv().ok()
+        self.line.inbox.try_recv().ok()
     }
 
     /// Gives the machine its inputs and passes on what it wants done; `units` are the rows of those verified.
@@ -111,7 +137,7 @@ impl Visit {
         // The rows go to the store while the wallet is held, so that they reach the disk in order.
         let commit = if self.price > Coins::ZERO {
             node.purse(|purse| {
-                node.note_receipts(&purse.wallet, self.id, &inputs);
+                node.note_receipts(&purse.wallet, self.id, inputs.iter().filter_map(heard));
                 for input in inputs {
                     self.buyer.handle(now, input, &mut purse.wallet, &mut out);
                 }
@@ -182,7 +208,7 @@ impl Visit {
             }
             ToBuyer::Reject { reject, .. } => node.happened(id, "refused", &reject.to_string()),
             ToBuyer::Unit { .. } | ToBuyer::Certified(_) | ToBuyer::Receipt(_) => {}
-            // Of fair mode, which is not asked for.
+            // Of fair mode, which is not asked for here.
             ToBuyer::Deal(_) | ToBuyer::SealedUnit(_) | ToBuyer::Key { .. } => {}
         }
     }
@@ -197,7 +223,7 @@ impl Visit {
     }
 
     async fn send(&self, step: Step) -> Result<(), Trouble> {
-        self.outbox.send(step).await.map_err(|_| closed())
+        self.line.send(step).await
     }
 }
 
@@ -209,7 +235,15 @@ impl Drop for Visit {
     }
 }
 
-fn closed() -> Trouble {
+/// What the vendor said, among what happened.
+fn heard(input: &Input) -> Option<&ToBuyer> {
+    match input {
+        Input::Heard(message) => Some(message),
+        _ => None,
+    }
+}
+
+pub(super) fn closed() -> Trouble {
     Trouble::PeerUnreachable(RequestError::Closed)
 }
 
@@ -219,21 +253,26 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<Heard>) {
         let Ok(frame) = pipe::read_frame(&mut reader, ToBuyer::MAX).await else { return };
         let Ok(message) = codec::decode::<ToBuyer>(&frame) else { return };
         let heard = match message {
-            ToBuyer::Unit { unit, len, proof } => {
-                let len = usize::try_from(len).unwrap_or(usize::MAX);
-                if len > MAX_UNIT {
-                    return;
-                }
-                let mut bytes = vec![0; len];
-                if reader.read_exact(&mut bytes).await.is_err() {
-                    return;
-                }
-                Heard::Unit { unit, proof, bytes }
-            }
+            ToBuyer::Unit { unit, len, proof } => match raw(&mut reader, len).await {
+                Some(bytes) => Heard::Unit { unit, proof, bytes },
+                None => return,
+            },
+            ToBuyer::SealedUnit(unit) => match raw(&mut reader, unit.len).await {
+                Some(bytes) => Heard::Sealed(Box::new(unit), bytes),
+                None => return,
+            },
             message => Heard::Message(message),
         };
         if inbox.send(heard).await.is_err() {
             return;
         }
     }
+}
+
+/// The bytes of a unit behind its frame.
+async fn raw(reader: &mut ReadHalf<Stream>, len: u32) -> Option<Vec<u8>> {
+    let len = usize::try_from(len).ok().filter(|len| *len <= MAX_UNIT)?;
+    let mut bytes = vec![0; len];
+    reader.read_exact(&mut bytes).await.ok()?;
+    Some(bytes)
 }

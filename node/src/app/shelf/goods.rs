@@ -3,7 +3,8 @@
 use super::error::ShelfError;
 use super::row::{ShelfRow, Stamp};
 use netpay_core::content::tree::{Proof, node_count, proof_with};
-use netpay_core::content::units::Units;
+use netpay_core::content::units::{GROUP, Units};
+use netpay_core::fair::sealed::{Leaves, first_leaf};
 use netpay_core::id::ContentRoot;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -83,6 +84,23 @@ impl Goods {
         self.is_unchanged()?;
         read.map_err(|e| ShelfError::io("reading", &self.path, e))?;
         Ok(frame)
+    }
+
+    /// What the leaves of unit `b` hash to; none for a file of one leaf.
+    ///
+    /// # Errors
+    /// If there is no such unit, or the tree is damaged.
+    pub fn leaves(&self, units: Units, b: u64) -> Result<Leaves, ShelfError> {
+        if units.size() != self.stamp.size {
+            return Err(ShelfError::NoSuchUnit);
+        }
+        let len = units.len_of(b).and_then(|len| u64::try_from(len).ok()).ok_or(ShelfError::NoSuchUnit)?;
+        if self.tree.is_none() {
+            return Ok(Leaves::new());
+        }
+        let first = first_leaf(units, b);
+        let leaves = (first..first + len.div_ceil(GROUP)).map(|at| self.node(at));
+        Ok(Leaves::first_of(leaves.collect::<Result<Vec<_>, _>>()?))
     }
 
     fn node(&self, at: u64) -> Result<[u8; 32], ShelfError> {

@@ -1,0 +1,504 @@
+//! Sales in fair mode: deal after deal with one vendor, each on a line of its own.
+//!
+//! The machine decides ([`netpay_core::session::fair_buyer`]). What it wants durable is that before anything rests on it:
+//! units under seal before the payment for them is made, the file's own bytes before the deal is closed.
+
+use super::Control;
+use super::job::{Job, Owing};
+use super::kept::{self, Asking, DealRow};
+use super::sale::{Progress, TOO_LONG, after_sale, shorten};
+use super::visit::{AHEAD, Heard, Line, closed};
+use crate::app::pipe::Step;
+use crate::app::{Node, Trouble, disputes, lock};
+use crate::clock;
+use crate::store::{Batch, Commit};
+use futures::FutureExt as _;
+use netpay_core::amount::{Coins, Count};
+use netpay_core::codec;
+use netpay_core::content::listing::Listing;
+use netpay_core::fair::judge::Junk;
+use netpay_core::fair::policy::Mode;
+use netpay_core::fair::sealed::SealedUnit;
+use netpay_core::id::{ChainId, ObjectHash};
+use netpay_core::keys::{PublicKey, Signed};
+use netpay_core::session::fair_buyer::{Before, FairBuyer, Input, Output, Purchase, Stop};
+use netpay_core::time::Moment;
+use netpay_core::wallet::{Seller, Wallet, WalletChange, WalletError, lease_limit};
+use netpay_core::wire::trade::{Span, Terms, ToBuyer, ToVendor};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::block_in_place;
+
+/// Deals that may fail since another sale was faster to open the chain's next segment.
+const TRIES: usize = 3;
+
+/// Buys units from one vendor until none are wanted any more. Deals that a break left open go on first.
+pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
+    let (mut owing, mut failed) = (Some(owing), 0);
+    loop {
+        let mut trade = match Trade::go_on(&job, &listing).await? {
+            Some(trade) => trade,
+            None => match Trade::begin(&job, &listing).await? {
+                Some(trade) => trade,
+                None => return Ok(()),
+            },
+        };
+        match trade.serve(vec![Input::Begin], &mut owing).await {
+            Ok(()) => after_sale(&job.node, job.id, listing.vendor),
+            Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => failed += 1,
+            Err(trouble) => {
+                if let Trouble::Deal(stop) = &trouble
+                    && is_the_vendors(stop)
+                {
+                    lock(&job.shunned).insert(listing.vendor);
+                }
+                return Err(trouble);
+            }
+        }
+        if job.is_complete() {
+            return Ok(());
+        }
+    }
+}
+
+/// Ends a deal of a download that nobody works at: takes the keys of what is paid, and the receipt. `job` is where its units
+/// go, unless the file is in its place.
+pub(super) async fn settle(
+    node: &Node,
+    job: Option<Arc<Job>>,
+    (hash, row): (ObjectHash, DealRow),
+) -> Result<(), Trouble> {
+    let id = row.download;
+    let mut trade = Trade::resume(node, job, (hash, row)).await?.ok_or(Trouble::NoVendor)?;
+    let vendor = trade.vendor;
+    // Nothing more is wanted than what is paid.
+    trade.serve(vec![Input::Begin, Input::Finish], &mut None).await?;
+    after_sale(node, id, vendor);
+    Ok(())
+}
+
+/// Whether what ended a deal is the vendor's fault, and not its silence or this peer's lack of coins.
+const fn is_the_vendors(stop: &Stop) -> bool {
+    matches!(stop, Stop::BadDeal | Stop::BadUnit | Stop::BadKey | Stop::Junk | Stop::NoKey)
+}
+
+struct Trade {
+    node: Node,
+    /// The download it is for.
+    id: u64,
+    /// Where the units go; nowhere once the file is in its place.
+    job: Option<Arc<Job>>,
+    vendor: PublicKey,
+    tab: usize,
+    seller: Seller,
+    machine: FairBuyer,
+    deal: Option<(ObjectHash, DealRow)>,
+    line: Line,
+    /// What came and was not looked at yet.
+    pending: VecDeque<Heard>,
+    /// Units that nobody else was asked for.
+    outstanding: BTreeSet<u64>,
+    /// Released for the deal, and counted on the tab.
+    released: Coins,
+    until: Moment,
+    over: Option<Result<(), Trouble>>,
+    progress: Option<Progress>,
+    /// Held until the segment that was named is opened.
+    asking: Option<Asking>,
+}
+
+/// What one step comes to.
+#[derive(Default)]
+struct Done {
+    changes: Vec<WalletChange>,
+    batch: Batch,
+    messages: Vec<ToVendor>,
+    units: Vec<u64>,
+    bytes: u64,
+    junk: Option<Junk>,
+}
+
+impl Trade {
+    /// A deal about units that are wanted, if any are.
+    async fn begin(job: &Arc<Job>, listing: &Signed<Listing>) -> Result<Option<Self>, Trouble> {
+        let (node, price, vendor) = (&job.node, listing.price, listing.vendor);
+        shorten(node, TOO_LONG).await?;
+        let (tab, row) = node.tab_of(job.id, vendor, price, Mode::Fair)?;
+        // What a vendor that vanishes locks up until settlement is no more than what it earned here.
+        let Some(mut span) = job.take_for(price, lease_limit(row.paid).into()) else { return Ok(None) };
+        let found = node.fair_chain(job.cost(price, span)).and_then(|(asking, free)| {
+            if job.cost(price, span) > free {
+                job.give_back(span.first..span.first + span.count);
+                span = job.take_for(price, free).ok_or(Trouble::NoVendor)?;
+            }
+            if job.cost(price, span) > free { Err(node.too_few(job.id, free)) } else { Ok(asking) }
+        });
+        let outstanding: BTreeSet<u64> = (span.first..span.first + span.count).collect();
+        let called = async {
+            let asking = found?;
+            let seller = node.fair_seller(asking.chain(), vendor).await?;
+            let line = Line::dial(node, vendor).await.inspect_err(|_| node.unused([seller]))?;
+            Ok((asking, seller, line))
+        };
+        let (asking, seller, line) =
+            called.await.inspect_err(|_: &Trouble| job.give_back(outstanding.iter().copied()))?;
+        let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
+        let purchase = Purchase { terms, span, chain: asking.chain(), seller };
+        let machine = FairBuyer::new(node.network(), purchase, None);
+        node.happened(job.id, "deal", &vendor.to_string());
+        Ok(Some(Self {
+            node: node.clone(),
+            id: job.id,
+            job: Some(Arc::clone(job)),
+            vendor,
+            tab,
+            seller,
+            machine,
+            deal: None,
+            line,
+            pending: VecDeque::new(),
+            outstanding,
+            released: Coins::ZERO,
+            until: Moment(u64::MAX),
+            over: None,
+            progress: Some(Progress::of(job)),
+            asking: Some(asking),
+        }))
+    }
+
+    /// A deal that a break left open at this vendor, if there is one.
+    async fn go_on(job: &Arc<Job>, listing: &Signed<Listing>) -> Result<Option<Self>, Trouble> {
+        let of = |row: &DealRow| row.download == job.id && row.seller.node == listing.vendor;
+        for deal in job.node.deals(of) {
+            if let Some(trade) = Self::resume(&job.node, Some(Arc::clone(job)), deal).await? {
+                return Ok(Some(trade));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes on with a deal, unless there is nothing to go on for.
+    async fn resume(
+        node: &Node,
+        job: Option<Arc<Job>>,
+        (hash, row): (ObjectHash, DealRow),
+    ) -> Result<Option<Self>, Trouble> {
+        let Some((deal, Some(open))) = row.verified(node) else { return Ok(None) };
+        let lease = node.wallet(|wallet| {
+            let lease = wallet.chain(&deal.chain)?.lease(deal.j)?;
+            let released = lease.released.since(open.start)?;
+            Some((released, lease.ended, lease.closed))
+        })?;
+        let Some((released, ended, is_closed)) = lease else { return Ok(None) };
+        let kept = node.kept_units(&hash, &deal)?;
+        let paid = deal.paid_by(released).map_or(0, |last| last - deal.first + 1);
+        let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
+        let outstanding: BTreeSet<u64> =
+            job.as_ref().map(|job| job.take_from(run)).unwrap_or_default().into_iter().collect();
+        let under_seal: BTreeSet<u64> = kept.iter().map(|kept| kept.unit.unit).collect();
+        if outstanding.is_empty() && (job.is_some() || is_closed) {
+            return Ok(None);
+        }
+        // Units come in their order: those before the first that is missing were opened.
+        let opened = match (&job, kept.first()) {
+            (_, Some(kept)) if !outstanding.iter().any(|unit| *unit < kept.unit.unit) => kept.unit.unit,
+            (Some(_), _) => outstanding.first().copied().unwrap_or(deal.first + run.count),
+            (None, _) => deal.first + paid,
+        } - deal.first;
+        let kept = kept.into_iter().skip_while(|kept| kept.unit.unit < deal.first + opened).collect();
+        tracing::debug!(download = row.download, opened, under_seal = under_seal.len(), "a deal goes on");
+        let terms = Terms { root: deal.root, size: deal.size, price: deal.price, unit_log: deal.unit_log };
+        let span = Span { first: deal.first, count: deal.count };
+        let purchase = Purchase { terms, span, chain: deal.chain, seller: row.seller };
+        let before = Before { deal: row.deal.clone(), opened, kept };
+        let line = Line::dial(node, row.seller.node).await;
+        let line = line.inspect_err(|_| {
+            if let Some(job) = &job {
+                job.give_back(outstanding.iter().copied());
+            }
+        })?;
+        Ok(Some(Self {
+            node: node.clone(),
+            id: row.download,
+            vendor: row.seller.node,
+            tab: row.tab,
+            seller: row.seller,
+            machine: FairBuyer::new(node.network(), purchase, Some(before)),
+            deal: Some((hash, row)),
+            line,
+            pending: VecDeque::new(),
+            outstanding,
+            released: released.into(),
+            until: Moment(u64::MAX),
+            over: None,
+            progress: job.as_deref().map(Progress::of),
+            asking: None,
+            job,
+        }))
+    }
+
+    /// Goes through with the deal. `owing` is let go once nothing is left to pay for the whole file.
+    async fn serve(&mut self, first: Vec<Input>, owing: &mut Option<Owing>) -> Result<(), Trouble> {
+        self.step(first).await?;
+        loop {
+            if let Some(over) = self.over.take() {
+                return over;
+            }
+            if self.job.as_ref().is_some_and(|job| job.is_complete()) {
+                *owing = None;
+            }
+            let inputs = self.wait().await?;
+            self.step(inputs).await?;
+        }
+    }
+
+    /// Waits for the next things that happen; units under seal among them are durable then.
+    async fn wait(&mut self) -> Result<Vec<Input>, Trouble> {
+        if self.pending.is_empty() {
+            let millis = self.until.0.saturating_sub(clock::now().0);
+            let mut control = self.job.as_ref().map(|job| job.control.clone());
+            let stopped = async {
+                match &mut control {
+                    Some(control) => drop(control.wait_for(|control| *control != Control::Go).await),
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                heard = self.line.inbox.recv() => heard.ok_or_else(closed)?,
+                () = tokio::time::sleep(Duration::from_millis(millis)) => return Ok(vec![Input::TimedOut]),
+                () = stopped => return Err(Trouble::Stopping),
+                () = self.node.stopped() => return Err(Trouble::Stopping),
+            };
+            self.pending.push_back(heard);
+        }
+        while self.pending.len() < AHEAD {
+            let Ok(more) = self.line.inbox.try_recv() else { break };
+            self.pending.push_back(more);
+        }
+        let units = self.expected()?;
+        if !units.is_empty() {
+            return Ok(units.into_iter().map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes)).collect());
+        }
+        let mut inputs = Vec::new();
+        loop {
+            match self.pending.pop_front() {
+                Some(Heard::Message(message)) => {
+                    self.note(&message);
+                    inputs.push(Input::Heard(Box::new(message)));
+                }
+                // What the machine does not expect it refuses, or passes over: it is not written down.
+                Some(Heard::Sealed(unit, bytes)) if inputs.is_empty() => {
+                    return Ok(vec![Input::Unit(unit, bytes)]);
+                }
+                Some(Heard::Unit { .. }) => return Err(Trouble::WrongBytes),
+                Some(later) => {
+                    self.pending.push_front(later);
+                    return Ok(inputs);
+                }
+                None => return Ok(inputs),
+            }
+        }
+    }
+
+    /// Takes the units at the front that the machine expects, and keeps them.
+    fn expected(&mut self) -> Result<Vec<(SealedUnit, Vec<u8>)>, Trouble> {
+        let mut units = Vec::new();
+        while let Some(Heard::Sealed(unit, _)) = self.pending.front() {
+            if !self.machine.expects(unit.unit, units.len() as u64) {
+                break;
+            }
+            if let Some(Heard::Sealed(unit, bytes)) = self.pending.pop_front() {
+                units.push((*unit, bytes));
+            }
+        }
+        if let Some(deal) = self.machine.deal().filter(|_| !units.is_empty()) {
+            block_in_place(|| self.node.keep_units(deal, &units))?;
+        }
+        Ok(units)
+    }
+
+    /// Gives the machine its inputs and does what it wants done.
+    async fn step(&mut self, inputs: Vec<Input>) -> Result<(), Trouble> {
+        let (commit, done) = block_in_place(|| self.decide(inputs))?;
+        if !commit.is_nothing() {
+            self.line.send(Step::Commit(commit.shared())).await?;
+        }
+        if let (Some(job), false) = (&self.job, done.units.is_empty()) {
+            let have = job.took(&done.units, self.tab, done.bytes);
+            self.outstanding.retain(|unit| !done.units.contains(unit));
+            if let Some(progress) = &mut self.progress {
+                progress.show(job, &self.vendor, self.released, have);
+            }
+        }
+        for message in &done.messages {
+            if let (ToVendor::Close, Some(job)) = (message, &self.job) {
+                // After its end the deal brings nothing again.
+                let synced = block_in_place(|| job.file.sync_data());
+                synced.map_err(|e| Trouble::file("partial file", e))?;
+            }
+            self.line.send(Step::Say(codec::encode(message))).await?;
+        }
+        if done.junk.is_some() {
+            self.node.happened(self.id, "junk", &self.vendor.to_string());
+            self.node.found_junk(self.vendor).await;
+        }
+        Ok(())
+    }
+
+    /// What the machine decides goes to the store while the wallet is held, so that it reaches the disk in order. Blocks.
+    fn decide(&mut self, inputs: Vec<Input>) -> Result<(Commit, Done), Trouble> {
+        let node = self.node.clone();
+        node.purse(|purse| {
+            let heard = inputs.iter().filter_map(|input| match input {
+                Input::Heard(message) => Some(&**message),
+                _ => None,
+            });
+            node.note_receipts(&purse.wallet, self.id, heard);
+            let mut out = Vec::new();
+            for input in inputs {
+                self.machine.handle(clock::now(), input, &mut purse.wallet, &mut out);
+            }
+            let mut done = Done::default();
+            for output in out {
+                self.carry_out(output, &mut done);
+            }
+            self.note_open(&purse.wallet, &mut done.batch);
+            self.count(&purse.wallet, &mut done.batch);
+            let (changes, batch) = (std::mem::take(&mut done.changes), std::mem::take(&mut done.batch));
+            (node.commit_wallet(purse, changes, batch, Some(self.id)), done)
+        })
+    }
+
+    fn carry_out(&mut self, output: Output, done: &mut Done) {
+        let hash = self.machine.deal().map(Signed::hash);
+        match (output, hash) {
+            (Output::KeepDeal(deal), Some(hash)) => {
+                let (seller, download, tab, at) = (self.seller, self.id, self.tab, clock::time());
+                let row = DealRow { deal: *deal, open: None, seller, download, tab, at };
+                self.node.keep_deal(hash, row.clone(), &mut done.batch);
+                self.deal = Some((hash, row));
+            }
+            (Output::Keep(kept), Some(hash)) => kept::put_unit(&mut done.batch, &hash, &kept.unit),
+            (Output::Opened { unit, bytes }, Some(hash)) => match self.store(unit, &bytes, &mut done.batch) {
+                Ok(()) => {
+                    kept::take_out(&mut done.batch, &hash, unit);
+                    done.units.push(unit);
+                    done.bytes += bytes.len() as u64;
+                }
+                // It stays under seal, and is opened when the deal goes on.
+                Err(trouble) => self.over = Some(Err(trouble)),
+            },
+            (Output::Persist(changes), _) => done.changes.extend(changes),
+            (Output::Send(message), _) => done.messages.push(*message),
+            (Output::SetTimer(at), _) => self.until = at,
+            (Output::Junk(junk), Some(hash)) => {
+                disputes::put_junk(&mut done.batch, &hash, self.id, self.vendor, &junk);
+                done.junk = Some(*junk);
+            }
+            (Output::Finished, _) => self.over = Some(Ok(())),
+            (Output::Stopped(Stop::Refused(reject)), _) => self.over = Some(Err(Trouble::Refused(reject))),
+            (Output::Stopped(stop), _) => self.over = Some(Err(Trouble::Deal(stop))),
+            (Output::KeepDeal(_) | Output::Keep(_) | Output::Opened { .. } | Output::Junk(_), None) => {}
+        }
+    }
+
+    /// Writes a unit where it belongs.
+    fn store(&self, unit: u64, bytes: &[u8], batch: &mut Batch) -> Result<(), Trouble> {
+        self.job.as_ref().map_or(Ok(()), |job| job.put(unit, bytes, self.tab, batch))
+    }
+
+    /// Keeps the Open with the deal from the first payment on: what comes too late is opened and judged by it.
+    fn note_open(&mut self, wallet: &Wallet, batch: &mut Batch) {
+        let Some((hash, row)) = self.deal.as_mut().filter(|(_, row)| row.open.is_none()) else { return };
+        let Some(deal) = self.machine.deal() else { return };
+        let lease = wallet.chain(&deal.chain).and_then(|chain| chain.lease(deal.j));
+        let ours = lease.filter(|lease| lease.open.fair.as_ref().is_some_and(|terms| terms.deal == *hash));
+        if let Some(lease) = ours {
+            row.open = Some(lease.open.wire());
+            self.node.keep_deal(*hash, row.clone(), batch);
+            self.asking = None;
+        }
+    }
+
+    /// Counts what was released on the tab.
+    fn count(&mut self, wallet: &Wallet, batch: &mut Batch) {
+        let released = Coins::from(self.machine.released(wallet)).max(self.released);
+        let more = released.saturating_sub(std::mem::replace(&mut self.released, released));
+        let again = lock(&self.node.0.owed).downloads.remove(&self.id);
+        if more == Coins::ZERO && !again {
+            return;
+        }
+        if let Some(download) = lock(&self.node.0.downloads.all).get_mut(&self.id) {
+            if let Some(tab) = download.row.tabs.get_mut(self.tab) {
+                tab.paid = tab.paid.saturating_add(more);
+                tab.owed = tab.paid;
+            }
+            download.row.put(batch);
+            let total = download.row.paid();
+            download.view.send_modify(|view| view.paid = total.0);
+        }
+    }
+
+    fn note(&self, message: &ToBuyer) {
+        match message {
+            ToBuyer::Reject { reject, .. } => self.node.happened(self.id, "refused", &reject.to_string()),
+            ToBuyer::Deal(_) => self.node.happened(self.id, "sealed", &self.vendor.to_string()),
+            _ => {}
+        }
+    }
+}
+
+/// Gives back what the deal held, however it ended.
+impl Drop for Trade {
+    fn drop(&mut self) {
+        let _ = self.node.wallet(|wallet| self.machine.let_go(wallet));
+        if self.deal.as_ref().is_none_or(|(_, row)| row.open.is_none()) {
+            self.node.unused([self.seller]);
+        }
+        if let Some(job) = &self.job {
+            job.give_back(std::mem::take(&mut self.outstanding));
+        }
+    }
+}
+
+impl Node {
+    /// A chain to pay a deal of so many coins from, and what it has; no other deal names it meanwhile.
+    fn fair_chain(&self, wanted: Coins) -> Result<(Asking, Coins), Trouble> {
+        let wanted = Count::from_coins(wanted).unwrap_or(Count(u32::MAX));
+        let (chain, free) = self
+            .wallet(|wallet| {
+                let is_asked = |chain: &ChainId| self.is_asked_about(chain);
+                let is_used = |chain: &ChainId| {
+                    let leases = wallet.chain(chain).into_iter().flat_map(|chain| chain.leases());
+                    is_asked(chain) || leases.into_iter().any(|(_, lease)| lease.in_use)
+                };
+                let now = clock::time();
+                let idle = wallet.chain_for(wanted, is_used, now).filter(|(_, free)| *free >= wanted);
+                idle.or_else(|| wallet.chain_for(wanted, is_asked, now))
+            })?
+            .ok_or_else(|| self.too_few(0, Coins::ZERO))?;
+        let asking = self.ask_about(chain).ok_or(Trouble::Deal(Stop::Wallet(WalletError::NotOpen)))?;
+        Ok((asking, free.into()))
+    }
+
+    /// The holder key that a vendor has for a chain: the one it had before, else a fresh one.
+    async fn fair_seller(&self, chain: ChainId, vendor: PublicKey) -> Result<Seller, Trouble> {
+        let before = self.wallet(|wallet| {
+            let leases = wallet.chain(&chain)?.leases();
+            leases.map(|(_, lease)| lease.seller).find(|seller| seller.node == vendor)
+        })?;
+        match before {
+            Some(seller) => Ok(seller),
+            None => self.sellers(vendor, 1).await?.pop().ok_or(Trouble::NoVendor),
+        }
+    }
+
+    fn too_few(&self, id: u64, have: Coins) -> Trouble {
+        let row = self.row_of(id);
+        let (name, price) = row.map_or((String::new(), Coins::ZERO), |row| {
+            (row.name.to_string(), row.price.saturating_sub(row.paid()))
+        });
+        Trouble::NotEnough { name, needed: price, have, held: Coins::ZERO }
+    }
+}

@@ -1,0 +1,100 @@
+//! Units that are opened late: with the key that a vendor kept back, and had to show to the broker to be paid.
+
+use super::DownloadState;
+use super::kept::{self, DealRow};
+use crate::app::{Node, Trouble, disputes};
+use crate::store::Batch;
+use netpay_core::amount::Count;
+use netpay_core::coin::segment::Open;
+use netpay_core::fair::deal::Deal;
+use netpay_core::fair::judge::Junk;
+use netpay_core::fair::opening::{self, NotOpened};
+use netpay_core::id::ObjectHash;
+use netpay_core::keys::Signed;
+use netpay_core::wire::bank::ShownKey;
+use std::sync::Arc;
+
+/// What became of the units of a deal that were under seal.
+#[derive(Default)]
+struct Opened {
+    units: Vec<u64>,
+    bytes: u64,
+    junk: Option<Box<Junk>>,
+}
+
+impl Node {
+    /// Opens what is kept of a deal with the key that the broker was shown, and puts it where it belongs.
+    ///
+    /// # Errors
+    /// If the key is none of the deal's, the download is worked at now, or something cannot be written.
+    pub(in crate::app) async fn take_late_key(
+        &self,
+        hash: ObjectHash,
+        row: &DealRow,
+        shown: &ShownKey,
+    ) -> Result<(), Trouble> {
+        let Some((deal, Some(open))) = row.verified(self) else { return Ok(()) };
+        let Some(m) = shown.end.since(open.start).filter(|m| *m > Count::ZERO) else { return Ok(()) };
+        if !deal.has_key(m, &shown.key) {
+            return Err(Trouble::BrokerNonsense("the key shown is none of the deal"));
+        }
+        let turn = self.turn(row.download).ok();
+        // Whoever works at the download goes first.
+        let _turn = turn.as_ref().map(|turn| turn.try_lock().map_err(|_| Trouble::TimedOut)).transpose()?;
+        let opened = self.open_late(hash, row, (&deal, &open), (m, shown)).await?;
+        if !opened.units.is_empty() || opened.junk.is_some() {
+            let what = "the broker gave the key that the vendor kept back";
+            self.happened(row.download, "key", what);
+        }
+        if opened.junk.is_some() {
+            self.found_junk(row.seller.node).await;
+        }
+        if !opened.units.is_empty()
+            && self.download(row.download).is_ok_and(|view| view.state == DownloadState::Failed)
+        {
+            self.resume_download(row.download).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_late(
+        &self,
+        hash: ObjectHash,
+        row: &DealRow,
+        (deal, open): (&Signed<Deal>, &Signed<Open>),
+        (m, shown): (Count, &ShownKey),
+    ) -> Result<Opened, Trouble> {
+        let job = self.late_job(row.download)?;
+        let (mut batch, mut opened) = (Batch::new(), Opened::default());
+        for kept in self.kept_units(&hash, deal)? {
+            let unit = kept.unit.unit;
+            match opening::open(&self.network(), open, deal, &kept, (m, &shown.key)) {
+                Ok(bytes) => {
+                    if let Some(job) = &job {
+                        job.put(unit, &bytes, row.tab, &mut batch)?;
+                        opened.units.push(unit);
+                        opened.bytes += bytes.len() as u64;
+                    }
+                }
+                // What the claim does not reach was not claimed.
+                Err(NotOpened::Key) => {}
+                Err(NotOpened::Junk(junk)) => {
+                    disputes::put_junk(&mut batch, &hash, row.download, row.seller.node, &junk);
+                    opened.junk = Some(junk);
+                }
+            }
+            kept::take_out(&mut batch, &hash, unit);
+        }
+        if let Some(job) = job {
+            let file = Arc::clone(&job.file);
+            let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+            synced.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file("partial file", e))?;
+            self.db().commit(batch).await?;
+            let have = job.took(&opened.units, row.tab, opened.bytes);
+            self.show(row.download, |view| view.have = have);
+        } else {
+            self.db().commit(batch).await?;
+        }
+        Ok(opened)
+    }
+}

@@ -1,0 +1,285 @@
+//! Disputes of fair mode: a key that a vendor kept back is asked of the broker, who has it if the vendor was paid; junk is
+//! shown to the broker, who judges. Both by themselves, and again until there is an answer.
+
+use super::buy::kept::DealRow;
+use super::view::{DisputeState, DisputeView, DownloadState};
+use super::{Node, Trouble};
+use crate::clock;
+use crate::store::{Batch, Table};
+use netpay_core::amount::Coins;
+use netpay_core::codec::{self, Wire};
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::fair::judge::{self, Junk, Verdict};
+use netpay_core::id::{ChainId, ObjectHash};
+use netpay_core::keys::{PublicKey, Unverified};
+use netpay_core::time::Time;
+use netpay_core::wire::bank::{Accuse, AskKeys, BankReply, BankRequest, ShownKey};
+use netpay_core::wire::reject::{Reject, RejectCode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What was found to be junk, by deal.
+const JUNK: Table = Table::new("junk");
+/// Disputes shown at most; there is one per vendor that cheated, and it is blocked then.
+const MAX_SHOWN: usize = 4096;
+/// How often an open dispute is taken up again, in milliseconds, before it is once an hour: a claim can be disputed for a
+/// day.
+const PATIENCE: [u64; 6] = [250, 1_000, 5_000, 30_000, 120_000, 600_000];
+/// How often after that.
+const AGAIN: Duration = Duration::from_secs(3600);
+
+/// Proof against a vendor, and what the broker said to it.
+#[derive(Clone, Serialize, Deserialize)]
+struct JunkRow {
+    download: u64,
+    /// The node behind the holder key.
+    vendor: PublicKey,
+    at: Time,
+    junk: Junk,
+    answer: Option<Answer>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+enum Answer {
+    Convicted(Unverified<Verdict>),
+    Rejected(Reject),
+}
+
+impl Wire for JunkRow {
+    const MAX: usize = Junk::MAX + 1024;
+}
+
+/// Told when there is something to dispute.
+#[derive(Default)]
+pub struct Disputes(tokio::sync::Notify);
+
+/// Writes proof against a vendor, found in a deal of this hash.
+pub(super) fn put_junk(batch: &mut Batch, deal: &ObjectHash, download: u64, vendor: PublicKey, junk: &Junk) {
+    let row = JunkRow { download, vendor, at: clock::time(), junk: junk.clone(), answer: None };
+    batch.put(JUNK, deal.0, codec::encode(&row));
+}
+
+/// Takes up disputes as they arise, as long as the node runs.
+pub async fn run(node: Node) {
+    let mut patience = PATIENCE.iter();
+    while !node.is_stopping() {
+        let is_open = node.pursue(|_| true).await.unwrap_or_else(|trouble| {
+            tracing::debug!(%trouble, "disputes wait");
+            true
+        });
+        let soon = patience.next().filter(|_| is_open);
+        let wait = soon.map_or(AGAIN, |millis| Duration::from_millis(*millis));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = node.0.disputes.0.notified() => patience = PATIENCE.iter(),
+            () = node.stopped() => return,
+        }
+    }
+}
+
+impl Node {
+    /// Has nothing to do with a vendor any more that sold junk, and takes it to the broker.
+    pub(super) async fn found_junk(&self, vendor: PublicKey) {
+        if let Err(trouble) = self.block(vendor.to_string()).await {
+            tracing::warn!(%vendor, %trouble, "a vendor that sold junk could not be blocked");
+        }
+        self.dispute_soon();
+    }
+
+    /// There may be keys to ask for.
+    pub(super) fn dispute_soon(&self) {
+        self.0.disputes.0.notify_one();
+    }
+
+    /// Asks the broker now for what a download is still owed, and shows it what was junk. Returns what stands open or was
+    /// judged of this download.
+    ///
+    /// # Errors
+    /// If there is no such download, the wallet is locked, or the broker cannot be reached.
+    pub async fn dispute_open(&self, download: u64) -> Result<Vec<DisputeView>, Trouble> {
+        self.download(download)?;
+        self.purse(|_| ())?;
+        self.pursue(|id| id == download).await?;
+        Ok(self.disputes()?.into_iter().filter(|view| view.download == download).collect())
+    }
+
+    /// Takes up the disputes of these downloads. Returns whether any stays open.
+    async fn pursue(&self, of: impl Fn(u64) -> bool) -> Result<bool, Trouble> {
+        let mut is_open = false;
+        for (hash, row) in self.junk_rows()? {
+            if of(row.download) && row.answer.is_none() {
+                is_open |= !self.accuse(hash, row).await?;
+            }
+        }
+        for (hash, row) in self.deals(|row| of(row.download)) {
+            if self.is_over(&hash, &row)? {
+                self.forget_deal(hash).await?;
+            } else if row.open.is_some() && self.kept_count(&hash) > 0 {
+                is_open |= !self.ask_for_key(hash, &row).await?;
+            }
+        }
+        Ok(is_open)
+    }
+
+    /// Shows the broker junk. Returns whether it answered.
+    async fn accuse(&self, hash: ObjectHash, mut row: JunkRow) -> Result<bool, Trouble> {
+        let accuse = self.purse(|purse| {
+            let accuse = Accuse { account: purse.account.public(), junk: judge::digest(&row.junk) };
+            purse.account.sign(&self.network(), accuse).wire()
+        })?;
+        let answer = match self.bank(&BankRequest::Accuse { accuse, junk: row.junk.clone() }).await {
+            Ok(BankReply::Judged(verdict)) => Answer::Convicted(verdict),
+            Ok(_) => return Err(Trouble::BrokerNonsense("a verdict was asked for")),
+            Err(Trouble::BrokerRefused(reject)) => match reject.code {
+                RejectCode::Storage | RejectCode::Busy => return Ok(false),
+                _ => Answer::Rejected(reject),
+            },
+            Err(trouble) => return Err(trouble),
+        };
+        let what = match &answer {
+            Answer::Convicted(_) => "convicted",
+            Answer::Rejected(_) => "not convicted",
+        };
+        row.answer = Some(answer);
+        let (download, vendor) = (row.download, row.vendor);
+        let mut batch = Batch::new();
+        batch.put(JUNK, hash.0, codec::encode(&row));
+        self.db().commit(batch).await?;
+        self.happened(download, what, &vendor.to_string());
+        Ok(true)
+    }
+
+    /// Asks the broker for the key of a deal. Returns whether nothing of it is under seal any more.
+    async fn ask_for_key(&self, hash: ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+        let Some((deal, Some(_))) = row.verified(self) else { return Ok(true) };
+        for shown in self.shown_keys(deal.chain, deal.j).await? {
+            if shown.j == deal.j {
+                self.take_late_key(hash, row, &shown).await?;
+            }
+        }
+        Ok(self.kept_count(&hash) == 0)
+    }
+
+    async fn shown_keys(&self, chain: ChainId, from: SegmentNo) -> Result<Vec<ShownKey>, Trouble> {
+        let ask = self.purse(|purse| {
+            let ask = AskKeys { account: purse.account.public(), chain, from, at: clock::time() };
+            purse.account.sign(&self.network(), ask).wire()
+        })?;
+        match self.bank(&BankRequest::Keys(ask)).await? {
+            BankReply::Keys(keys) => Ok(keys.into_vec()),
+            _ => Err(Trouble::BrokerNonsense("keys were asked for")),
+        }
+    }
+
+    /// Whether nothing can come of a deal any more.
+    fn is_over(&self, hash: &ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+        let Some((deal, open)) = row.verified(self) else { return Ok(true) };
+        let found = self.wallet(|wallet| {
+            let chain = wallet.chain(&deal.chain)?;
+            let lease = chain.lease(deal.j);
+            Some((chain.touchstone().redeem_by, lease.is_none_or(|lease| lease.closed)))
+        })?;
+        let Some((redeem_by, is_closed)) = found else { return Ok(true) };
+        let is_late = clock::time() > redeem_by;
+        let is_done = self
+            .download(row.download)
+            .map_or(true, |view| matches!(view.state, DownloadState::Done | DownloadState::Cancelled));
+        let is_asked = self.is_asked_about(&deal.chain);
+        Ok(is_late || (is_done && self.kept_count(hash) == 0 && (is_closed || open.is_none()) && !is_asked))
+    }
+
+    fn junk_rows(&self) -> Result<Vec<(ObjectHash, JunkRow)>, Trouble> {
+        let rows = self.db().scan(JUNK, &[], None, MAX_SHOWN)?;
+        let rows = rows.iter().filter_map(|(key, row)| {
+            Some((ObjectHash(key.as_slice().try_into().ok()?), codec::decode(row).ok()?))
+        });
+        Ok(rows.collect())
+    }
+
+    /// What is in dispute, and what was judged: junk first, then keys that did not come.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn disputes(&self) -> Result<Vec<DisputeView>, Trouble> {
+        let mut views = Vec::new();
+        let junk = self.junk_rows()?;
+        let judged: BTreeSet<ObjectHash> = junk.iter().map(|(hash, _)| *hash).collect();
+        views.extend(junk.iter().filter_map(|(hash, row)| self.junk_view(hash, row)));
+        for (hash, row) in self.deals(|row| row.open.is_some()) {
+            let units = self.kept_count(&hash);
+            let Some((deal, Some(open))) = row.verified(self) else { continue };
+            if units == 0 || judged.contains(&hash) || self.is_worked_at(row.download) {
+                continue;
+            }
+            let released = self.wallet(|wallet| wallet.released(&deal.chain, deal.j)).ok().flatten();
+            let coins = released.and_then(|at| at.since(open.start)).map_or(Coins::ZERO, Coins::from);
+            views.push(DisputeView {
+                id: hash.to_string(),
+                download: row.download,
+                name: self.bought(row.download),
+                vendor: row.seller.node.to_string(),
+                chain: deal.chain.to_string(),
+                segment: deal.j.0,
+                coins: coins.0,
+                units: units as u64,
+                at: row.at.0,
+                state: DisputeState::KeyMissing,
+                why: "the vendor was paid and gave no key; the broker gives it as soon as the vendor claims, and \
+                      otherwise the coins come back when the chain is settled"
+                    .to_owned(),
+                evidence: None,
+            });
+        }
+        Ok(views)
+    }
+
+    /// One dispute, with the proof there is.
+    ///
+    /// # Errors
+    /// If there is none of this name, or the store fails.
+    pub fn dispute(&self, id: &str) -> Result<DisputeView, Trouble> {
+        let none = || Trouble::NotFound { what: "dispute", id: id.to_owned() };
+        let view = self.disputes()?.into_iter().find(|view| view.id == id).ok_or_else(none)?;
+        let proof = self.junk_rows()?.into_iter().find(|(hash, _)| hash.to_string() == id);
+        let evidence = proof.map(|(_, row)| data_encoding::HEXLOWER.encode(&codec::encode(&row.junk)));
+        Ok(DisputeView { evidence, ..view })
+    }
+
+    fn junk_view(&self, hash: &ObjectHash, row: &JunkRow) -> Option<DisputeView> {
+        let (deal, state) = (row.junk.deal.claim().ok()?, &row.answer);
+        let (state, why) = match state {
+            None => (DisputeState::Accused, "the proof goes to the broker".to_owned()),
+            Some(Answer::Convicted(verdict)) => {
+                let holds = verdict.clone().verify(&self.network(), &self.broker_key()).is_ok();
+                let signed =
+                    if holds { "the broker signed its verdict" } else { "the verdict is not signed" };
+                (
+                    DisputeState::Convicted,
+                    format!("{signed}: the vendor's claim is void, and the vendor banned"),
+                )
+            }
+            Some(Answer::Rejected(reject)) => (DisputeState::Rejected, reject.to_string()),
+        };
+        let released = self.wallet(|wallet| wallet.released(&deal.chain, deal.j)).ok().flatten();
+        let start = row.junk.open.claim().ok()?.start;
+        Some(DisputeView {
+            id: hash.to_string(),
+            download: row.download,
+            name: self.bought(row.download),
+            vendor: row.vendor.to_string(),
+            chain: deal.chain.to_string(),
+            segment: deal.j.0,
+            coins: released.and_then(|at| at.since(start)).map_or(0, |count| u64::from(count.0)),
+            units: 1,
+            at: row.at.0,
+            state,
+            why,
+            evidence: None,
+        })
+    }
+
+    fn bought(&self, download: u64) -> String {
+        self.download(download).map(|view| view.name).unwrap_or_default()
+    }
+}
