@@ -4,6 +4,7 @@ use super::api::Api;
 use super::process::{self, Program};
 use super::until;
 use anyhow::{Context as _, Result, bail};
+use netpay_core::fair::policy::Fair;
 use netpay_node::app::view::{
     CertificationView, ChainView, DownloadState, DownloadView, Found, GetRequest, HandoffView, Page,
     PeerView, RedeemView, SaleView, SharedFile, Status, TillView, WalletView,
@@ -344,13 +345,14 @@ impl Peer {
     }
 }
 
-/// A request for a file from one vendor, to a directory.
+/// A request for a file from one vendor, to a directory, in plain mode: what is to be fair says so.
 #[must_use]
 pub fn order(what: &str, from: Option<&str>, output: &Path) -> GetRequest {
     GetRequest {
         what: what.to_owned(),
         output: Some(output.to_string_lossy().into_owned()),
         from: from.map(str::to_owned),
+        fair: Some(Fair::Never),
         ..GetRequest::default()
     }
 }
