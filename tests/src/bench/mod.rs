@@ -2,6 +2,7 @@
 //! told: machines differ, ratios less.
 
 mod certify;
+mod fair;
 mod figures;
 mod handoff;
 mod pages;
@@ -46,6 +47,18 @@ enum Bench {
         /// How often each.
         #[arg(long, default_value_t = 3, env = "NETPAY_BENCH_TRANSFER_ROUNDS")]
         rounds: usize,
+    },
+    /// One large file between two processes in fair mode and in plain mode, and a file of one piece.
+    Fair {
+        /// Its size, such as 64MiB or 1GiB.
+        #[arg(long, default_value = "1GiB", value_parser = figures::size, env = "NETPAY_BENCH_FAIR_SIZE")]
+        size: u64,
+        /// How often each.
+        #[arg(long, default_value_t = 3, env = "NETPAY_BENCH_FAIR_ROUNDS")]
+        rounds: usize,
+        /// How often the file of one piece is fetched in each mode.
+        #[arg(long, default_value_t = 21, env = "NETPAY_BENCH_FAIR_PICTURES")]
+        pictures: usize,
     },
     /// A chain goes from vendor to vendor: the last one up, closed, or crashed.
     Handoff {
@@ -109,6 +122,7 @@ pub async fn run(args: &Args, json: bool) -> Result<()> {
     let mut figures = match &args.bench {
         Bench::Table2 { buyers, rounds } => table2::run(program, *buyers, *rounds).await?,
         Bench::Transfer { size, rounds } => transfer::run(program, *size, *rounds).await?,
+        Bench::Fair { size, rounds, pictures } => fair::run(program, *size, *rounds, *pictures).await?,
         Bench::Handoff { peers, rounds } => handoff::run(program, *peers, *rounds).await?,
         Bench::Certify { hung, rounds } => certify::run(program, *hung, *rounds).await?,
         Bench::Pages { listings, sales, rounds } => pages::run(program, *listings, *sales, *rounds).await?,

@@ -15,11 +15,11 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Bytes of a unit.
-const UNIT: u64 = 256 << 10;
+pub(super) const UNIT: u64 = 256 << 10;
 /// The longest chain.
-const MOST_COINS: u64 = 16_384;
+pub(super) const MOST_COINS: u64 = 16_384;
 /// Vendor, buyer, and witnesses enough for a committee of peers.
-const PEERS: usize = 6;
+pub(super) const PEERS: usize = 6;
 
 /// Measures.
 pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
@@ -48,7 +48,7 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
         let copy = swarm.directory().join("copied.bin");
         let fetch = async |root: &str, original: &Path, price| {
             ready(original)?;
-            fetch(buyer, &order(root, Some(&node), swarm.directory()), size, price).await
+            fetch(buyer, &order(root, Some(&node), swarm.directory()), "ordered", size, price).await
         };
         let free_now = async || fetch(&free.id, &original, 0).await;
         let paid_now = async || fetch(&paid.id, &dear, price).await;
@@ -101,19 +101,19 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
 /// Megabytes per second: until every byte is verified, paid and written, as a copy is written when it returns; and
 /// until the file is also safe on the disk, which measures the disk.
 #[derive(Clone, Copy, Debug)]
-struct Rate {
-    written: f64,
-    synced: f64,
+pub(super) struct Rate {
+    pub written: f64,
+    pub synced: f64,
 }
 
 impl Rate {
     /// The rate of two transfers, one after the other.
-    fn both(one: Self, other: Self) -> Self {
+    pub fn both(one: Self, other: Self) -> Self {
         let of = |one: f64, other: f64| 2.0 / (1.0 / one + 1.0 / other);
         Self { written: of(one.written, other.written), synced: of(one.synced, other.synced) }
     }
 
-    fn median(rates: &[Self]) -> Self {
+    pub fn median(rates: &[Self]) -> Self {
         let of = |part: fn(&Self) -> f64| median(&rates.iter().map(part).collect::<Vec<_>>());
         Self { written: of(|rate| rate.written), synced: of(|rate| rate.synced) }
     }
@@ -125,18 +125,24 @@ impl std::fmt::Display for Rate {
     }
 }
 
-/// Fetches a file, and counts from the order.
-async fn fetch(buyer: &Peer, wanted: &GetRequest, size: u64, price: u64) -> Result<Rate> {
+/// Fetches a file, and counts from the `first` thing that happens with a vendor.
+pub(super) async fn fetch(
+    buyer: &Peer,
+    wanted: &GetRequest,
+    first: &str,
+    size: u64,
+    price: u64,
+) -> Result<Rate> {
     let begun = buyer.get(wanted).await?;
     let view = wait(buyer, begun.id).await?;
     ensure!(view.paid == price, "paid {} instead of {price}", view.paid);
     std::fs::remove_file(&view.path)?;
-    let until = |what| anyhow::Ok(rate(size, between(&view, "ordered", what)? / 1000.0));
+    let until = |what| anyhow::Ok(rate(size, between(&view, first, what)? / 1000.0));
     Ok(Rate { written: until("complete")?, synced: until("done")? })
 }
 
 /// What goes before is on the disk, and what will be read is in memory: some systems forget in seconds what rests.
-fn ready(original: &Path) -> Result<()> {
+pub(super) fn ready(original: &Path) -> Result<()> {
     let synced = std::process::Command::new("sync").status().context("running sync")?;
     ensure!(synced.success(), "sync failed");
     std::io::copy(&mut File::open(original)?, &mut std::io::sink())?;

@@ -25,11 +25,13 @@ use netpay_core::session::fair_buyer::{Before, FairBuyer, Input, Output, Purchas
 use netpay_core::time::Moment;
 use netpay_core::wallet::{Seller, Wallet, WalletChange, WalletError, lease_limit};
 use netpay_core::wire::trade::{Span, Terms, ToBuyer, ToVendor};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::block_in_place;
 
+/// Units opened before their bytes are made durable, at most: a row of each is kept meanwhile.
+const SYNC_EVERY: usize = 64;
 /// Deals that may fail since another sale was faster to open the chain's next segment.
 const TRIES: usize = 3;
 
@@ -99,6 +101,14 @@ struct Trade {
     pending: VecDeque<Heard>,
     /// Units that nobody else was asked for.
     outstanding: BTreeSet<u64>,
+    /// The units that are under seal.
+    sealed: BTreeMap<u64, SealedUnit>,
+    /// Units before this one were under seal here before: they are opened as they come again, and not kept.
+    keep_from: u64,
+    /// Opened, and not known to be on the disk.
+    unsynced: Vec<u64>,
+    /// On the disk, which is still to be noted.
+    synced: Vec<u64>,
     /// Released for the deal, and counted on the tab.
     released: Coins,
     until: Moment,
@@ -159,6 +169,10 @@ impl Trade {
             line,
             pending: VecDeque::new(),
             outstanding,
+            sealed: BTreeMap::new(),
+            keep_from: 0,
+            unsynced: Vec::new(),
+            synced: Vec::new(),
             released: Coins::ZERO,
             until: Moment(u64::MAX),
             over: None,
@@ -196,7 +210,6 @@ impl Trade {
         let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
         let outstanding: BTreeSet<u64> =
             job.as_ref().map(|job| job.take_from(run)).unwrap_or_default().into_iter().collect();
-        let under_seal: BTreeSet<u64> = kept.iter().map(|kept| kept.unit.unit).collect();
         if outstanding.is_empty() && (job.is_some() || is_closed) {
             return Ok(None);
         }
@@ -206,12 +219,11 @@ impl Trade {
             (Some(_), _) => outstanding.first().copied().unwrap_or(deal.first + run.count),
             (None, _) => deal.first + paid,
         } - deal.first;
-        let kept = kept.into_iter().skip_while(|kept| kept.unit.unit < deal.first + opened).collect();
-        tracing::debug!(download = row.download, opened, under_seal = under_seal.len(), "a deal goes on");
+        tracing::debug!(download = row.download, opened, under_seal = kept.len(), "a deal goes on");
         let terms = Terms { root: deal.root, size: deal.size, price: deal.price, unit_log: deal.unit_log };
         let span = Span { first: deal.first, count: deal.count };
         let purchase = Purchase { terms, span, chain: deal.chain, seller: row.seller };
-        let before = Before { deal: row.deal.clone(), opened, kept };
+        let before = Before { deal: row.deal.clone(), opened, kept: kept.clone() };
         let line = Line::dial(node, row.seller.node).await;
         let line = line.inspect_err(|_| {
             if let Some(job) = &job {
@@ -229,6 +241,10 @@ impl Trade {
             line,
             pending: VecDeque::new(),
             outstanding,
+            sealed: kept.iter().map(|kept| (kept.unit.unit, kept.unit.clone())).collect(),
+            keep_from: kept.first().map_or(0, |kept| kept.unit.unit),
+            unsynced: Vec::new(),
+            synced: Vec::new(),
             released: released.into(),
             until: Moment(u64::MAX),
             over: None,
@@ -313,7 +329,8 @@ impl Trade {
             }
         }
         if let Some(deal) = self.machine.deal().filter(|_| !units.is_empty()) {
-            block_in_place(|| self.node.keep_units(deal, &units))?;
+            let new: Vec<_> = units.iter().filter(|(unit, _)| unit.unit >= self.keep_from).collect();
+            block_in_place(|| self.node.keep_units(deal, &new))?;
         }
         Ok(units)
     }
@@ -331,12 +348,14 @@ impl Trade {
                 progress.show(job, &self.vendor, self.released, have);
             }
         }
+        // After its end a deal brings nothing again.
+        let is_over = done.messages.contains(&ToVendor::Close);
+        if let (Some(job), true) = (&self.job, is_over || self.unsynced.len() >= SYNC_EVERY) {
+            let synced = block_in_place(|| job.file.sync_data());
+            synced.map_err(|e| Trouble::file("partial file", e))?;
+            self.synced.append(&mut self.unsynced);
+        }
         for message in &done.messages {
-            if let (ToVendor::Close, Some(job)) = (message, &self.job) {
-                // After its end the deal brings nothing again.
-                let synced = block_in_place(|| job.file.sync_data());
-                synced.map_err(|e| Trouble::file("partial file", e))?;
-            }
             self.line.send(Step::Say(codec::encode(message))).await?;
         }
         if done.junk.is_some() {
@@ -360,6 +379,9 @@ impl Trade {
                 self.machine.handle(clock::now(), input, &mut purse.wallet, &mut out);
             }
             let mut done = Done::default();
+            if let Some((hash, _)) = &self.deal {
+                self.synced.drain(..).for_each(|unit| kept::put_stored(&mut done.batch, hash, unit));
+            }
             for output in out {
                 self.carry_out(output, &mut done);
             }
@@ -379,10 +401,19 @@ impl Trade {
                 self.node.keep_deal(hash, row.clone(), &mut done.batch);
                 self.deal = Some((hash, row));
             }
-            (Output::Keep(kept), Some(hash)) => kept::put_unit(&mut done.batch, &hash, &kept.unit),
+            (Output::Keep(kept), Some(hash)) => {
+                if kept.unit.unit >= self.keep_from {
+                    kept::put_unit(&mut done.batch, &hash, &kept.unit);
+                }
+                self.sealed.insert(kept.unit.unit, kept.unit.clone());
+            }
             (Output::Opened { unit, bytes }, Some(hash)) => match self.store(unit, &bytes, &mut done.batch) {
                 Ok(()) => {
-                    kept::take_out(&mut done.batch, &hash, unit);
+                    match self.sealed.remove(&unit).filter(|_| self.job.is_some()) {
+                        Some(unit) => kept::put_opened(&mut done.batch, &hash, &unit),
+                        None => kept::take_out(&mut done.batch, &hash, unit),
+                    }
+                    self.unsynced.push(unit);
                     done.units.push(unit);
                     done.bytes += bytes.len() as u64;
                 }

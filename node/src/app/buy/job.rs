@@ -409,6 +409,12 @@ impl Node {
         let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
         let file = file.map_err(|e| Trouble::file(&path, e))?;
         file.set_len(row.size).map_err(|e| Trouble::file(&path, e))?;
+        for (hash, deal) in self.deals(|deal| deal.download == id) {
+            if let Ok(claim) = deal.deal.claim() {
+                let lost = self.lost_units(&hash, &claim, &file)?;
+                have.retain(|unit, _| !lost.contains(unit));
+            }
+        }
         // The last unit comes first: only it proves the size, and with it that the rest is worth paying for.
         let last = units.count() - 1;
         let mut wanted = VecDeque::<Span>::new();

@@ -5,6 +5,7 @@ use crate::app::{Node, Trouble, lock};
 use crate::store::{Batch, Db, Table};
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::Open;
+use netpay_core::content::tree;
 use netpay_core::fair::deal::Deal;
 use netpay_core::fair::opening::KeptUnit;
 use netpay_core::fair::sealed::SealedUnit;
@@ -24,6 +25,8 @@ use std::sync::{Arc, Mutex};
 const DEALS: Table = Table::new("bought-deals");
 /// The units under seal, by deal and number.
 const KEPT: Table = Table::new("kept-units");
+/// Units that were opened, and whose bytes may not be on the disk yet: how they are checked after a loss of power.
+const OPENED: Table = Table::new("opened-units");
 /// Rows read at once.
 const PAGE: usize = 256;
 
@@ -119,8 +122,10 @@ impl Node {
     /// If the store fails.
     pub(in crate::app) async fn forget_deal(&self, hash: ObjectHash) -> Result<(), Trouble> {
         let mut batch = Batch::new();
-        for (key, _) in self.db().scan(KEPT, &hash.0, None, PAGE)? {
-            batch.delete(KEPT, key);
+        for table in [KEPT, OPENED] {
+            for (key, _) in self.db().scan(table, &hash.0, None, PAGE)? {
+                batch.delete(table, key);
+            }
         }
         batch.delete(DEALS, hash.0);
         self.db().commit(batch).await?;
@@ -143,8 +148,11 @@ impl Node {
     pub(super) fn keep_units(
         &self,
         deal: &Signed<Deal>,
-        units: &[(SealedUnit, Vec<u8>)],
+        units: &[&(SealedUnit, Vec<u8>)],
     ) -> Result<(), Trouble> {
+        if units.is_empty() {
+            return Ok(());
+        }
         let path = self.chest(&deal.hash());
         let is_new = !path.exists();
         let keep = || {
@@ -178,6 +186,26 @@ impl Node {
         Ok(kept.collect())
     }
 
+    /// The units of a deal that were opened in an earlier run, and whose bytes are not what they were: the power went before
+    /// they reached the disk. Blocks.
+    pub(super) fn lost_units(
+        &self,
+        hash: &ObjectHash,
+        deal: &Deal,
+        file: &File,
+    ) -> Result<Vec<u64>, Trouble> {
+        let Some(units) = deal.units() else { return Ok(Vec::new()) };
+        let rows = self.db().scan(OPENED, &hash.0, None, PAGE)?;
+        let opened = rows.iter().filter_map(|(_, row)| codec::decode::<SealedUnit>(row).ok());
+        let whole = |unit: &SealedUnit| {
+            let (range, len) = units.range(unit.unit).zip(units.len_of(unit.unit))?;
+            let mut bytes = vec![0; len];
+            file.read_exact_at(&mut bytes, range.start).ok()?;
+            tree::verify_unit(&deal.root, units, unit.unit, &bytes, &unit.proof).ok()
+        };
+        Ok(opened.filter(|unit| whole(unit).is_none()).map(|unit| unit.unit).collect())
+    }
+
     /// How many units of a deal are under seal here.
     pub(in crate::app) fn kept_count(&self, hash: &ObjectHash) -> usize {
         self.db().scan(KEPT, &hash.0, None, PAGE).map_or(0, |rows| rows.len())
@@ -195,8 +223,19 @@ pub(super) fn put_unit(batch: &mut Batch, hash: &ObjectHash, unit: &SealedUnit) 
 }
 
 /// Writes that a unit is under seal no more.
-pub(in crate::app) fn take_out(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
+pub(super) fn take_out(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
     batch.delete(KEPT, key(hash, unit));
+}
+
+/// Writes that a unit was opened, and its bytes are on their way to the disk.
+pub(super) fn put_opened(batch: &mut Batch, hash: &ObjectHash, unit: &SealedUnit) {
+    take_out(batch, hash, unit.unit);
+    batch.put(OPENED, key(hash, unit.unit), codec::encode(unit));
+}
+
+/// Writes that the bytes of a unit are on the disk.
+pub(super) fn put_stored(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
+    batch.delete(OPENED, key(hash, unit));
 }
 
 /// Where in the file a unit's bytes are: no more come than there are places before the first is opened.
