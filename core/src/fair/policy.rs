@@ -1,6 +1,7 @@
 //! When a sale is in fair mode: the wish of each side, and what the sale is.
 
 use crate::amount::Coins;
+use crate::content::listing::Modes;
 use crate::content::units::{Units, unit_for};
 use crate::fair::deal::MAX_COINS;
 use serde::{Deserialize, Serialize};
@@ -65,17 +66,45 @@ pub enum Mode {
     Fair,
 }
 
-/// The mode in which a buyer of this wish buys: in fair mode what comes in one unit, or from a vendor that never
-/// delivered before, or costs more per unit than the buyer risks. What is free is plain.
+/// What is on sale, as far as the mode depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sale {
+    /// The price of the whole file.
+    pub price: Coins,
+    /// Its geometry.
+    pub units: Units,
+    /// The modes that its vendor offers.
+    pub modes: Modes,
+    /// Whether the vendor delivered something before.
+    pub is_known: bool,
+}
+
+/// The mode in which a buyer of this wish buys, who risks `p0` coins: in fair mode what comes in one unit, or from a vendor
+/// that never delivered before, or costs more per unit, or is sold in no other; `None` if its vendor does not sell so. What
+/// is free is plain.
 #[must_use]
-pub fn mode(wish: Fair, price: Coins, units: Units, p0: Coins, is_known: bool) -> Mode {
-    let is_dear = || units.price_of(price, 0).is_none_or(|first| first > p0);
+pub fn mode(wish: Fair, sale: &Sale, p0: Coins) -> Option<Mode> {
+    let Sale { price, units, modes, is_known } = *sale;
+    let is_dear = units.price_of(price, 0).is_none_or(|first| first > p0);
+    let (plain, fair) = (modes.offers(Modes::PLAIN), modes.offers(Modes::FAIR));
     match wish {
-        _ if price == Coins::ZERO => Mode::Plain,
-        Fair::Never => Mode::Plain,
-        Fair::Always => Mode::Fair,
-        Fair::Auto if units.count() == 1 || !is_known || is_dear() => Mode::Fair,
-        Fair::Auto => Mode::Plain,
+        _ if price == Coins::ZERO => Some(Mode::Plain),
+        Fair::Never => (plain && !is_dear).then_some(Mode::Plain),
+        Fair::Always => fair.then_some(Mode::Fair),
+        Fair::Auto if units.count() == 1 || !is_known || is_dear || !plain => fair.then_some(Mode::Fair),
+        Fair::Auto => Some(Mode::Plain),
+    }
+}
+
+/// The modes in which a vendor of this wish sells a file; `p0` is what a unit may cost in plain mode.
+#[must_use]
+pub fn modes(wish: Fair, price: Coins, size: u64, p0: Coins) -> Modes {
+    match wish {
+        _ if price == Coins::ZERO => Modes::PLAIN,
+        Fair::Never => Modes::PLAIN,
+        Fair::Always => Modes::FAIR,
+        Fair::Auto if unit_for(price, size, p0).is_none() => Modes::FAIR,
+        Fair::Auto => Modes::BOTH,
     }
 }
 
@@ -103,21 +132,38 @@ mod tests {
 
     #[test]
     fn auto_is_fair_for_one_unit_for_the_unknown_and_for_the_dear() {
-        let fair = |(price, units), known| mode(Fair::Auto, price, units, P0, known) == Mode::Fair;
+        let auto =
+            |(price, units), is_known, modes| mode(Fair::Auto, &Sale { price, units, modes, is_known }, P0);
         let (one, many, dear) = (file(5, 27_800), file(40, 4 << 20), file(4_000, 64 << 10));
-        assert!(fair(one, true));
-        assert!(fair(many, false));
-        assert!(!fair(many, true));
-        assert!(fair(dear, true));
-        assert!(!fair(file(0, 4 << 20), false));
+        assert_eq!(auto(one, true, Modes::BOTH), Some(Mode::Fair));
+        assert_eq!(auto(many, false, Modes::BOTH), Some(Mode::Fair));
+        assert_eq!(auto(many, true, Modes::BOTH), Some(Mode::Plain));
+        assert_eq!(auto(many, true, Modes::FAIR), Some(Mode::Fair));
+        assert_eq!(auto(many, true, Modes::PLAIN), Some(Mode::Plain));
+        assert_eq!(auto(many, false, Modes::PLAIN), None);
+        assert_eq!(auto(dear, true, Modes::BOTH), Some(Mode::Fair));
+        assert_eq!(auto(file(0, 4 << 20), false, Modes::PLAIN), Some(Mode::Plain));
     }
 
     #[test]
     fn always_and_never_are_what_they_say() {
         let (price, units) = file(40, 4 << 20);
-        assert_eq!(mode(Fair::Always, price, units, P0, true), Mode::Fair);
-        assert_eq!(mode(Fair::Never, price, units, P0, false), Mode::Plain);
-        assert_eq!(mode(Fair::Always, Coins::ZERO, units, P0, true), Mode::Plain);
+        let sale = Sale { price, units, modes: Modes::BOTH, is_known: false };
+        assert_eq!(mode(Fair::Always, &sale, P0), Some(Mode::Fair));
+        assert_eq!(mode(Fair::Never, &sale, P0), Some(Mode::Plain));
+        assert_eq!(mode(Fair::Always, &Sale { modes: Modes::PLAIN, ..sale }, P0), None);
+        assert_eq!(mode(Fair::Never, &Sale { modes: Modes::FAIR, ..sale }, P0), None);
+        assert_eq!(mode(Fair::Always, &Sale { price: Coins::ZERO, ..sale }, P0), Some(Mode::Plain));
+    }
+
+    #[test]
+    fn a_vendor_offers_what_it_sells() {
+        let offers = |wish, price| modes(wish, Coins(price), 64 << 10, P0);
+        assert_eq!(offers(Fair::Auto, 5), Modes::BOTH);
+        assert_eq!(offers(Fair::Auto, 4_000), Modes::FAIR);
+        assert_eq!(offers(Fair::Always, 5), Modes::FAIR);
+        assert_eq!(offers(Fair::Never, 5), Modes::PLAIN);
+        assert_eq!(offers(Fair::Always, 0), Modes::PLAIN);
     }
 
     #[test]

@@ -321,7 +321,8 @@ impl Node {
                 |row: &ShelfRow| node.0.shelf.state(&row.root).is_ok_and(|state| state == State::Ready);
             let rows: Vec<_> =
                 node.0.shelf.rows().into_iter().filter(|row| concerned(row) && ready(row)).collect();
-            let pen = Pen { network: node.network(), identity: &node.0.identity, broker: node.broker_key() };
+            let (network, broker, most) = (node.network(), node.broker_key(), node.most());
+            let pen = Pen { network, identity: &node.0.identity, broker, most };
             node.0.index.own.reconcile(&rows, only.as_ref(), &pen, clock::time())
         });
         Ok(news.await??)

@@ -72,6 +72,12 @@ pub enum Trouble {
     /// What arrived is not what was bought.
     #[error("what the vendor sent is not the content asked for")]
     WrongBytes,
+    /// Offered in the other mode only.
+    #[error("it is sold in {} mode only", if *is_fair { "fair" } else { "plain" })]
+    OtherMode {
+        /// Whether that is fair mode.
+        is_fair: bool,
+    },
     /// A sale in fair mode ended before its end.
     #[error("{}", why_stopped(.0))]
     Deal(Stop),
@@ -148,6 +154,8 @@ impl From<Trouble> for ErrorView {
             Trouble::WrongBytes => {
                 errors::verification_failed("a unit", "its hash is not that of the content asked for")
             }
+            Trouble::OtherMode { is_fair: true } => errors::other_mode("fair", "plain", "auto"),
+            Trouble::OtherMode { is_fair: false } => errors::other_mode("plain", "fair", "never"),
             Trouble::Deal(stop) => of_deal(&stop),
             Trouble::TimedOut => errors::timed_out("waiting for the other side"),
             Trouble::NotFound { what, id } => match what {

@@ -442,6 +442,13 @@ error_registry! {
         fix "netpay dispute ls      shows what is paid and not here, and what is done about it"
         explain "In fair mode pieces come under seal, and each is paid before its key is given. A vendor that gives no key, or sold something else than it signed for, cannot keep the coins: to be paid it must show the key to the broker, which gives it to you, and one wrong piece convicts it there. Your peer does both by itself. What the vendor never claims comes back when the chain is settled. `netpay downloads retry` asks other vendors meanwhile."
 
+    /// A vendor that sells in one mode, and a buyer that wants the other.
+    other_mode(sold, wanted, policy) = "NP-TRADE-007", PAYMENT, 409:
+        what "it is sold in {sold} mode only"
+        why "you buy it in {wanted} mode, as `fair` is set or by what is known of the vendor"
+        fix "buy it so all the same: netpay get … --fair {policy}"
+        explain "In fair mode pieces come under seal and nobody can lose a coin; in plain mode the first piece is paid before it is seen, at most p0 coins. Vendors say in their listings which they offer. With `fair = auto` a vendor that never delivered anything to you, and a file of one piece, are bought in fair mode only, so that whoever refuses it gains nothing."
+
     // ---- time ----
 
     /// It took too long.

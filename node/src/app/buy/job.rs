@@ -387,7 +387,7 @@ impl Node {
     async fn run_sale(self, job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
         let id = job.id;
         self.show(id, |view| view.sales += 1);
-        let ended = match self.mode_of(id, &listing, job.units) {
+        let ended = match self.row_of(id).and_then(|row| self.mode_of(row.fair, &listing, Some(job.units))) {
             Ok(Mode::Plain) => super::sale::run(job, listing, owing).await,
             Ok(Mode::Fair) => super::fair::run(job, listing, owing).await,
             Err(trouble) => Err(trouble),

@@ -23,7 +23,7 @@ pub(super) use debts::run as pay_debts;
 use netpay_core::amount::Coins;
 use netpay_core::codec::{List, Text};
 use netpay_core::content::link::Link;
-use netpay_core::content::listing::Listing;
+use netpay_core::content::listing::{Listing, Modes};
 use netpay_core::content::name::safe_file_name;
 use netpay_core::content::units::Units;
 use netpay_core::fair::policy::{self, Fair, Mode};
@@ -119,15 +119,19 @@ impl Node {
     fn terms_of(&self, fair: Fair, listing: &Listing) -> Result<(Mode, Coins), Trouble> {
         let p0 = self.settings().unit_price;
         let units = policy::units(fair, listing.price, listing.size, p0).ok_or(Trouble::TooDear(p0))?;
-        let mode = policy::mode(fair, listing.price, units, p0, self.is_known(&listing.vendor)?);
+        let mode = self.mode_of(fair, listing, Some(units))?;
         let first = units.price_of(listing.price, 0).unwrap_or_default();
         Ok((mode, if mode == Mode::Fair { Coins::ZERO } else { first }))
     }
 
-    /// In which mode a download is bought from a vendor.
-    fn mode_of(&self, id: u64, listing: &Listing, units: Units) -> Result<Mode, Trouble> {
-        let (fair, p0) = (self.row_of(id)?.fair, self.settings().unit_price);
-        Ok(policy::mode(fair, listing.price, units, p0, self.is_known(&listing.vendor)?))
+    /// In which mode something is bought from a vendor, in the units of a download that has begun or in those that it would
+    /// be bought in.
+    fn mode_of(&self, fair: Fair, listing: &Listing, units: Option<Units>) -> Result<Mode, Trouble> {
+        let Listing { price, size, modes, vendor, .. } = *listing;
+        let p0 = self.settings().unit_price;
+        let units = units.or_else(|| policy::units(fair, price, size, p0)).ok_or(Trouble::TooDear(p0))?;
+        let sale = policy::Sale { price, units, modes, is_known: self.is_known(&vendor)? };
+        policy::mode(fair, &sale, p0).ok_or(Trouble::OtherMode { is_fair: modes == Modes::FAIR })
     }
 
     /// Whether a vendor delivered something here before.
@@ -154,7 +158,20 @@ impl Node {
         };
         let mut listings = self.find_vendors(&root).await;
         listings.retain(|listing| from.is_none_or(|from| listing.vendor == from));
-        if listings.is_empty() { Err(Trouble::NoVendor) } else { Ok((root, listings)) }
+        let fair = request.fair.unwrap_or(self.settings().fair);
+        let first = listings.first().map(|listing| listing.modes).ok_or(Trouble::NoVendor)?;
+        let mut suits = Vec::with_capacity(listings.len());
+        for listing in listings {
+            // What is too dear is told as such.
+            if !matches!(self.mode_of(fair, &listing, None), Err(Trouble::OtherMode { .. })) {
+                suits.push(listing);
+            }
+        }
+        if suits.is_empty() {
+            Err(Trouble::OtherMode { is_fair: first == Modes::FAIR })
+        } else {
+            Ok((root, suits))
+        }
     }
 
     /// Starts a download.

@@ -7,8 +7,10 @@
 use crate::app::lock;
 use crate::app::shelf::ShelfRow;
 use crate::store::{Batch, Db, StoreError, Table};
+use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Wire};
 use netpay_core::content::listing::{LISTING_LIFE, Listing, MAX_AHEAD, Modes};
+use netpay_core::fair::policy::{self, Fair};
 use netpay_core::id::{ContentRoot, NetworkId};
 use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::time::{DAY, Time};
@@ -33,6 +35,14 @@ pub(super) struct Pen<'a> {
     pub network: NetworkId,
     pub identity: &'a SecretKey,
     pub broker: PublicKey,
+    /// How it sells, and what a unit may cost in plain mode.
+    pub most: (Fair, Coins),
+}
+
+impl Pen<'_> {
+    fn modes(&self, row: &ShelfRow) -> Modes {
+        policy::modes(self.most.0, row.price, row.size(), self.most.1)
+    }
 }
 
 /// This peer's own listings.
@@ -183,7 +193,7 @@ impl Kept {
                 continue;
             }
             let brokers = List::first_of([pen.broker]);
-            let mut listing = row.listing(pen.identity.public(), Modes::PLAIN, brokers, now);
+            let mut listing = row.listing(pen.identity.public(), pen.modes(row), brokers, now);
             listing.sequence = self.next_sequence(&row.root, now).max(row.sequence.saturating_add(1));
             // Where only the old words lead, the old listing would stand till it expires.
             if let Some(old) = old.filter(|old| leaves_places(old, &listing)) {
@@ -213,6 +223,7 @@ fn still_says(listing: &Listing, row: &ShelfRow, pen: &Pen<'_>, now: Time) -> bo
     let same = listing.name == row.name && listing.size == row.size() && listing.price == row.price;
     let life = listing.expires.since(now);
     same && listing.tags == row.tags
+        && listing.modes == pen.modes(row)
         && listing.brokers.contains(&pen.broker)
         && (LISTING_LIFE / 2..=MAX_AHEAD).contains(&life)
 }
@@ -227,7 +238,6 @@ mod tests {
     use super::*;
     use crate::app::publish::Rows;
     use crate::app::shelf::{Hashing, Offer, Shelf};
-    use netpay_core::amount::Coins;
     use netpay_core::codec::Text;
     use netpay_core::time::HOUR;
 
@@ -257,7 +267,12 @@ mod tests {
         }
 
         fn reconcile(&self, own: &Own, shelf: &[ShelfRow], now: Time) -> Vec<Signed<Listing>> {
-            let pen = Pen { network: NETWORK, identity: &self.identity, broker: PublicKey([3; 32]) };
+            let pen = Pen {
+                network: NETWORK,
+                identity: &self.identity,
+                broker: PublicKey([3; 32]),
+                most: (Fair::Never, Coins(10)),
+            };
             own.reconcile(shelf, None, &pen, now).expect("reconciled")
         }
     }
