@@ -46,7 +46,7 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
                 None => return Ok(()),
             },
         };
-        match trade.serve(vec![Input::Begin], &mut owing).await {
+        match trade.serve(&mut owing).await {
             Ok(()) => after_sale(&job.node, job.id, listing.vendor),
             Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => failed += 1,
             Err(trouble) => {
@@ -74,8 +74,8 @@ pub(super) async fn settle(
     let id = row.download;
     let mut trade = Trade::resume(node, job, (hash, row)).await?.ok_or(Trouble::NoVendor)?;
     let vendor = trade.vendor;
-    // Nothing more is wanted than what is paid.
-    trade.serve(vec![Input::Begin, Input::Finish], &mut None).await?;
+    trade.first = vec![Input::Begin, Input::Finish];
+    trade.serve(&mut None).await?;
     after_sale(node, id, vendor);
     Ok(())
 }
@@ -116,6 +116,8 @@ struct Trade {
     progress: Option<Progress>,
     /// Held until the segment that was named is opened.
     asking: Option<Asking>,
+    /// How it begins: a deal that only ends wants nothing more than what is paid.
+    first: Vec<Input>,
 }
 
 /// What one step comes to.
@@ -136,23 +138,28 @@ impl Trade {
         shorten(node, TOO_LONG).await?;
         let (tab, row) = node.tab_of(job.id, vendor, price, Mode::Fair)?;
         // What a vendor that vanishes locks up until settlement is no more than what it earned here.
-        let Some(mut span) = job.take_for(price, lease_limit(row.paid).into()) else { return Ok(None) };
-        let found = node.fair_chain(job.cost(price, span)).and_then(|(asking, free)| {
-            if job.cost(price, span) > free {
-                job.give_back(span.first..span.first + span.count);
-                span = job.take_for(price, free).ok_or(Trouble::NoVendor)?;
-            }
-            if job.cost(price, span) > free { Err(node.too_few(job.id, free)) } else { Ok(asking) }
-        });
-        let outstanding: BTreeSet<u64> = (span.first..span.first + span.count).collect();
+        let Some(span) = job.take_for(price, lease_limit(row.paid).into()) else { return Ok(None) };
+        let units = |span: Span| span.first..span.first + span.count;
+        let found = node.fair_chain(job.cost(price, span));
+        let (asking, free) = found.inspect_err(|_| job.give_back(units(span)))?;
+        let span = if job.cost(price, span) <= free {
+            span
+        } else {
+            // No chain has so many.
+            job.give_back(units(span));
+            let Some(span) = job.take_for(price, free) else { return Ok(None) };
+            span
+        };
         let called = async {
-            let asking = found?;
+            if job.cost(price, span) > free {
+                return Err(node.too_few(job.id, free));
+            }
             let seller = node.fair_seller(asking.chain(), vendor).await?;
             let line = Line::dial(node, vendor).await.inspect_err(|_| node.unused([seller]))?;
-            Ok((asking, seller, line))
+            Ok((seller, line))
         };
-        let (asking, seller, line) =
-            called.await.inspect_err(|_: &Trouble| job.give_back(outstanding.iter().copied()))?;
+        let (seller, line) = called.await.inspect_err(|_| job.give_back(units(span)))?;
+        let outstanding = units(span).collect();
         let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
         let purchase = Purchase { terms, span, chain: asking.chain(), seller };
         let machine = FairBuyer::new(node.network(), purchase, None);
@@ -178,6 +185,7 @@ impl Trade {
             over: None,
             progress: Some(Progress::of(job)),
             asking: Some(asking),
+            first: vec![Input::Begin],
         }))
     }
 
@@ -208,8 +216,16 @@ impl Trade {
         let kept = node.kept_units(&hash, &deal)?;
         let paid = deal.paid_by(released).map_or(0, |last| last - deal.first + 1);
         let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
-        let outstanding: BTreeSet<u64> =
+        let (unpaid, behind) = (deal.first + paid, run.first + run.count);
+        let mut outstanding: BTreeSet<u64> =
             job.as_ref().map(|job| job.take_from(run)).unwrap_or_default().into_iter().collect();
+        // A deal goes on in the order of its units. Where others brought some of those that are not paid, it ends.
+        let goes_on = outstanding
+            .first()
+            .is_some_and(|first| *first <= unpaid && behind - first == outstanding.len() as u64);
+        if let Some(job) = job.as_ref().filter(|_| !goes_on) {
+            job.give_back(outstanding.split_off(&unpaid));
+        }
         if outstanding.is_empty() && (job.is_some() || is_closed) {
             return Ok(None);
         }
@@ -250,12 +266,14 @@ impl Trade {
             over: None,
             progress: job.as_deref().map(Progress::of),
             asking: None,
+            first: if goes_on { vec![Input::Begin] } else { vec![Input::Begin, Input::Finish] },
             job,
         }))
     }
 
     /// Goes through with the deal. `owing` is let go once nothing is left to pay for the whole file.
-    async fn serve(&mut self, first: Vec<Input>, owing: &mut Option<Owing>) -> Result<(), Trouble> {
+    async fn serve(&mut self, owing: &mut Option<Owing>) -> Result<(), Trouble> {
+        let first = std::mem::take(&mut self.first);
         self.step(first).await?;
         loop {
             if let Some(over) = self.over.take() {

@@ -114,7 +114,9 @@ impl Job {
             state.wanted.pop_front();
             return Some(Span { first: first - more, count: more + count });
         }
-        let (mut fits, mut beyond) = (1, count.min(most) + 1);
+        // A deal costs a coin at least.
+        let most = if cost(first, count.min(most)) == Coins::ZERO { count } else { count.min(most) };
+        let (mut fits, mut beyond) = (1, most + 1);
         while beyond - fits > 1 {
             let middle = fits + (beyond - fits) / 2;
             if cost(first, middle) <= limit { fits = middle } else { beyond = middle }
