@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 /// A claim in a redemption: chain, segment, two ends, close and Open, acks, and whether its key is right.
 type Claimed = (u8, u32, u32, u32, u8, u8, bool);
@@ -21,8 +22,10 @@ enum Act {
     AskPayout(u8, u8, u64),
     Payout(u8, u8),
     Evidence(u8, bool),
-    /// Account, chain, segment, Open; whether it is proven, and the proof's number.
-    Accuse(u8, u8, u32, u8, bool, u8),
+    /// By an account, of a chain, segment and Open: whether it is proven, and the proof's number.
+    Accuse(u8, u8, (u32, u8), bool, u8),
+    /// By the chain's buyer, of a claim that was brought.
+    AccuseClaim(u8, Index, bool, u8),
     Resume(u64),
     Release(u8),
     Settle(u8),
@@ -48,8 +51,10 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (1..5u8, 0..4u8, 0..20u64).prop_map(|(a, i, c)| Act::AskPayout(a, i, c)),
         2 => (1..5u8, 0..4u8).prop_map(|(a, i)| Act::Payout(a, i)),
         2 => (0..4u8, any::<bool>()).prop_map(|(k, w)| Act::Evidence(k, w)),
-        5 => (1..5u8, 0..4u8, 1..6u32, 0..10u8, proven, 0..9u8)
-            .prop_map(|(a, k, j, o, p, n)| Act::Accuse(a, k, j, o, p, n)),
+        2 => (1..5u8, 0..4u8, (1..6u32, 0..10u8), proven, 0..9u8)
+            .prop_map(|(a, k, of, p, n)| Act::Accuse(a, k, of, p, n)),
+        3 => (0..4u8, any::<Index>(), proven, 0..9u8)
+            .prop_map(|(k, at, p, n)| Act::AccuseClaim(k, at, p, n)),
         1 => (0..1200u64).prop_map(Act::Resume),
         2 => (0..4u8).prop_map(Act::Release),
         2 => (0..4u8).prop_map(Act::Settle),
@@ -114,8 +119,14 @@ fn command(bank: &mut Bank, act: Act) -> Option<Command> {
             Command::NoteEvidence { culprit, evidence }
         }
         // Nothing is proven about a sale that was not in fair mode.
-        Act::Accuse(a, k, j, open, proven, number) => {
+        Act::Accuse(a, k, (j, open), proven, number) => {
             accuse(a, bank.id(k), (j, open), proven && is_fair(open), number)
+        }
+        Act::AccuseClaim(k, at, proven, number) => {
+            let chain = bank.ledger.chain(&bank.id(k)).filter(|chain| !chain.claims.is_empty())?;
+            let ((j, open), _) = chain.claims.iter().nth(at.index(chain.claims.len()))?;
+            let (buyer, open) = (chain.buyer.0[0], open.0[0]);
+            accuse(buyer, chain.facts().id, (j.0, open), proven && is_fair(open), number)
         }
         Act::Resume(settle_from) => Command::Resume { settle_from: Time(settle_from) },
         Act::Release(k) => Command::Release { chain: bank.id(k) },
@@ -212,6 +223,22 @@ fn brought(bank: &Bank) -> i64 {
     bank.journal.iter().map(of).sum()
 }
 
+/// A bank that has run for a while: four accounts with money and their witness, and a chain of each of the first three.
+fn lively() -> Bank {
+    let mut bank = Bank::new();
+    bank.run(register(WITNESS)).expect("new");
+    for number in 1..5 {
+        bank.run(register(number)).expect("new");
+        let (id, note) = ([100 + number; 16], Text::cut("cash"));
+        let credit = Command::Credit { id, account: account(number), coins: Coins(60), note };
+        bank.run(credit).expect("money");
+    }
+    for number in 0..3 {
+        bank.run(buy_until(1 + number, number, 30, redeem_by(number))).expect("funds");
+    }
+    bank
+}
+
 /// Long after everything: the bank is back, and each chain's time is over.
 const AT_LAST: u64 = REDEEM_BY + 100 * HELD_FOR;
 
@@ -220,9 +247,11 @@ proptest! {
 
     #[test]
     fn whatever_is_asked_the_books_balance_and_nothing_waits_for_ever(
-        acts in prop::collection::vec(acts(), 1..80)
+        is_lively in prop::bool::weighted(0.9),
+        acts in prop::collection::vec(acts(), 1..80),
     ) {
-        let (mut bank, mut paid_before) = (Bank::new(), PaidBefore::new());
+        let mut bank = if is_lively { lively() } else { Bank::new() };
+        let mut paid_before = PaidBefore::new();
         for act in acts {
             let Some(command) = command(&mut bank, act) else {
                 holds(&bank, &mut paid_before)?;
