@@ -161,11 +161,17 @@ fn tick(bank: &mut Bank) {
     }
 }
 
-/// What was so when a vendor was convicted: whether its claim had been paid.
-type PaidBefore = BTreeMap<(ChainId, ClaimKey), bool>;
+/// What was seen after the steps before.
+#[derive(Default)]
+struct Seen {
+    /// Of convicted vendors, whether the claim had been paid.
+    paid_before: BTreeMap<(ChainId, ClaimKey), bool>,
+    /// Of claims of fair mode, the Close, and when it came.
+    since: BTreeMap<(ChainId, ClaimKey), (ObjectHash, Time)>,
+}
 
 /// What waits is counted and listed, once each, and nothing else is; nothing is paid early, or after a conviction.
-fn holds(bank: &Bank, paid_before: &mut PaidBefore) -> Result<(), TestCaseError> {
+fn holds(bank: &Bank, seen: &mut Seen) -> Result<(), TestCaseError> {
     let ledger = &bank.ledger;
     let (mut held, mut of_account) = (BTreeSet::new(), BTreeMap::new());
     let mut pending: BTreeMap<PublicKey, u64> = BTreeMap::new();
@@ -173,8 +179,13 @@ fn holds(bank: &Bank, paid_before: &mut PaidBefore) -> Result<(), TestCaseError>
         let mut disputable = BTreeSet::new();
         for (key, claim) in &chain.claims {
             let is_paid = matches!(claim.state, ClaimState::Paid(_));
-            if let Some(fair) = claim.fair.filter(|_| is_paid) {
-                prop_assert!(fair.until <= bank.now, "paid while it could be disputed");
+            if let Some(fair) = claim.fair {
+                let since = seen.since.entry((*id, *key)).or_insert((claim.close, bank.now));
+                if since.0 != claim.close {
+                    *since = (claim.close, bank.now);
+                }
+                prop_assert_eq!(fair.until, since.1.plus(HELD_FOR), "each Close has a day of its own");
+                prop_assert!(!is_paid || fair.until <= bank.now, "paid while it could be disputed");
             }
             if claim.state != ClaimState::Pending {
                 continue;
@@ -193,7 +204,7 @@ fn holds(bank: &Bank, paid_before: &mut PaidBefore) -> Result<(), TestCaseError>
             let state = chain.claims.get(key).map(|claim| claim.state);
             prop_assert_ne!(state, Some(ClaimState::Pending), "junk waits to be paid");
             let is_paid = matches!(state, Some(ClaimState::Paid(_)));
-            prop_assert_eq!(*paid_before.entry((*id, *key)).or_insert(is_paid), is_paid, "junk is paid");
+            prop_assert_eq!(*seen.paid_before.entry((*id, *key)).or_insert(is_paid), is_paid, "junk is paid");
         }
     }
     prop_assert_eq!(&held, &ledger.held);
@@ -251,16 +262,16 @@ proptest! {
         acts in prop::collection::vec(acts(), 1..80),
     ) {
         let mut bank = if is_lively { lively() } else { Bank::new() };
-        let mut paid_before = PaidBefore::new();
+        let mut seen = Seen::default();
         for act in acts {
             let Some(command) = command(&mut bank, act) else {
-                holds(&bank, &mut paid_before)?;
+                holds(&bank, &mut seen)?;
                 continue;
             };
             let before = (bank.ledger.seq(), *bank.ledger.books());
             let first = bank.run(command.clone());
             prop_assert!(bank.ledger.books().are_sound());
-            holds(&bank, &mut paid_before)?;
+            holds(&bank, &mut seen)?;
             if first.as_ref().map_or(true, |decision| decision.event.is_none()) {
                 prop_assert_eq!(before, (bank.ledger.seq(), *bank.ledger.books()));
             }
@@ -273,7 +284,7 @@ proptest! {
         bank.check();
         bank.now = bank.now.max(Time(AT_LAST));
         tick(&mut bank);
-        holds(&bank, &mut paid_before)?;
+        holds(&bank, &mut seen)?;
         prop_assert!(bank.ledger.chains().all(|(_, chain)| chain.settled.is_some()));
         prop_assert!(bank.ledger.held.is_empty() && bank.ledger.unsettled.is_empty());
         prop_assert!(bank.ledger.customers().all(|(_, customer)| customer.pending == Coins::ZERO));
