@@ -14,7 +14,7 @@ use netpay_core::record::chain::{Culprit, Evidence};
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// Two things of which the rules allow one.
-    Twice(Evidence),
+    Twice(Box<Evidence>),
     /// A leaf that was said to be junk.
     Junk(Box<Junk>),
 }
@@ -24,7 +24,7 @@ impl Proof {
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Twice(evidence) => codec::encode(evidence),
+            Self::Twice(evidence) => codec::encode(&**evidence),
             Self::Junk(junk) => codec::encode(&**junk),
         }
     }
@@ -74,7 +74,7 @@ impl Source {
         let (chain, touchstone, records) = match self {
             Self::Noted(number) => {
                 return Ok(journal.record(*number)?.and_then(|record| match record.event {
-                    Event::EvidenceNoted { evidence, .. } => Some(Proof::Twice(evidence)),
+                    Event::EvidenceNoted { evidence, .. } => Some(Proof::Twice(Box::new(evidence))),
                     Event::Convicted { junk, .. } => Some(Proof::Junk(Box::new(junk))),
                     Event::FalselyAccused { junk, .. } => junk.map(|junk| Proof::Junk(Box::new(junk))),
                     _ => None,
@@ -92,7 +92,7 @@ impl Source {
         }
         let two = two_of_one_number(&opens);
         let twice = |(one, other)| Evidence::TwoOpens { touchstone: touchstone.clone(), one, other };
-        Ok(two.map(twice).map(Proof::Twice))
+        Ok(two.map(twice).map(Box::new).map(Proof::Twice))
     }
 }
 

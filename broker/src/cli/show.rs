@@ -213,7 +213,8 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
 }
 
 fn waits(view: &RedemptionView) -> String {
-    let until = view.until.as_deref().map(|until| format!(", paid from {until}")).unwrap_or_default();
+    let later = view.until.as_deref().filter(|_| view.until != view.disputable);
+    let until = later.map(|until| format!(", paid from {until}")).unwrap_or_default();
     let disputable = view.disputable.as_deref().map(|until| format!(", disputable until {until}"));
     format!("waits, {} acks{until}{}", view.acks, disputable.unwrap_or_default())
 }

@@ -380,8 +380,10 @@ fn claim_state(claim: &RedemptionView) -> Markup {
             (_, _, Some(_)) => (badge(Tone::Busy, "held")),
             (_, _, None) => (badge(Tone::Busy, "waits for settlement")),
         }
-        @if let Some(until) = &claim.until { span.sub { "paid from " (when(until)) } }
         @if let Some(until) = &claim.disputable { span.sub { "disputable until " (when(until)) } }
+        @if let Some(until) = claim.until.as_ref().filter(|_| claim.until != claim.disputable) {
+            span.sub { "paid from " (when(until)) }
+        }
     }
 }
 

@@ -22,9 +22,12 @@ pub fn page(context: &Context, dispute: &DisputeView, found: &JunkView) -> Marku
                 "What was shown is not kept: the accuser had less than the whole fee, and nobody fills the books for less."
             },
         }
-        section.stack aria-labelledby="claim" {
-            h2 #claim { "The claim" }
-            (claims(found.claim.as_slice()))
+        @match &found.claim {
+            Some(claim) => section.stack aria-labelledby="claim" {
+                h2 #claim { "The claim" }
+                (claims(std::slice::from_ref(claim)))
+            },
+            None => p.quiet { "No claim of this segment was brought." },
         }
         @if let Some(verdict) = &found.verdict {
             section.card aria-labelledby="verdict" {
@@ -62,7 +65,7 @@ fn the_accused(dispute: &DisputeView, found: &JunkView, is_vendor: bool) -> Mark
     let not_yet = if is_vendor { "not known before it claims" } else { "none of this broker's" };
     let mut rows = vec![
         ("Who", accused(dispute)),
-        ("As", html! { @if is_vendor { "the vendor" } @else { "the chain's buyer, who accused" } }),
+        ("As", html! { @if is_vendor { "the vendor" } @else { "the chain's buyer" } }),
         (
             "Account",
             html! {
@@ -90,11 +93,16 @@ fn the_accused(dispute: &DisputeView, found: &JunkView, is_vendor: bool) -> Mark
         rows.push(("Fee", money(fee)));
     }
     rows.push(("Since", when(&dispute.at)));
-    rows.push(("Evidence", html! { "record " (shown::grouped(dispute.record)) " of the journal" }));
-    rows.push(("Settled", html! { @match &dispute.settled { Some(at) => (when(at)), None => "not yet" } }));
+    rows.push(("In the books", html! { "record " (shown::grouped(dispute.record)) " of the journal" }));
+    if is_vendor {
+        rows.push((
+            "Settled",
+            html! { @match &dispute.settled { Some(at) => (when(at)), None => "not yet" } },
+        ));
+    }
     html! {
         section.card aria-labelledby="accused" {
-            h2 #accused { "The accused" }
+            h2 #accused { @if is_vendor { "The accused" } @else { "The accuser" } }
             (facts(&rows))
         }
     }
@@ -150,7 +158,7 @@ fn promised(proof: &ProofView) -> Markup {
         ]);
     }
     rows.push((
-        "This leaf is",
+        "Leaf's hash",
         html! { @match &proof.promised { Some(hash) => code { (hash) }, None => "not in the deal" } },
     ));
     html! {
@@ -176,7 +184,7 @@ fn came(proof: &ProofView) -> Markup {
                 ("Sealed as", html! { @match &proof.sealed { Some(root) => code { (root) }, None => "nothing" } }),
                 ("Key", html! { code { (proof.key) } }),
                 ("Its place", place),
-                ("This leaf is", html! {
+                ("Leaf's hash", html! {
                     @match &proof.came { Some(hash) => code { (hash) }, None => "not to be opened" }
                     " "
                     @if proof.came.is_some() {
