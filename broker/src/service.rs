@@ -2,7 +2,7 @@
 //! out by the one writer ([`crate::writer`]), and answered once it is durable; the same request again gets the same reply.
 
 use crate::checks::{Checks, Purchase};
-use crate::ledger::{AccountView, Command, Ledger};
+use crate::ledger::{AccountView, Command, FALSE_ACCUSATION, HELD_FOR, Ledger};
 use crate::mint::Press;
 use crate::pool::Pool;
 use crate::roster::Roster;
@@ -11,8 +11,9 @@ use crate::writer::{Ask, Job, QUEUE, Reply, Writer};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Text};
 use netpay_core::coin::touchstone::{REDEEM_FOR, SPEND_FOR};
+use netpay_core::fair::judge::Verdict;
 use netpay_core::id::NetworkId;
-use netpay_core::keys::{PublicKey, SecretKey, Signed};
+use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::record::revoke::Revocations;
 use netpay_core::time::{DAY, HOUR, Time};
 use netpay_core::wire::bank::{Account, BankReply, BankRequest, Info};
@@ -313,6 +314,14 @@ impl Bank {
         seen.ok_or_else(closed)
     }
 
+    /// The bank's word that a vendor sold junk: the same as whoever accused it was given.
+    ///
+    /// # Errors
+    /// If too much is asked at once, or the bank is closed.
+    pub async fn signed(&self, verdict: Verdict) -> Result<Unverified<Verdict>, Reject> {
+        self.check(move |inner| Ok(inner.sign(verdict))).await
+    }
+
     /// After a long outage, puts settlements off. To be called once at start, before the first settlement.
     ///
     /// # Errors
@@ -494,8 +503,7 @@ impl Bank {
             Reply::Done => Ok(BankReply::Noted),
             Reply::Sold { touchstone, sealed } => Ok(BankReply::Sold { touchstone, sealed_seed: sealed }),
             Reply::Judged(verdict) => {
-                let sign = |inner: &Inner| Ok(inner.press.secret.sign(&inner.press.network, verdict).wire());
-                self.check(sign).await.map(BankReply::Judged)
+                self.check(move |inner| Ok(inner.sign(verdict))).await.map(BankReply::Judged)
             }
             Reply::Outcomes(outcomes) => Ok(BankReply::Redeemed(List::first_of(outcomes))),
             Reply::Account(view) => {
@@ -515,6 +523,8 @@ impl Bank {
             denomination: Text::cut(&terms.denomination),
             voucher_needed: terms.voucher_needed,
             bond: terms.bond,
+            held_for: HELD_FOR,
+            false_accusation: FALSE_ACCUSATION,
         }
     }
 }
@@ -523,6 +533,10 @@ impl Inner {
     /// The way to the writer, until the bank is closed.
     fn jobs(&self) -> Option<mpsc::Sender<Job>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn sign(&self, verdict: Verdict) -> Unverified<Verdict> {
+        self.press.secret.sign(&self.press.network, verdict).wire()
     }
 
     /// A purchase with the chain for it, unless there is something against it or it was answered before: then the writer
@@ -554,7 +568,8 @@ impl Inner {
             balance: view.balance,
             pending: view.pending,
             bond: view.bond,
-            frozen: view.frozen,
+            frozen: view.frozen.map(|why| Text::cut(&why)),
+            held: List::first_of(view.held),
             membership,
             lines: view.lines,
         }

@@ -199,12 +199,7 @@ fn reply(ledger: &Ledger, answer: Answer, after: u64) -> Result<Reply, Reject> {
             Ok(Reply::Account(Box::new(ledger.account(&account, after).ok_or_else(unknown)?)))
         }
         Answer::NotProven(why) => Err(Reject::new(RejectCode::NotProven, &why.to_string())),
-        Answer::Judged(chain, (j, open)) => {
-            let book = ledger.chain(&chain).ok_or_else(failing)?;
-            let found = book.junk().find(|(key, _)| **key == (j, open)).map(|(_, found)| *found);
-            let (holder, at) = found.ok_or_else(failing)?;
-            Ok(Reply::Judged(Verdict { chain, j, open, holder, at }))
-        }
+        Answer::Judged(chain, key) => ledger.verdict(chain, &key).map(Reply::Judged).ok_or_else(failing),
         Answer::Sold(chain) => {
             let chain = ledger.chain(&chain).ok_or_else(failing)?;
             Ok(Reply::Sold { touchstone: chain.facts().wire().clone(), sealed: chain.sealed.clone() })

@@ -4,137 +4,14 @@ mod town;
 
 use netpay_broker::ledger::{FALSE_ACCUSATION, HELD_FOR};
 use netpay_core::amount::{Cap, Coins, Count, Index};
-use netpay_core::codec::Bytes;
-use netpay_core::coin::key::{Key, KeyChain, KeyStep};
-use netpay_core::coin::segment::{Close, Open, ReleaseChain, SegmentNo, pay_to};
-use netpay_core::content::tree::{Proof, TreeBuilder};
-use netpay_core::content::units::{GROUP, Units};
-use netpay_core::fair::deal::{self, Deal};
-use netpay_core::fair::judge::{self, Junk, Verdict};
-use netpay_core::fair::sealed::{self, Leaves, Sealed, UnitKey};
-use netpay_core::keys::Signed;
+use netpay_core::coin::key::Key;
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::fair::judge::{Junk, Verdict};
 use netpay_core::time::Time;
-use netpay_core::wire::bank::{Accuse, AskKeys, BankReply, BankRequest, Claim, Outcome, ShownKey};
+use netpay_core::wire::bank::{Account, BankReply, BankRequest, Claim, Held, Outcome, Query, ShownKey};
 use netpay_core::wire::reject::RejectCode as Code;
+use town::fair::{Sale, accuses, asks_keys};
 use town::{Bought, MORNING, Person, Town, broker_key, network, terms};
-
-/// What is sold: four units of two leaves.
-const SIZE: u64 = 8 * GROUP;
-const LOG: u8 = 1;
-const PRICE: u32 = 16;
-const SALT: [u8; 16] = [9; 16];
-
-fn content() -> Vec<u8> {
-    (0..SIZE).map(|at| u8::try_from(at / 7 % 251).expect("small")).collect()
-}
-
-/// A sale in fair mode of all of it, out of one segment.
-struct Sale {
-    deal: Signed<Deal>,
-    open: Signed<Open>,
-    keys: KeyChain,
-    releases: ReleaseChain,
-}
-
-impl Sale {
-    fn of(vendor: &Person, bought: &Bought, j: u32, start: u32) -> Self {
-        let holder = vendor.holder(bought);
-        let (chain, j) = (bought.id(), SegmentNo(j));
-        let step = KeyStep::of(chain, j, &holder.public());
-        let keys = KeyChain::grow(&[1; 32], &SALT, &step, Count(PRICE));
-        let deal = Deal {
-            chain,
-            j,
-            holder: holder.public(),
-            buyer: bought.key.public(),
-            root: sealed::root_of(&content()),
-            size: SIZE,
-            price: Coins(u64::from(PRICE)),
-            unit_log: LOG,
-            first: 0,
-            count: 4,
-            key_root: keys.root(),
-            made: Time(MORNING),
-            salt: SALT,
-        };
-        let deal = holder.sign(&network(), deal);
-        let lease = (Index(start), Cap(start + PRICE));
-        let releases = ReleaseChain::grow(&bought.secret, chain, j, &holder.public(), lease);
-        let open = Open {
-            chain,
-            j,
-            prev: bought.touchstone.hash(),
-            holder: holder.public(),
-            start: lease.0,
-            cap: lease.1,
-            release_root: releases.root(),
-            fair: Some(deal::terms(&deal)),
-        };
-        Self { deal, open: bought.key.sign(&network(), open), keys, releases }
-    }
-
-    fn claim(&self, vendor: &Person, bought: &Bought, coins: u32) -> Claim {
-        let (count, salt) = (Count(coins), [5; 32]);
-        let end = Index(self.open.start.0 + coins);
-        let close = Close {
-            chain: self.open.chain,
-            j: self.open.j,
-            open: self.open.hash(),
-            end,
-            coin: bought.chain.coin(end).expect("within the chain"),
-            release: self.releases.link(count).expect("within the lease"),
-            pay_to: pay_to(&salt, &vendor.id()),
-        };
-        let close = vendor.holder(bought).sign(&network(), close);
-        Claim {
-            open: self.open.clone().wire(),
-            close: close.wire(),
-            salt,
-            certificate: None,
-            key: self.keys.link(count),
-        }
-    }
-
-    /// A leaf of unit 1, as the vendor sent it: right, or junk.
-    fn leaf(&self, vendor: &Person, bought: &Bought, is_right: bool) -> Junk {
-        let (content, b, leaf) = (content(), 1, 1);
-        let units = Units::new(SIZE, LOG).expect("in range");
-        let range = units.range(b).expect("a unit");
-        let mut sent = content[range.start as usize..range.end as usize].to_vec();
-        if !is_right {
-            sent[GROUP as usize + 5] ^= 1;
-        }
-        let key = self.keys.link(self.deal.key_coin(b).expect("sold")).expect("a key for each coin");
-        sealed::turn(&UnitKey::of(&key, &self.deal.hash(), b), &mut sent);
-        let said = Sealed { deal: self.deal.hash(), unit: b, root: sealed::root_of(&sent) };
-        let mut builder = TreeBuilder::new();
-        builder.update(&content);
-        let tree = builder.finish();
-        let leaves = Leaves::first_of(tree.nodes()[2..4].iter().copied());
-        let proof: Proof = tree.proof(units, b).expect("a unit");
-        Junk {
-            open: self.open.clone().wire(),
-            deal: self.deal.clone().wire(),
-            sealed: vendor.holder(bought).sign(&network(), said).wire(),
-            leaf,
-            bytes: Bytes::try_from(sent[GROUP as usize..].to_vec()).expect("a leaf"),
-            sealed_path: sealed::path_in(&sent, leaf).expect("a leaf"),
-            key,
-            should_be: leaves[1],
-            path: sealed::leaf_path(units, b, &leaves, leaf, &proof).expect("a leaf"),
-        }
-    }
-}
-
-fn accuses(person: &Person, junk: Junk) -> BankRequest {
-    let accuse = Accuse { account: person.id(), junk: judge::digest(&junk) };
-    BankRequest::Accuse { accuse: person.account.sign(&network(), accuse).wire(), junk }
-}
-
-fn asks_keys(person: &Person, bought: &Bought, at: u64) -> BankRequest {
-    let ask = AskKeys { account: person.id(), chain: bought.id(), from: SegmentNo(1), at: Time(at) };
-    BankRequest::Keys(person.account.sign(&network(), ask).wire())
-}
 
 fn waits(coins: u64, until: u64) -> Outcome {
     Outcome::Pending { coins: Coins(coins), until: Time(until) }
@@ -149,6 +26,11 @@ fn code(outcome: &Outcome) -> Option<Code> {
         Outcome::Refused(reject) => Some(reject.code),
         _ => None,
     }
+}
+
+/// The statement: what, the change, and the balance after it.
+fn lines(account: &Account) -> Vec<(&str, i64, u64)> {
+    account.lines.iter().map(|line| (&*line.what, line.change, line.balance.0)).collect()
 }
 
 struct Scene {
@@ -181,6 +63,16 @@ impl Scene {
         (self.town.balance(&self.ann).await, self.town.balance(&self.vic).await)
     }
 
+    /// What somebody is told of its own account.
+    async fn account(&self, person: &Person) -> Account {
+        let query = Query { account: person.id(), at: self.town.bank.now(), after: 0 };
+        let query = BankRequest::Account(person.account.sign(&network(), query).wire());
+        match self.town.ask(person, query).await {
+            BankReply::Account(account) => account,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn verdict(&self, junk: Junk) -> Verdict {
         match self.town.ask(&self.ann, accuses(&self.ann, junk)).await {
             BankReply::Judged(verdict) => {
@@ -198,6 +90,9 @@ async fn a_claim_of_fair_mode_is_paid_a_day_after_it_came_and_not_before() {
     let claim = scene.certified(12);
     let until = MORNING + HELD_FOR;
     assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
+    let vic = scene.account(&scene.vic).await;
+    let held = Held { chain: scene.chain.id(), j: SegmentNo(1), coins: Coins(12), until: Time(until) };
+    assert_eq!((vic.pending, vic.held.into_vec()), (Coins(12), vec![held]));
     scene.town.wait(HELD_FOR - 1);
     scene.town.bank.settle_due().await.expect("open");
     assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
@@ -206,6 +101,8 @@ async fn a_claim_of_fair_mode_is_paid_a_day_after_it_came_and_not_before() {
     scene.town.bank.settle_due().await.expect("open");
     assert_eq!(scene.town.outcomes(&scene.vic, vec![claim]).await, [paid(12)]);
     assert_eq!(scene.balances().await, (60, 12));
+    let vic = scene.account(&scene.vic).await;
+    assert_eq!((vic.pending, vic.held.len()), (Coins(0), 0));
     scene.settled().await;
     assert_eq!(scene.balances().await, (88, 12));
     assert_eq!(scene.town.audit().books.coins, 0);
@@ -219,6 +116,7 @@ async fn one_that_is_not_certified_waits_for_settlement_and_a_day_at_least() {
     scene.town.wait(redeem_by - 10);
     let until = MORNING + redeem_by - 10 + HELD_FOR;
     assert_eq!(scene.town.outcomes(&scene.vic, vec![claim.clone()]).await, [waits(12, until)]);
+    assert_eq!(scene.account(&scene.vic).await.held[0].until, Time(until));
     scene.town.wait(HELD_FOR - 1);
     scene.town.bank.settle_due().await.expect("open");
     assert_eq!(scene.balances().await, (60, 0), "it could still be disputed");
@@ -332,10 +230,20 @@ async fn who_sold_junk_is_paid_nothing_and_banned() {
     assert_eq!(code(&again[0]), Some(Code::Junk));
     scene.settled().await;
     assert_eq!(scene.balances().await, (100, 0), "every coin came back");
-    let vic = scene.vic.id();
-    let frozen =
-        scene.town.bank.look(move |ledger| ledger.account(&vic, 0).map(|view| (view.frozen, view.pending)));
-    assert_eq!(frozen.await.expect("open"), Some((true, Coins(0))));
+    let (ann, vic) = (scene.account(&scene.ann).await, scene.account(&scene.vic).await);
+    assert_eq!(vic.frozen.as_deref(), Some("it sold junk"));
+    assert_eq!((vic.pending, vic.held.len(), vic.membership.is_some()), (Coins(0), 0, false));
+    let chain = format!("{:.12}", scene.chain.id());
+    let told = format!("claim of 12 coins on chain {chain} is void: junk was sold");
+    assert_eq!(lines(&vic), [(told.as_str(), 0, 0)]);
+    assert_eq!(ann.frozen, None);
+    assert_eq!(
+        lines(&ann)[2..],
+        [
+            (&*format!("who sold junk in segment 1 of chain {chain} is convicted"), 0, 60),
+            (&*format!("unspent coins of chain {chain}"), 40, 100),
+        ]
+    );
     scene.town.audit();
 }
 
@@ -363,9 +271,7 @@ async fn a_dispute_that_comes_too_late_bans_and_takes_nothing_back() {
     scene.verdict(scene.sale.leaf(&scene.vic, &scene.chain, false)).await;
     assert_eq!(scene.town.outcomes(&scene.vic, vec![scene.certified(12)]).await, [paid(12)]);
     assert_eq!(scene.balances().await, (60, 12));
-    let vic = scene.vic.id();
-    let frozen = scene.town.bank.look(move |ledger| ledger.account(&vic, 0).map(|view| view.frozen));
-    assert_eq!(frozen.await.expect("open"), Some(true));
+    assert_eq!(scene.account(&scene.vic).await.frozen.as_deref(), Some("it sold junk"));
     scene.town.audit();
 }
 
@@ -380,6 +286,8 @@ async fn saying_falsely_that_something_was_junk_costs_its_fee_once() {
         assert_eq!(refused, Some(Code::NotProven));
     }
     assert_eq!(scene.balances().await.0, 60 - FALSE_ACCUSATION.0);
+    let ann = scene.account(&scene.ann).await;
+    assert_eq!(lines(&ann)[2..], [("fee: what was said to be junk was not", -10, 50)]);
     // Of what somebody else bought nobody can say anything, and of a chain of elsewhere neither.
     let other = scene.town.refusal(&scene.vic, accuses(&scene.vic, right.clone())).await;
     assert_eq!(other, Some(Code::NotYours));
@@ -403,6 +311,15 @@ async fn who_has_nothing_left_pays_what_there_is() {
     let right = scene.sale.leaf(&scene.vic, &scene.chain, true);
     assert_eq!(scene.town.refusal(&scene.ann, accuses(&scene.ann, right)).await, Some(Code::NotProven));
     assert_eq!(scene.balances().await.0, 0);
+    // From then on it may say what it likes: nothing of it is written down.
+    let records = async || scene.town.bank.look(|ledger| ledger.seq()).await.expect("open");
+    let before = records().await;
+    for leaf in 0..3 {
+        let nonsense = Junk { leaf, ..scene.sale.leaf(&scene.vic, &scene.chain, true) };
+        let said = scene.town.refusal(&scene.ann, accuses(&scene.ann, nonsense)).await;
+        assert_eq!(said, Some(Code::NotProven));
+    }
+    assert_eq!(records().await, before);
     assert_eq!(spent.touchstone.n, Cap(57));
     scene.town.audit();
 }

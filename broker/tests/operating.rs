@@ -7,6 +7,8 @@ use netpay_broker::home::{BrokerHome, Settings};
 use netpay_broker::run::{Config, Running, run};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Text};
+use netpay_core::fair::judge::{self, Junk, NotProven, Verdict};
+use netpay_core::keys::Unverified;
 use netpay_core::record::chain::{Culprit, Evidence};
 use netpay_core::wire::bank::{BankReply, BankRequest};
 use operator::Operator;
@@ -19,6 +21,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use town::Person;
+use town::fair::{Sale, accuses};
 
 /// Longest wait for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -297,6 +300,62 @@ async fn disputes_show_both_sides_as_they_were_signed() {
     let begun = listed[0]["id"].as_str().expect("an id")[..20].to_owned();
     assert!(operator.run(&["disputes", "show", &begun]).contains("for netpay evidence check"));
     assert_eq!(operator.fails(&["disputes", "show", "999"]), (Some(4), "NP-BROKER-026".to_owned()));
+    broker.shutdown().await.expect("it stops in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn junk_and_false_accusations_are_told_and_saved_so_that_anybody_can_judge() {
+    let operator = Operator::new();
+    let broker = town_bank(&operator).await;
+    let (ann, vic) = (person(&broker, 1, 200).await, person(&broker, 2, 0).await);
+    let bought = ann.unpack(1, &broker.bank().answer(ann.node.public(), ann.buy(1, 40)).await);
+    let sale = Sale::of(&vic, &bought, 1, 0);
+    let redeem = vic.redeem(vec![sale.claim(&vic, &bought, 12)]);
+    broker.bank().answer(vic.node.public(), redeem).await;
+    let held = operator.run(&["accounts", "show", &vic.id().to_string()]);
+    assert!(held.contains("held") && held.contains("12 of chain"), "{held}");
+    assert!(operator.run(&["redemptions", "ls"]).contains("disputable until"));
+    for is_right in [true, false] {
+        let junk = sale.leaf(&vic, &bought, is_right);
+        broker.bank().answer(ann.node.public(), accuses(&ann, junk)).await;
+    }
+    let listed = operator.run(&["--json", "disputes", "ls"]);
+    let listed: Vec<serde_json::Value> =
+        listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let accused: Vec<_> = listed.iter().map(|view| view["accused"].as_str().expect("a word")).collect();
+    assert_eq!(accused, ["vendor", "accuser"]);
+    let table = operator.run(&["disputes", "ls"]);
+    assert!(table.contains("12 void, 0 paid before") && table.contains("10 fee"), "{table}");
+
+    let shown = operator.run(&["disputes", "show", "vendor"]);
+    let content = listed[0]["junk"]["content"].as_str().expect("a root").to_owned();
+    for word in [&content, &ann.id().to_string(), "it is junk", "coin 5, leads to", "the signed verdict"] {
+        assert!(shown.contains(word), "{word} is not told: {shown}");
+    }
+    let falsely = operator.run(&["disputes", "show", "accuser"]);
+    assert!(
+        falsely.contains("fee      10") && falsely.contains("the leaf is what the deal says"),
+        "{falsely}"
+    );
+
+    let save = |args: &[&str]| {
+        let file = operator.path().join("saved");
+        let path = file.display().to_string();
+        operator.run(&[&["disputes", "save", args[0], &path], &args[1..]].concat());
+        fs::read(file).expect("a file")
+    };
+    let judged = |bytes: &[u8]| {
+        let junk: Junk = codec::decode(bytes).expect("a proof");
+        judge::judge(&town::network(), &bought.touchstone.chain_key, &junk)
+    };
+    assert_eq!(judged(&save(&["vendor"])).map(|deal| deal.holder), Ok(vic.holder(&bought).public()));
+    assert_eq!(judged(&save(&["accuser"])), Err(NotProven::Right));
+    let verdict: Unverified<Verdict> = codec::decode(&save(&["vendor", "--verdict"])).expect("a verdict");
+    let verdict = verdict.verify(&town::network(), &town::broker_key().public()).expect("the broker's word");
+    assert_eq!((verdict.chain, verdict.open), (bought.id(), sale.open.hash()));
+    let nothing = operator.path().join("nothing").display().to_string();
+    let refused = operator.fails(&["disputes", "save", "accuser", &nothing, "--verdict"]);
+    assert_eq!(refused, (Some(4), "NP-BROKER-026".to_owned()));
     broker.shutdown().await.expect("it stops in order");
 }
 

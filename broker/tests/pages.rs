@@ -5,15 +5,17 @@
 mod holds;
 mod town;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use holds::{HOSTILE, all, harmless, holds};
 use netpay_broker::home::{BrokerHome, Settings};
+use netpay_broker::ledger::HELD_FOR;
 use netpay_broker::run::{Config, Running, run};
 use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Text};
+use netpay_core::fair::judge::{self, Junk};
 use netpay_core::keys::SecretKey;
 use netpay_core::record::chain::{Ack, Certificate, Evidence};
-use netpay_core::time::Time;
+use netpay_core::time::{DAY, Time};
 use netpay_core::wire::bank::{BankReply, BankRequest, Claim, Payout, Register, SignIn, VoucherCode};
 use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -23,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
+use town::fair::{Sale, accuses};
 use town::{Bought, MORNING, Person, broker_key, network};
 
 /// A bank that runs, with a clock of its own.
@@ -248,10 +251,12 @@ const PLACES: [&str; 12] = [
 async fn the_public_is_told_the_terms_and_shown_nothing_of_the_operators() {
     let bank = Bank::new().await;
     let home = answer(bank.front("/")).await;
-    for word in ["Town bank", "clerk@example.org", "14 days", "7 days", &bank.running.invite.to_string()] {
+    for word in
+        ["Town bank", "clerk@example.org", "14 days", "7 days", "a day after", "falsely costs 10 coins"]
+    {
         assert!(home.text.contains(word), "{word} is not told");
     }
-    assert!(home.text.contains("svg class=\"qr\""));
+    assert!(home.text.contains(&bank.running.invite.to_string()) && home.text.contains("svg class=\"qr\""));
     for path in ["/register", "/software"] {
         assert_eq!(answer(bank.front(path)).await.status, StatusCode::OK, "{path}");
     }
@@ -384,6 +389,7 @@ async fn programs_need_the_token_and_find_everything_described() {
     let schemas = &described["components"]["schemas"];
     assert_eq!(fields(&told), fields(&schemas["StatusView"]["properties"]));
     assert_eq!(told["pages"], "https://bank.example.org");
+    assert_eq!((&told["held_for"], &told["false_accusation"]), (&json!(HELD_FOR), &json!(10)));
     let text = described.to_string();
     for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(schemas[name].is_object(), "{name} is not described");
@@ -712,6 +718,141 @@ async fn claims_are_listed_newest_first_and_both_sides_of_a_double_spend_are_sho
     assert_eq!(bank.program(Method::GET, "/disputes/buyer-00", None).await.0, 404);
     let overview = bank.page(&cookie, "/").await;
     assert!(overview.text.contains("40") && overview.text.contains("Coins by day"), "{}", overview.text);
+    bank.running.shutdown().await.expect("in order");
+}
+
+/// A buyer and a vendor of junk, which is accused, and of something right, which is accused too; and a buyer with not enough
+/// left for the fee.
+struct Disputed {
+    bought: Bought,
+    junk: Junk,
+    verdict: Vec<u8>,
+    right: Junk,
+}
+
+impl Bank {
+    async fn disputed(&self, ann: &Person, vic: &Person, bob: &Person) -> Disputed {
+        let bought = self.sold(ann, 40).await;
+        let sale = Sale::of(vic, &bought, 1, 0);
+        let claim = certified(&bought, &sale.claim(vic, &bought, 12));
+        self.ask(vic, vic.redeem(vec![claim])).await;
+        let (junk, right) = (sale.leaf(vic, &bought, false), sale.leaf(vic, &bought, true));
+        assert!(matches!(self.ask(ann, accuses(ann, right.clone())).await, BankReply::Reject(_)));
+        let BankReply::Judged(verdict) = self.ask(ann, accuses(ann, junk.clone())).await else {
+            panic!("not judged")
+        };
+        let of_bob = self.sold(bob, 40).await;
+        let nonsense = Sale::of(vic, &of_bob, 1, 0).leaf(vic, &of_bob, true);
+        assert!(matches!(self.ask(bob, accuses(bob, nonsense)).await, BankReply::Reject(_)));
+        Disputed { bought, junk, verdict: codec::encode(&verdict), right }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_junk_and_of_false_accusations_are_shown_and_can_be_saved() {
+    let bank = Bank::new().await;
+    let cookie = bank.operator().await;
+    let (ann, vic, bob) =
+        (bank.member(1, "Ann", 100).await, bank.member(2, HOSTILE, 0).await, bank.member(3, "Bob", 43).await);
+    let Disputed { bought, junk, verdict, right } = bank.disputed(&ann, &vic, &bob).await;
+    let (_, listed) = bank.program(Method::GET, "/disputes", None).await;
+    let items = listed["items"].as_array().expect("items");
+    let of = |item: &Value| (item["accused"].clone(), item["account"].clone());
+    let id = |person: &Person| json!(person.id().to_string());
+    let found: Vec<_> = items.iter().map(of).collect();
+    let accuser = json!("accuser");
+    assert_eq!(
+        found,
+        [(accuser.clone(), id(&bob)), (json!("vendor"), id(&vic)), (accuser, id(&ann))],
+        "the newest is first"
+    );
+    let names: Vec<_> = items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect();
+    let (_, later) = bank.program(Method::GET, &format!("/disputes?after={}", names[1]), None).await;
+    assert_eq!(later["items"].as_array().map(Vec::len), Some(1), "{later}");
+    assert_eq!(rows(&bank.page(&cookie, "/disputes").await), 3);
+
+    let (_, told) = bank.program(Method::GET, &format!("/disputes/{}", names[1]), None).await;
+    assert_eq!(told["evidence"], HEXLOWER.encode(&codec::encode(&junk)));
+    let of_junk = &told["junk"];
+    assert_eq!(of_junk["verdict"], HEXLOWER.encode(&verdict));
+    assert_eq!((&of_junk["void"], &of_junk["paid"], &of_junk["segment"]), (&json!(12), &json!(0), &json!(1)));
+    assert_eq!(of_junk["accuser"], ann.id().to_string());
+    let proof = &of_junk["proof"];
+    assert_eq!(proof["promised"], HEXLOWER.encode(&junk.should_be));
+    assert!(proof["came"].is_string() && proof["came"] != proof["promised"], "{proof}");
+    // Unit 1 costs coins 5 to 8, and the key of the first of them seals it.
+    assert_eq!((&proof["key_coin"], &proof["key_leads_to_root"]), (&json!(5), &json!(true)));
+    assert_eq!((&proof["judged"], &of_junk["content"]), (&Value::Null, &proof["deal"]["content"]));
+    let holds = proof["signed"].as_array().expect("signatures").iter().all(|one| one["holds"] == true);
+    assert!(holds, "{proof}");
+    let page = bank.page(&cookie, &format!("/disputes/{}", names[1])).await;
+    let told = ["promised", "came"].map(|side| proof[side].as_str().expect("a hash").to_owned());
+    for word in ["Junk sold", "something else", "it is junk", "void: junk was sold", &told[0], &told[1]] {
+        assert!(page.text.contains(word), "{word} is not told: {}", page.text);
+    }
+    let saved = bank.desk(Method::GET, &format!("/disputes/{}/evidence", names[1])).header(COOKIE, &cookie);
+    let saved = saved.send().await.expect("an answer").bytes().await.expect("whole");
+    let saved: Junk = codec::decode(&saved).expect("a proof");
+    let deal = judge::judge(&network(), &bought.touchstone.chain_key, &saved).expect("it convicts");
+    assert_eq!(deal.holder, vic.holder(&bought).public());
+
+    let falsely = bank.page(&cookie, &format!("/disputes/{}", names[2])).await;
+    for word in ["A false accusation", "the leaf is what the deal says", "as promised", "nothing is proven"] {
+        assert!(falsely.text.contains(word), "{word} is not told: {}", falsely.text);
+    }
+    let (_, told) = bank.program(Method::GET, &format!("/disputes/{}", names[2]), None).await;
+    assert_eq!(told["evidence"], HEXLOWER.encode(&codec::encode(&right)));
+    assert_eq!((&told["junk"]["fee"], &told["junk"]["verdict"]), (&json!(10), &Value::Null));
+    let (_, told) = bank.program(Method::GET, &format!("/disputes/{}", names[0]), None).await;
+    assert_eq!((&told["junk"]["fee"], &told["evidence"]), (&json!(3), &Value::Null));
+    let page = bank.page(&cookie, &format!("/disputes/{}", names[0])).await;
+    assert!(
+        page.text.contains("less than the whole fee") && !page.text.contains("/evidence"),
+        "{}",
+        page.text
+    );
+    let nothing = bank.desk(Method::GET, &format!("/disputes/{}/evidence", names[0]));
+    assert_eq!(status(nothing.header(COOKIE, &cookie)).await, StatusCode::NOT_FOUND);
+    bank.running.shutdown().await.expect("in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_sees_what_is_held_until_when_and_what_became_of_it() {
+    let bank = Bank::new().await;
+    let (ann, vic) = (bank.member(1, "Ann", 100).await, bank.member(2, "Vic", 0).await);
+    let bought = bank.sold(&ann, 40).await;
+    let sale = Sale::of(&vic, &bought, 1, 0);
+    bank.ask(&vic, vic.redeem(vec![certified(&bought, &sale.claim(&vic, &bought, 12))])).await;
+    let own = async |person: &Person| {
+        let entered = answer(bank.front(&bank.link(person, |_| ()))).await;
+        answer(bank.front("/account").header(COOKIE, pair(&entered.cookie))).await.text
+    };
+    let until = netpay_broker::admin::view::time(bank.now().plus(HELD_FOR));
+    let held = own(&vic).await;
+    for word in ["Held", "Claims of fair mode that wait", &until, "disputable until"] {
+        assert!(held.contains(word), "{word} is not told: {held}");
+    }
+    let (_, told) = bank.program(Method::GET, &format!("/accounts/{}", vic.id()), None).await;
+    let chain = bought.id().to_string();
+    assert_eq!(
+        told["held"],
+        json!([{ "chain": chain, "segment": 1, "coins": 12, "until": until }]),
+        "{told}"
+    );
+    bank.ask(&ann, accuses(&ann, sale.leaf(&vic, &bought, true))).await;
+    bank.ask(&ann, accuses(&ann, sale.leaf(&vic, &bought, false))).await;
+    bank.clock.fetch_add(1, Ordering::Relaxed);
+    let void = own(&vic).await;
+    for word in ["This account is frozen", "it sold junk", "is void: junk was sold"] {
+        assert!(void.contains(word), "{word} is not told: {void}");
+    }
+    assert!(!void.contains("Claims of fair mode that wait"), "{void}");
+    bank.clock.fetch_add(22 * DAY, Ordering::Relaxed);
+    bank.running.bank().settle_due().await.expect("open");
+    let back = own(&ann).await;
+    for word in ["said to be junk was not", "who sold junk in segment 1", "unspent coins of chain", "+40"] {
+        assert!(back.contains(word), "{word} is not told: {back}");
+    }
     bank.running.shutdown().await.expect("in order");
 }
 

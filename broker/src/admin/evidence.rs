@@ -1,14 +1,36 @@
 //! What convicts somebody, taken out of the journal: evidence as it was brought, or two claims that contradict each other.
 
-use crate::ledger::{Conviction, Event, Ledger, Record};
+use crate::ledger::{Dispute, Event, Ledger, Record};
 use crate::store::{Journal, JournalError};
+use netpay_core::codec;
 use netpay_core::coin::segment::Open;
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::fair::judge::Junk;
 use netpay_core::id::ChainId;
 use netpay_core::keys::Unverified;
 use netpay_core::record::chain::{Culprit, Evidence};
 
-/// Where the evidence is.
+/// What proves something about somebody, or was said to.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Two things of which the rules allow one.
+    Twice(Box<Evidence>),
+    /// A leaf that was said to be junk.
+    Junk(Box<Junk>),
+}
+
+impl Proof {
+    /// As it travels, for whoever wants to check it.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Twice(evidence) => codec::encode(&**evidence),
+            Self::Junk(junk) => codec::encode(&**junk),
+        }
+    }
+}
+
+/// Where it is.
 #[derive(Debug)]
 pub enum Source {
     /// In a record that notes it whole.
@@ -25,10 +47,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// Where that is of somebody; `None` if nobody is convicted so.
+    /// Where that of a dispute is; `None` if there is no such.
     #[must_use]
-    pub fn of(ledger: &Ledger, culprit: &Culprit) -> Option<Self> {
-        let conviction: &Conviction = ledger.conviction(culprit)?;
+    pub fn of(ledger: &Ledger, dispute: &Dispute) -> Option<Self> {
+        let Dispute::Twice(culprit) = dispute else {
+            return ledger.dispute_record(dispute).map(Self::Noted);
+        };
+        let conviction = ledger.conviction(culprit)?;
         if conviction.noted {
             return Some(Self::Noted(conviction.record));
         }
@@ -45,11 +70,13 @@ impl Source {
     ///
     /// # Errors
     /// If a record is damaged, or the disk fails.
-    pub fn read(&self, journal: &Journal) -> Result<Option<Evidence>, JournalError> {
+    pub fn read(&self, journal: &Journal) -> Result<Option<Proof>, JournalError> {
         let (chain, touchstone, records) = match self {
             Self::Noted(number) => {
                 return Ok(journal.record(*number)?.and_then(|record| match record.event {
-                    Event::EvidenceNoted { evidence, .. } => Some(evidence),
+                    Event::EvidenceNoted { evidence, .. } => Some(Proof::Twice(Box::new(evidence))),
+                    Event::Convicted { junk, .. } => Some(Proof::Junk(Box::new(junk))),
+                    Event::FalselyAccused { junk, .. } => junk.map(|junk| Proof::Junk(Box::new(junk))),
                     _ => None,
                 }));
             }
@@ -64,7 +91,8 @@ impl Source {
             opens.extend(of_chain.map(|claim| claim.proof.open));
         }
         let two = two_of_one_number(&opens);
-        Ok(two.map(|(one, other)| Evidence::TwoOpens { touchstone: touchstone.clone(), one, other }))
+        let twice = |(one, other)| Evidence::TwoOpens { touchstone: touchstone.clone(), one, other };
+        Ok(two.map(twice).map(Box::new).map(Proof::Twice))
     }
 }
 

@@ -1,16 +1,12 @@
 //! Lists a page at a time, for the API and for the pages: each begins behind a cursor, which is the name of the last item
 //! of the page before, and reads no more than it shows. Only a search reads more, and that has a bound.
 
-use super::view::{
-    AccountView, ChainView, DisputeView, LineView, PageView, PayoutView, RedemptionView, SideView, time,
-};
-use crate::ledger::{Arrival, ChainBook, Customer, Ledger, Line, PayoutId};
-use data_encoding::HEXLOWER;
-use netpay_core::codec::{self, Text};
-use netpay_core::coin::segment::{Open, SegmentNo};
-use netpay_core::id::{ChainId, NetworkId, ObjectHash};
-use netpay_core::keys::{PublicKey, Unverified};
-use netpay_core::record::chain::{Culprit, Evidence};
+use super::view::{AccountView, ChainView, LineView, PageView, PayoutView, RedemptionView, time};
+use crate::ledger::{Arrival, Customer, Ledger, Line, PayoutId};
+use netpay_core::codec::Text;
+use netpay_core::coin::segment::SegmentNo;
+use netpay_core::id::ChainId;
+use netpay_core::keys::PublicKey;
 use std::str::FromStr;
 
 /// Accounts that one page of a search looks at.
@@ -78,7 +74,10 @@ pub fn chains_of(
 #[must_use]
 pub fn redemptions(ledger: &Ledger, before: Option<&Arrival>, limit: usize) -> PageView<RedemptionView> {
     let earlier = ledger.claims_before(before);
-    page(earlier.map(|(at, claim)| (arrival_text(&at), RedemptionView::of(&at.1, at.2, claim))), limit)
+    page(
+        earlier.map(|(at, claim)| (arrival_text(&at), RedemptionView::of(ledger, &at.1, at.2, claim))),
+        limit,
+    )
 }
 
 /// The claims that an account brought before the place in its list, the newest first. Those of one record are together.
@@ -95,7 +94,7 @@ pub fn redemptions_of(
     while at > 0 && items.len() < limit {
         at -= 1;
         let claims = ledger.claims_of(brought[at]);
-        items.extend(claims.map(|((_, chain, j, _), claim)| RedemptionView::of(&chain, j, claim)));
+        items.extend(claims.map(|((_, chain, j, _), claim)| RedemptionView::of(ledger, &chain, j, claim)));
     }
     PageView { items, next: (at > 0).then(|| at.to_string()) }
 }
@@ -177,95 +176,8 @@ pub fn payouts_of(ledger: &Ledger, account: &PublicKey, limit: usize) -> Vec<Pay
     payouts
 }
 
-/// The convicted after one.
-#[must_use]
-pub fn disputes(ledger: &Ledger, after: Option<&Culprit>, limit: usize) -> PageView<DisputeView> {
-    let later = ledger.convicted_after(after);
-    page(later.map(|(culprit, _)| (culprit_text(culprit), dispute(ledger, culprit))), limit)
-}
-
-/// One dispute, with what contradicts each other, as the evidence has it.
-#[must_use]
-pub fn dispute_whole(
-    ledger: &Ledger,
-    network: &NetworkId,
-    culprit: &Culprit,
-    evidence: Option<&Evidence>,
-) -> Option<DisputeView> {
-    ledger.conviction(culprit)?;
-    let view = dispute(ledger, culprit);
-    let chain = ledger.chain(chain_of(culprit));
-    let sides = match evidence {
-        Some(Evidence::TwoOpens { one, other, .. }) => {
-            [one, other].into_iter().filter_map(|open| side(chain, network, open, None)).collect()
-        }
-        Some(Evidence::TwoAcks { one, other, .. }) => [one, other]
-            .into_iter()
-            .filter_map(|(link, _)| {
-                let close = link.close.as_ref().and_then(|close| close.claim().ok());
-                side(chain, network, &link.open, close.map(|close| close.end.0))
-            })
-            .collect(),
-        None => Vec::new(),
-    };
-    let evidence = evidence.map(|evidence| HEXLOWER.encode(&codec::encode(evidence)));
-    Some(DisputeView { sides, evidence, ..view })
-}
-
-fn dispute(ledger: &Ledger, culprit: &Culprit) -> DisputeView {
-    let (chain, conviction) = (ledger.chain(chain_of(culprit)), ledger.conviction(culprit));
-    let claims = || chain.into_iter().flat_map(|chain| chain.claims().map(|(_, claim)| claim));
-    let (accused, account, node) = match culprit {
-        Culprit::Buyer(_) => ("buyer", chain.map(|chain| chain.buyer), None),
-        Culprit::Witness(node, _) => ("witness", ledger.account_of(node).copied(), Some(node.to_string())),
-    };
-    DisputeView {
-        id: culprit_text(culprit),
-        accused: accused.to_owned(),
-        name: account.and_then(|account| ledger.customer(&account)).map(|customer| customer.name.to_string()),
-        account: account.map(|account| account.to_string()),
-        node,
-        chain: chain_of(culprit).to_string(),
-        at: conviction.map(|conviction| time(conviction.at)).unwrap_or_default(),
-        record: conviction.map(|conviction| conviction.record).unwrap_or_default(),
-        settled: chain.and_then(|chain| chain.settled).map(time),
-        made_up: claims().map(|claim| u64::from(claim.charged.0)).sum(),
-        short: claims().map(|claim| u64::from(claim.short().0)).sum(),
-        sides: Vec::new(),
-        evidence: None,
-    }
-}
-
-fn side(
-    chain: Option<&ChainBook>,
-    network: &NetworkId,
-    open: &Unverified<Open>,
-    closed: Option<u32>,
-) -> Option<SideView> {
-    let (hash, body) = (open.hash(network), open.claim().ok()?);
-    Some(SideView {
-        open: hash.to_string(),
-        segment: body.j.0,
-        holder: Some(body.holder.to_string()),
-        start: body.start.0,
-        end: body.cap.0,
-        closed,
-        claims: chain.map(|chain| claims_on(chain, body.j, &hash)).unwrap_or_default(),
-    })
-}
-
-fn claims_on(chain: &ChainBook, j: SegmentNo, open: &ObjectHash) -> Vec<RedemptionView> {
-    let claims = chain.claims().filter(|(of, claim)| **of == j && claim.open == *open);
-    claims.map(|(j, claim)| RedemptionView::of(&chain.facts().id, *j, claim)).collect()
-}
-
-const fn chain_of(culprit: &Culprit) -> &ChainId {
-    match culprit {
-        Culprit::Buyer(chain) | Culprit::Witness(_, chain) => chain,
-    }
-}
-
-fn page<T>(items: impl Iterator<Item = (String, T)>, limit: usize) -> PageView<T> {
+/// The first items, each with its name, and where the next page begins.
+pub(super) fn page<T>(items: impl Iterator<Item = (String, T)>, limit: usize) -> PageView<T> {
     let mut items: Vec<(String, T)> = items.take(limit + 1).collect();
     let more = items.len() > limit;
     items.truncate(limit);
@@ -301,21 +213,4 @@ pub fn payout(text: &str) -> Option<PayoutId> {
     let (account, number) = text.split_once('-')?;
     let number = data_encoding::HEXLOWER_PERMISSIVE.decode(number.as_bytes()).ok()?;
     Some((PublicKey::from_str(account).ok()?, number.try_into().ok()?))
-}
-
-fn culprit_text(culprit: &Culprit) -> String {
-    match culprit {
-        Culprit::Buyer(chain) => format!("buyer-{chain}"),
-        Culprit::Witness(node, chain) => format!("witness-{node}-{chain}"),
-    }
-}
-
-/// Somebody convicted from the name of the dispute.
-#[must_use]
-pub fn culprit(text: &str) -> Option<Culprit> {
-    match text.split('-').collect::<Vec<_>>()[..] {
-        ["buyer", chain] => Some(Culprit::Buyer(chain.parse().ok()?)),
-        ["witness", node, chain] => Some(Culprit::Witness(node.parse().ok()?, chain.parse().ok()?)),
-        _ => None,
-    }
 }

@@ -1,9 +1,11 @@
 //! The operator's API: HTTP on a loopback address, for whoever can read the home's `api-token`, and for whoever is signed in
 //! to the operator's pages. Money-moving requests bear an `Idempotency-Key`: the same key again is the same request.
 
+pub mod disputes;
 pub mod evidence;
 pub mod lists;
 mod metrics;
+pub mod proof;
 pub(crate) mod routes;
 pub(crate) mod stream;
 pub mod view;

@@ -6,11 +6,11 @@ use super::view::{
     AccountView, AuditView, ChainView, DisputeView, PageView, PayoutView, RedemptionView, StatusView,
     VouchersView,
 };
-use super::{Desk, Failure, lists, metrics, request_number, stream};
+use super::{Desk, Failure, disputes, lists, metrics, request_number, stream};
 use crate::backup;
 use crate::errors::{self, ErrorView};
 use crate::export;
-use crate::ledger::{Auditor, Command, Ledger};
+use crate::ledger::{Auditor, Command, Dispute, FALSE_ACCUSATION, HELD_FOR, Ledger};
 use crate::store::{Journal, JournalError};
 use axum::body::Body as Stream;
 use axum::extract::{DefaultBodyLimit, State as Extract};
@@ -20,7 +20,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
 use netpay_core::amount::Coins;
-use netpay_core::codec::Text;
+use netpay_core::codec::{self, Text};
 use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::PublicKey;
 use netpay_node::api::guard;
@@ -95,7 +95,7 @@ pub fn router(desk: Desk) -> Router {
         .routes(routes!(redemptions))
         .routes(routes!(payouts))
         .routes(routes!(paid))
-        .routes(routes!(disputes))
+        .routes(routes!(list_disputes))
         .routes(routes!(dispute))
         .routes(routes!(check))
         .routes(routes!(export))
@@ -374,7 +374,8 @@ async fn chains(Extract(desk): Shared, Parameters(from): Parameters<From>) -> An
 )]
 async fn chain(Extract(desk): Shared, Path(name): Path<String>) -> Answer<ChainView> {
     let id: ChainId = named("chain", &name)?;
-    let view = desk.look(move |ledger| ledger.chain(&id).map(ChainView::whole)).await?;
+    let whole = move |ledger: &Ledger| ledger.chain(&id).map(|chain| ChainView::whole(ledger, chain));
+    let view = desk.look(whole).await?;
     Ok(Json(view.ok_or_else(|| errors::not_found("chain", &name))?))
 }
 
@@ -433,7 +434,8 @@ async fn paid(
     Ok(Json(PageView { items: desk.look(made).await?, next: None }))
 }
 
-/// Those who are convicted of having signed two things of which the rules allow one.
+/// Those who are convicted of having signed two things of which the rules allow one, or of having sold junk, and those who
+/// said falsely of another that it did; the newest first.
 #[utoipa::path(
     get,
     path = "/disputes",
@@ -441,12 +443,12 @@ async fn paid(
     params(From),
     responses((status = 200, body = PageView<DisputeView>), Refusals),
 )]
-async fn disputes(
+async fn list_disputes(
     Extract(desk): Shared,
     Parameters(from): Parameters<From>,
 ) -> Answer<PageView<DisputeView>> {
-    let after = cursor(from.after, lists::culprit)?;
-    Ok(Json(desk.look(move |ledger| lists::disputes(ledger, after.as_ref(), PAGE)).await?))
+    let before = cursor(from.after, disputes::named)?;
+    Ok(Json(desk.look(move |ledger| disputes::before(ledger, before.as_ref(), PAGE)).await?))
 }
 
 /// One dispute, with both sides' evidence as far as it is in the books.
@@ -569,6 +571,8 @@ impl Desk {
                 convictions,
                 served,
                 books: ledger.books().into(),
+                held_for: HELD_FOR,
+                false_accusation: FALSE_ACCUSATION.0,
             }
         };
         self.look(view).await
@@ -580,14 +584,25 @@ impl Desk {
     /// If there is none of that name, or the disk fails.
     pub async fn dispute(&self, name: &str) -> Result<DisputeView, ErrorView> {
         let missing = || errors::not_found("dispute", name);
-        let culprit = lists::culprit(name).ok_or_else(missing)?;
-        let source = self.look(move |ledger| Source::of(ledger, &culprit)).await?.ok_or_else(missing)?;
+        let dispute = disputes::named(name).ok_or_else(missing)?;
+        let source = self.look(move |ledger| Source::of(ledger, &dispute)).await?.ok_or_else(missing)?;
         let (journal, network) = (self.bank.journal().clone(), self.bank.network());
         let reading = tokio::task::spawn_blocking(move || source.read(&journal));
-        let evidence = reading.await.map_err(errors::books)?.map_err(errors::books)?;
-        let whole =
-            move |ledger: &Ledger| lists::dispute_whole(ledger, &network, &culprit, evidence.as_ref());
-        self.look(whole).await?.ok_or_else(missing)
+        let proof = reading.await.map_err(errors::books)?.map_err(errors::books)?;
+        let whole = move |ledger: &Ledger| {
+            let view = disputes::whole(ledger, &network, &dispute, proof.as_ref())?;
+            let verdict = match &dispute {
+                Dispute::Junk(chain, key) => ledger.verdict(*chain, key),
+                _ => None,
+            };
+            Some((view, verdict))
+        };
+        let (mut view, verdict) = self.look(whole).await?.ok_or_else(missing)?;
+        if let (Some(junk), Some(verdict)) = (&mut view.junk, verdict) {
+            let signed = self.bank.signed(verdict).await.map_err(|reject| errors::refused(&reject))?;
+            junk.verdict = Some(data_encoding::HEXLOWER.encode(&codec::encode(&signed)));
+        }
+        Ok(view)
     }
 
     /// The journal in entries, as it is written.

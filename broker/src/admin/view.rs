@@ -2,13 +2,15 @@
 
 use crate::ledger::PayoutId;
 use crate::ledger::{
-    Audit, Book, Books, ChainBook, ClaimBook, ClaimState, Customer, Entry, Event, Ledger, Payout, Record,
+    Audit, Book, Books, ChainBook, ClaimBook, ClaimState, Customer, Entry, Event, Held, Ledger, Payout,
+    Record,
 };
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
 use netpay_core::record::chain::Culprit;
 use netpay_core::time::Time;
+use netpay_core::wire::bank::MAX_HELD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,12 +70,16 @@ views! {
         vouchers_sold: usize,
         /// Vouchers paid in.
         vouchers_used: usize,
-        /// Pieces of evidence.
+        /// Disputes: who was convicted of something, or accused falsely.
         convictions: usize,
         /// Requests and streams that its node took from others since it started, by protocol.
         served: BTreeMap<String, u64>,
         /// The totals.
         books: BooksView,
+        /// For so many seconds after they came claims of fair mode can be disputed, and are not paid.
+        held_for: u64,
+        /// What it costs to say falsely that something was junk, in coins.
+        false_accusation: u64,
     }
     /// Vouchers just sold.
     VouchersView {
@@ -94,6 +100,8 @@ views! {
         balance: u64,
         /// Claims that wait for settlement.
         pending: u64,
+        /// Those among them that are of fair mode, the next to be paid first; as many as are shown.
+        held: Vec<HeldView>,
         /// Its bond, set aside for what its nodes might sign twice.
         bond: u64,
         /// Why it is frozen, if it is.
@@ -104,6 +112,17 @@ views! {
         nodes: Vec<String>,
         /// The newest lines of its statement; only where one account is shown.
         lines: Vec<LineView>,
+    }
+    /// A claim of fair mode that waits.
+    HeldView {
+        /// The chain.
+        chain: String,
+        /// The segment.
+        segment: u32,
+        /// The coins claimed.
+        coins: u64,
+        /// When it is paid at the earliest, if nobody disputes it.
+        until: String,
     }
     /// A line of a statement.
     LineView {
@@ -171,6 +190,10 @@ views! {
         void: bool,
         /// Coins paid, or waiting.
         coins: u32,
+        /// Of a claim that waits, when it is paid at the earliest.
+        until: Option<String>,
+        /// Of a claim of fair mode that waits, until when junk can be disputed.
+        disputable: Option<String>,
         /// Whether its Open is certified: what waits is served by that first …
         opened: bool,
         /// … and then by how many of the committee acked its Close.
@@ -180,13 +203,15 @@ views! {
         /// Coins that others were paid and nobody made up for.
         short: u32,
     }
-    /// Somebody who is convicted of having signed two things of which the rules allow one.
+    /// Somebody who is convicted of having signed two things of which the rules allow one, or of having sold junk; or who said
+    /// falsely of another that it did.
     DisputeView {
         /// Its name, for the next page of the list and for the whole of it.
         id: String,
-        /// `buyer`, of having opened one stretch of a chain twice, or `witness`, of having acked both.
+        /// `buyer`, of having opened one stretch of a chain twice, `witness`, of having acked both, `vendor`, of having sold
+        /// junk, or `accuser`, of having said so falsely.
         accused: String,
-        /// The account of the accused, if there is one.
+        /// The account of the accused, if there is one. A vendor's is not known before it claims.
         account: Option<String>,
         /// What that calls itself.
         name: Option<String>,
@@ -206,8 +231,95 @@ views! {
         short: u64,
         /// What contradicts each other; only where one is shown.
         sides: Vec<SideView>,
-        /// All of the evidence in hexadecimal digits, as `netpay evidence check` takes it; only where one is shown.
+        /// Of a vendor or accuser, what is said to be junk.
+        junk: Option<JunkView>,
+        /// All of the evidence in hexadecimal digits, of a buyer or witness as `netpay evidence check` takes it; only where
+        /// one is shown. Of an accuser that could not pay the whole fee it is not kept.
         evidence: Option<String>,
+    }
+    /// What is said to be junk.
+    JunkView {
+        /// The segment whose coins paid.
+        segment: u32,
+        /// The hash of its Open.
+        open: String,
+        /// The vendor's key in this chain; of a vendor that is convicted.
+        holder: Option<String>,
+        /// The account that said so: whoever bought the chain.
+        accuser: String,
+        /// The content that was to be sold, as its deal says.
+        content: Option<String>,
+        /// The claim of the segment, if there is one.
+        claim: Option<RedemptionView>,
+        /// Coins of the claim that are not paid: they go back when the chain is settled.
+        void: u32,
+        /// Coins of the claim that were paid before the vendor was accused.
+        paid: u32,
+        /// Of an accuser, why nothing is proven.
+        why: Option<String>,
+        /// What that cost.
+        fee: Option<u64>,
+        /// The bank's signed verdict in hexadecimal digits; only where one is shown.
+        verdict: Option<String>,
+        /// What was shown, taken apart; only where one is shown.
+        proof: Option<ProofView>,
+    }
+    /// A proof of junk, taken apart.
+    ProofView {
+        /// What was promised.
+        deal: Option<DealView>,
+        /// The unit.
+        unit: Option<u64>,
+        /// The leaf of it, of 16 KiB, counted from 0.
+        leaf: u64,
+        /// What that leaf of the content hashes to.
+        promised: Option<String>,
+        /// What it hashes to as it came, once it is opened.
+        came: Option<String>,
+        /// The root of the sealed unit that the vendor signed for.
+        sealed: Option<String>,
+        /// The key it is opened with.
+        key: String,
+        /// The coin of the deal whose key that has to be.
+        key_coin: Option<u32>,
+        /// Whether it is.
+        key_leads_to_root: bool,
+        /// Who signed what.
+        signed: Vec<SignatureView>,
+        /// Why it proves nothing, judged again now; nothing if it proves junk.
+        judged: Option<String>,
+    }
+    /// A deal of fair mode.
+    DealView {
+        /// Its hash.
+        deal: String,
+        /// The content root.
+        content: String,
+        /// The size of the whole content, in bytes.
+        size: u64,
+        /// The size of a unit, in bytes.
+        unit_size: Option<u64>,
+        /// The first unit sold.
+        first: u64,
+        /// How many.
+        count: u64,
+        /// What they cost.
+        coins: Option<u32>,
+        /// Where its chain of keys begins: the key of coin 0.
+        key_root: String,
+        /// When it was made, by the vendor's clock.
+        made: String,
+    }
+    /// A signature in a proof.
+    SignatureView {
+        /// What was signed.
+        what: String,
+        /// `buyer` or `vendor`.
+        side: String,
+        /// By which key.
+        key: Option<String>,
+        /// Whether the signature holds.
+        holds: bool,
     }
     /// One of two things that contradict each other, and what came of it.
     SideView {
@@ -332,6 +444,7 @@ impl AccountView {
             since: time(customer.since),
             balance: customer.balance.0,
             pending: customer.pending.0,
+            held: ledger.held_of(customer).take(MAX_HELD).map(|held| HeldView::of(&held)).collect(),
             bond: customer.bond.0,
             frozen: ledger.frozen_because(account, customer),
             closed: customer.closed.map(time),
@@ -354,6 +467,17 @@ impl AccountView {
             balance: line.balance.0,
         });
         Some(Self { lines: lines.collect(), ..Self::short(ledger, account, customer) })
+    }
+}
+
+impl HeldView {
+    fn of(held: &Held) -> Self {
+        Self {
+            chain: held.chain.to_string(),
+            segment: held.j.0,
+            coins: held.coins.0,
+            until: time(held.until),
+        }
     }
 }
 
@@ -386,9 +510,10 @@ impl ChainView {
 
     /// A chain with its claims.
     #[must_use]
-    pub fn whole(chain: &ChainBook) -> Self {
+    pub fn whole(ledger: &Ledger, chain: &ChainBook) -> Self {
         let id = chain.facts().id;
-        let redemptions = chain.claims().map(|(j, claim)| RedemptionView::of(&id, *j, claim)).collect();
+        let redemptions =
+            chain.claims().map(|(j, claim)| RedemptionView::of(ledger, &id, *j, claim)).collect();
         Self { redemptions, ..Self::short(chain) }
     }
 }
@@ -396,7 +521,7 @@ impl ChainView {
 impl RedemptionView {
     /// A claim of a chain.
     #[must_use]
-    pub fn of(chain: &ChainId, j: SegmentNo, claim: &ClaimBook) -> Self {
+    pub fn of(ledger: &Ledger, chain: &ChainId, j: SegmentNo, claim: &ClaimBook) -> Self {
         let coins = match claim.state {
             ClaimState::Paid(count) => count.0,
             ClaimState::Pending => claim.range.count().0,
@@ -412,6 +537,8 @@ impl RedemptionView {
             paid: matches!(claim.state, ClaimState::Paid(_)),
             void: claim.state == ClaimState::Void,
             coins,
+            until: ledger.payable_from(chain, claim).map(time),
+            disputable: claim.fair.filter(|_| !claim.is_final()).map(|fair| time(fair.until)),
             acks: claim.standing.acks,
             opened: claim.standing.opened,
             made_up: claim.charged.0,
@@ -481,7 +608,9 @@ fn words(event: &Event) -> String {
         Event::Convicted { chain, j, .. } => {
             format!("vendor of segment {j} of chain {chain} convicted: junk")
         }
-        Event::FalselyAccused { account, .. } => format!("{account} said falsely that something was junk"),
+        Event::FalselyAccused { account, chain, j, .. } => {
+            format!("{account} said falsely that junk was sold in segment {j} of chain {chain}")
+        }
         Event::Released { chain, claims } => {
             format!("{} undisputed claims on chain {chain} paid", claims.len())
         }

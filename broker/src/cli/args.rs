@@ -268,6 +268,16 @@ pub enum Disputes {
         /// Its id, or the beginning of it.
         id: String,
     },
+    /// Write the evidence into a file, for whoever wants to check it.
+    Save {
+        /// Its id, or the beginning of it.
+        id: String,
+        /// The file.
+        file: PathBuf,
+        /// The bank's signed verdict instead, of a vendor that sold junk.
+        #[arg(long, env = "NETPAY_DISPUTES_VERDICT")]
+        verdict: bool,
+    },
 }
 
 /// Payouts.

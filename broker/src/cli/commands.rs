@@ -8,9 +8,11 @@ use crate::admin::view::{AccountView, ChainView, DisputeView, RedemptionView, St
 use crate::backup;
 use crate::errors::{self, ErrorView};
 use crate::home::{BrokerHome, Settings};
+use data_encoding::HEXLOWER;
 use netpay_node::api::LoginLink;
 use netpay_node::clock;
 use netpay_node::logs::{self, Wanted};
+use netpay_node::store::files::{PRIVATE, atomic_write};
 use serde_json::json;
 
 /// Does what the arguments say.
@@ -78,13 +80,23 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
 
 async fn found_out(client: &Client, disputes: &Disputes, out: &Out) -> Result<(), ErrorView> {
     let all: Vec<DisputeView> = client.list("/disputes").await?;
+    let one = async |id: &str| {
+        let id = only("dispute", id, all.iter().map(|view| &view.id))?;
+        client.get::<DisputeView>(&format!("/disputes/{id}")).await
+    };
     match disputes {
         Disputes::Ls => out.list(&all, show::disputes),
-        Disputes::Show { id } => {
-            // A number is whole, or the beginning of many.
-            let whole = all.iter().find(|view| view.id == *id).map(|view| view.id.clone());
-            let id = whole.map_or_else(|| only("dispute", id, all.iter().map(|view| &view.id)), Ok)?;
-            out.print(&client.get::<DisputeView>(&format!("/disputes/{id}")).await?, show::dispute)
+        Disputes::Show { id } => out.print(&one(id).await?, show::dispute),
+        Disputes::Save { id, file, verdict } => {
+            let view = one(id).await?;
+            let (what, kept) = match verdict {
+                true => ("verdict about dispute", view.junk.and_then(|junk| junk.verdict)),
+                false => ("evidence of dispute", view.evidence),
+            };
+            let kept = kept.ok_or_else(|| errors::not_found(what, &view.id))?;
+            let bytes = HEXLOWER.decode(kept.as_bytes()).map_err(errors::odd_answer)?;
+            atomic_write(file, &bytes, PRIVATE).map_err(|error| errors::io("writing", file, error))?;
+            out.print(&json!({ "file": file }), |_| format!("written to {}", file.display()))
         }
     }
 }

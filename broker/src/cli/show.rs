@@ -1,7 +1,8 @@
 //! Results for people: tables, with what other people wrote made harmless.
 
 use crate::admin::view::{
-    AccountView, AuditView, BooksView, ChainView, DisputeView, PayoutView, RedemptionView, StatusView,
+    AccountView, AuditView, BooksView, ChainView, DisputeView, HeldView, JunkView, PayoutView, ProofView,
+    RedemptionView, StatusView,
 };
 use comfy_table::{CellAlignment, Table, presets};
 use netpay_node::shown::csv;
@@ -26,7 +27,7 @@ pub fn status(view: &StatusView) -> String {
     table.add_row(["accounts", &format!("{} ({} members alive)", view.accounts, view.alive)]);
     table.add_row(["chains", &view.chains.to_string()]);
     table.add_row(["vouchers", &format!("{} sold, {} paid in", view.vouchers_sold, view.vouchers_used)]);
-    table.add_row(["evidence", &view.convictions.to_string()]);
+    table.add_row(["disputes", &view.convictions.to_string()]);
     table.add_row(["records", &view.records.to_string()]);
     format!("{table}\n{}\ninvite  {}", books(&view.books), view.invite)
 }
@@ -98,6 +99,11 @@ pub fn account(view: &AccountView) -> String {
     table.add_row(["since", &view.since]);
     table.add_row(["balance", &view.balance.to_string()]);
     table.add_row(["pending", &view.pending.to_string()]);
+    for held in &view.held {
+        let HeldView { chain, segment, coins, until } = held;
+        let chain = short(chain);
+        table.add_row(["held", &format!("{coins} of chain {chain}, segment {segment}, paid from {until}")]);
+    }
     table.add_row(["bond", &view.bond.to_string()]);
     if let Some(why) = &view.frozen {
         table.add_row(["frozen", &text(why)]);
@@ -188,7 +194,7 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
     for view in views {
         let state = match (view.paid, view.made_up, view.short) {
             _ if view.void => "void: junk was sold".to_owned(),
-            (false, ..) => format!("waits, {} acks", view.acks),
+            (false, ..) => waits(view),
             (true, 0, 0) => "paid".to_owned(),
             (true, made_up, short) => format!("paid, {made_up} by the buyer, {short} short"),
         };
@@ -206,23 +212,37 @@ pub fn redemptions(views: &[RedemptionView]) -> String {
     table.to_string()
 }
 
+fn waits(view: &RedemptionView) -> String {
+    let later = view.until.as_deref().filter(|_| view.until != view.disputable);
+    let until = later.map(|until| format!(", paid from {until}")).unwrap_or_default();
+    let disputable = view.disputable.as_deref().map(|until| format!(", disputable until {until}"));
+    format!("waits, {} acks{until}{}", view.acks, disputable.unwrap_or_default())
+}
+
 /// Disputes.
 #[must_use]
 pub fn disputes(views: &[DisputeView]) -> String {
-    let mut table = list(["dispute", "when", "account", "made up", "short", "state"]);
+    let mut table = list(["dispute", "when", "of", "account", "coins", "state"]);
     for view in views {
-        table.add_row([
-            view.id.as_str(),
-            &view.at,
-            view.account.as_deref().map_or("-", short),
-            &view.made_up.to_string(),
-            &view.short.to_string(),
-            if view.settled.is_some() { "settled" } else { "waits for settlement" },
-        ]);
+        let (of, coins) = match (&*view.accused, &view.junk) {
+            ("vendor", Some(junk)) => ("junk", format!("{} void, {} paid before", junk.void, junk.paid)),
+            ("accuser", Some(junk)) => ("a false accusation", format!("{} fee", junk.fee.unwrap_or(0))),
+            ("witness", _) => ("two acks", promised(view)),
+            _ => ("two opens", promised(view)),
+        };
+        let state = match (&*view.accused, &view.settled) {
+            ("accuser", _) => "charged",
+            (_, Some(_)) => "settled",
+            (_, None) => "waits for settlement",
+        };
+        let account = view.account.as_deref().map_or("-", short);
+        table.add_row([view.id.as_str(), &view.at, of, account, &coins, state]);
     }
-    align(&mut table, 3);
-    align(&mut table, 4);
     table.to_string()
+}
+
+fn promised(view: &DisputeView) -> String {
+    format!("{} made up, {} short", view.made_up, view.short)
 }
 
 /// One dispute, with what contradicts each other.
@@ -240,8 +260,13 @@ pub fn dispute(view: &DisputeView) -> String {
             table.add_row([name, &text(value)]);
         }
     }
-    table.add_row(["made up", &view.made_up.to_string()]);
-    table.add_row(["short", &view.short.to_string()]);
+    match &view.junk {
+        Some(junk) => junk_rows(&mut table, junk),
+        None => {
+            table.add_row(["made up", &view.made_up.to_string()]);
+            table.add_row(["short", &view.short.to_string()]);
+        }
+    }
     table.add_row(["record", &view.record.to_string()]);
     let sides = view.sides.iter().map(|side| {
         let holder = side.holder.as_deref().unwrap_or("a key that only its vendor knows");
@@ -249,8 +274,70 @@ pub fn dispute(view: &DisputeView) -> String {
     });
     let mut parts = vec![table.to_string()];
     parts.extend(sides);
-    parts.extend(view.evidence.iter().map(|proof| format!("for netpay evidence check:\n{proof}")));
+    match &view.junk {
+        Some(junk) => {
+            parts.extend(junk.proof.iter().map(proof));
+            parts.extend(junk.verdict.iter().map(|verdict| format!("the signed verdict:\n{verdict}")));
+            let how = "the evidence as bytes: netpay-broker disputes save";
+            parts.push(match &view.evidence {
+                Some(_) => format!("{how} {} FILE", view.id),
+                None => "what was shown is not kept, as the whole fee was not paid".to_owned(),
+            });
+        }
+        None => {
+            parts.extend(view.evidence.iter().map(|proof| format!("for netpay evidence check:\n{proof}")));
+        }
+    }
     parts.join("\n")
+}
+
+fn junk_rows(table: &mut Table, junk: &JunkView) {
+    table.add_row(["accuser", &junk.accuser]);
+    table.add_row(["segment", &junk.segment.to_string()]);
+    table.add_row(["open", &junk.open]);
+    for (name, value) in [("holder", &junk.holder), ("content", &junk.content), ("why not", &junk.why)] {
+        if let Some(value) = value {
+            table.add_row([name, &text(value)]);
+        }
+    }
+    match (junk.fee, &junk.claim) {
+        (Some(fee), _) => {
+            table.add_row(["fee", &fee.to_string()]);
+        }
+        (None, None) => {
+            table.add_row(["claim", "none was brought"]);
+        }
+        (None, Some(_)) => {
+            table.add_row(["void", &junk.void.to_string()]);
+            table.add_row(["paid before", &junk.paid.to_string()]);
+        }
+    }
+}
+
+fn proof(view: &ProofView) -> String {
+    let mut table = pairs();
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "not told".to_owned());
+    if let Some(deal) = &view.deal {
+        table.add_row(["deal", &deal.deal]);
+        let units = format!("{} units from {} on, of {} bytes in all", deal.count, deal.first, deal.size);
+        table.add_row(["sold", &units]);
+        table.add_row(["keys from", &deal.key_root]);
+    }
+    let unit = or_none(view.unit.map(|unit| unit.to_string()));
+    table.add_row(["shown", &format!("leaf {} of unit {unit}", view.leaf)]);
+    table.add_row(["promised", &or_none(view.promised.clone())]);
+    table.add_row(["came", &or_none(view.came.clone())]);
+    table.add_row(["sealed as", &or_none(view.sealed.clone())]);
+    let leads = if view.key_leads_to_root { "leads to the deal's" } else { "does not lead to the deal's" };
+    let coin = or_none(view.key_coin.map(|coin| coin.to_string()));
+    table.add_row(["key", &format!("{} (coin {coin}, {leads})", view.key)]);
+    for signed in &view.signed {
+        let holds = if signed.holds { "holds" } else { "DOES NOT HOLD" };
+        let key = signed.key.as_deref().unwrap_or("nobody");
+        table.add_row(["signed", &format!("{} by the {} {key}: {holds}", signed.what, signed.side)]);
+    }
+    table.add_row(["judged", view.judged.as_deref().unwrap_or("it is junk")]);
+    table.to_string()
 }
 
 /// Payouts as a table. Numbers are whole: `payouts paid` takes them so.

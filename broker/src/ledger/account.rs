@@ -1,12 +1,15 @@
 //! What the bank keeps of a customer: the balance, the nodes, and the lines of the statement.
 
+use super::chain::ClaimKey;
 use netpay_core::amount::{Coins, Count};
 use netpay_core::codec::{List, Text};
+use netpay_core::coin::segment::SegmentNo;
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
 use netpay_core::time::Time;
+pub use netpay_core::wire::bank::Held;
 use netpay_core::wire::bank::{MAX_LINES, StatementLine};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The newest lines of a statement that are kept at hand; older ones are in the journal.
 pub const MAX_KEPT_LINES: usize = 1000;
@@ -36,6 +39,8 @@ pub struct Customer {
     pub bought: Vec<ChainId>,
     /// The records by which it brought claims, the newest last.
     pub brought: Vec<u64>,
+    /// Its claims of fair mode that wait, by the time until which they can be disputed.
+    pub(super) held: BTreeSet<(Time, ChainId, ClaimKey)>,
     lines: VecDeque<Line>,
     last_line: u64,
 }
@@ -86,6 +91,10 @@ pub enum What {
     Released(ChainId),
     /// What was said to be junk was not.
     AccusedFalsely,
+    /// The vendor that sold junk for coins of this chain, in this segment, is convicted.
+    Convicted(ChainId, SegmentNo),
+    /// A claim of so many coins of this chain is void: junk was sold.
+    Void(ChainId, Count),
 }
 
 impl What {
@@ -108,6 +117,12 @@ impl What {
             Self::BondReturned => "the bond came back".to_owned(),
             Self::Released(chain) => format!("undisputed claims on chain {chain:.12}"),
             Self::AccusedFalsely => "fee: what was said to be junk was not".to_owned(),
+            Self::Convicted(chain, j) => {
+                format!("who sold junk in segment {j} of chain {chain:.12} is convicted")
+            }
+            Self::Void(chain, coins) => {
+                format!("claim of {} on chain {chain:.12} is void: junk was sold", Coins::from(*coins))
+            }
         })
     }
 }
@@ -121,8 +136,10 @@ pub struct AccountView {
     pub pending: Coins,
     /// See [`Customer::bond`].
     pub bond: Coins,
-    /// Whether it is frozen.
-    pub frozen: bool,
+    /// Why it is frozen, if it is.
+    pub frozen: Option<String>,
+    /// Claims of fair mode that wait.
+    pub held: Vec<Held>,
     /// Its nodes that are members, the newest last.
     pub members: Vec<PublicKey>,
     /// Lines after the one asked.
@@ -136,7 +153,8 @@ impl Customer {
             balance: self.balance,
             pending: self.pending,
             bond: self.bond,
-            frozen: self.frozen.is_some(),
+            frozen: None,
+            held: Vec::new(),
             members: self.nodes.clone(),
             lines: List::first_of(self.lines_after(after).map(|line| StatementLine {
                 number: line.number,

@@ -8,7 +8,7 @@ use netpay_core::coin::chain::Coin;
 use netpay_core::coin::key::Key;
 use netpay_core::coin::segment::SegmentNo;
 use netpay_core::coin::touchstone::{self, Touchstone};
-use netpay_core::id::{ChainId, NetworkId, ObjectHash};
+use netpay_core::id::{ChainId, ContentRoot, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, Signed, Unverified};
 use netpay_core::time::Time;
 use netpay_core::wire::bank::{Outcome, SEALED_SEED, ShownKey};
@@ -122,8 +122,8 @@ pub struct ChainBook {
     pub(super) claims: BTreeMap<ClaimKey, ClaimBook>,
     /// Those of fair mode that wait, by the time until which they can be disputed.
     pub(super) disputable: BTreeSet<(Time, ClaimKey)>,
-    /// Segments whose vendor was convicted of having sold junk in them: its holder key, and when.
-    pub(super) junk: BTreeMap<ClaimKey, (PublicKey, Time)>,
+    /// Segments whose vendor was convicted of having sold junk in them.
+    pub(super) junk: BTreeMap<ClaimKey, JunkBook>,
     /// Coins that went back to the buyer.
     pub refunded: Count,
     /// Whether the buyer gave it up.
@@ -152,9 +152,16 @@ impl ChainBook {
         })
     }
 
-    /// The convictions of vendors that sold junk: segment and Open, holder key, and when.
-    pub fn junk(&self) -> impl Iterator<Item = (&ClaimKey, &(PublicKey, Time))> {
-        self.junk.iter()
+    /// The conviction of the vendor that sold junk in a segment.
+    #[must_use]
+    pub fn junk_of(&self, key: &ClaimKey) -> Option<&JunkBook> {
+        self.junk.get(key)
+    }
+
+    /// The claim of an Open.
+    #[must_use]
+    pub fn claim(&self, key: &ClaimKey) -> Option<&ClaimBook> {
+        self.claims.get(key)
     }
 
     /// When the last claim of fair mode that waits may be paid.
@@ -182,6 +189,19 @@ impl ChainBook {
     pub fn outstanding(&self) -> Count {
         Count(self.facts.touchstone.n.0.saturating_sub(self.paid.total().0).saturating_sub(self.refunded.0))
     }
+}
+
+/// A vendor's conviction of having sold junk in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JunkBook {
+    /// Its holder key.
+    pub holder: PublicKey,
+    /// What it sold, says its deal.
+    pub content: ContentRoot,
+    /// When it was judged.
+    pub at: Time,
+    /// The journal record that has the proof.
+    pub record: u64,
 }
 
 /// One segment's claim.

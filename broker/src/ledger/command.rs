@@ -359,10 +359,20 @@ pub enum Event {
     FalselyAccused {
         /// Who said so.
         account: PublicKey,
+        /// The chain that paid.
+        chain: ChainId,
+        /// The segment.
+        j: SegmentNo,
+        /// Hash of the Open.
+        open: ObjectHash,
         /// What was shown, by its digest.
-        junk: ObjectHash,
+        digest: ObjectHash,
+        /// Why it proves nothing.
+        why: Text<80>,
         /// What it costs.
         fee: Coins,
+        /// What was shown, where the whole fee was paid: nothing fills the journal for less.
+        junk: Option<Junk>,
     },
     /// See [`Command::Release`].
     Released {

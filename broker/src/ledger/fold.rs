@@ -1,12 +1,12 @@
 //! Folding a record into the state. It is the same when a command was just decided and when the journal is read again,
 //! so it trusts nothing: a step whose entries do not sum to zero, or that pays an index twice, is not folded in.
 
-use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair};
+use super::chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair, JunkBook};
 use super::command::{Charge, Event, PayoutId, Purse, Record, SettledClaim, TakenClaim, VoucherId};
 use super::entry::{Book, Entry};
 use super::intervals::Range;
 use super::redeeming::{HELD_FOR, total};
-use super::{Conviction, Customer, Day, Ledger, Payout, Voucher, What};
+use super::{Conviction, Customer, Day, Dispute, FalseAccusation, Ledger, Payout, Voucher, What};
 use netpay_core::amount::{Coins, Count, Index};
 use netpay_core::codec::{Bytes, Text};
 use netpay_core::coin::touchstone::Touchstone;
@@ -99,17 +99,27 @@ impl Ledger {
             Event::PayoutAsked { id, coins, to } => self.fold_payout_asked(at, *id, *coins, to),
             Event::PaidOut { id, reference } => self.fold_paid_out(at, id, reference),
             Event::EvidenceNoted { culprit, .. } => {
-                self.convicted.insert(*culprit, Conviction { at, record: record.seq, noted: true });
+                self.convict(*culprit, Conviction { at, record: record.seq, noted: true });
                 self.members_changed = record.seq;
                 Ok(Vec::new())
             }
-            Event::Convicted { holder, chain, j, open, .. } => {
-                self.fold_convicted(record, *holder, *chain, (*j, *open))
+            Event::Convicted { holder, chain, j, open, junk, .. } => {
+                let content = junk.deal.claim().map_err(|_| "the proof has no deal")?.root;
+                let found = JunkBook { holder: *holder, content, at, record: record.seq };
+                self.fold_convicted(record, *chain, (*j, *open), found)
             }
-            Event::FalselyAccused { account, junk, fee } => {
-                self.accused_falsely.insert(*junk);
-                self.take_off(at, account, *fee, What::AccusedFalsely)?;
-                Ok(Entry::moved(*fee, Book::Balance(*account), Book::Cash).to_vec())
+            Event::FalselyAccused { account, chain, j, open, digest, why, fee, junk } => {
+                let found = FalseAccusation {
+                    account: *account,
+                    chain: *chain,
+                    claim: (*j, *open),
+                    why: why.clone(),
+                    fee: *fee,
+                    at,
+                    record: record.seq,
+                    is_kept: junk.is_some(),
+                };
+                self.fold_falsely(*digest, found)
             }
             Event::Released { chain, claims } => {
                 self.fold_paid_late(at, *chain, claims, What::Released(*chain))
@@ -283,7 +293,7 @@ impl Ledger {
             self.arrivals.insert(arrival(&claim));
             if chain.is_opened_twice(taken.j) {
                 let found = Conviction { at: record.at, record: record.seq, noted: false };
-                self.convicted.entry(Culprit::Buyer(taken.chain)).or_insert(found);
+                self.convict(Culprit::Buyer(taken.chain), found);
             }
             if before.is_some_and(|before| before.is_final()) {
                 return Err("a claim replaces one that is final");
@@ -293,7 +303,10 @@ impl Ledger {
             }
             match state {
                 ClaimState::Pending => self.wait(taken.chain, key, &claim, true)?,
-                ClaimState::Void => self.ban(record, account, JUNK)?,
+                ClaimState::Void => {
+                    self.void(record.at, taken.chain, &claim)?;
+                    self.ban(record, account, JUNK)?;
+                }
                 ClaimState::Paid(_) => {}
             }
             coins += u64::from(count.0);
@@ -370,9 +383,13 @@ impl Ledger {
     }
 
     /// A vendor sold junk: its claim is void, and it is banned as soon as the bank knows who it is.
-    fn fold_convicted(&mut self, record: &Record, holder: PublicKey, id: ChainId, key: ClaimKey) -> Folded {
+    fn fold_convicted(&mut self, record: &Record, id: ChainId, key: ClaimKey, found: JunkBook) -> Folded {
         let chain = self.chains.get_mut(&id).ok_or(NO_CHAIN)?;
-        chain.junk.insert(key, (holder, record.at));
+        let buyer = chain.buyer;
+        if chain.junk.insert(key, found).is_some() {
+            return Err("a vendor is convicted twice of one segment");
+        }
+        self.disputes.insert((record.seq, Dispute::Junk(id, key)));
         let claim = chain.claims.get_mut(&key).map(|claim| {
             let before = *claim;
             if before.state == ClaimState::Pending {
@@ -383,10 +400,33 @@ impl Ledger {
         if let Some(claim) = claim {
             if claim.state == ClaimState::Pending {
                 self.wait(id, key, &claim, false)?;
+                self.void(record.at, id, &claim)?;
             }
             self.ban(record, &claim.account, JUNK)?;
         }
+        self.tell(record.at, &buyer, What::Convicted(id, key.0))?;
         Ok(Vec::new())
+    }
+
+    /// Of a claim nothing is paid: its vendor reads so.
+    fn void(&mut self, at: Time, id: ChainId, claim: &ClaimBook) -> Result<(), &'static str> {
+        self.tell(at, &claim.account, What::Void(id, claim.range.count()))
+    }
+
+    /// A line that changes no balance.
+    fn tell(&mut self, at: Time, account: &PublicKey, what: What) -> Result<(), &'static str> {
+        self.customers.get_mut(account).ok_or(NO_ACCOUNT)?.write(at, what, 0);
+        Ok(())
+    }
+
+    fn fold_falsely(&mut self, digest: ObjectHash, found: FalseAccusation) -> Folded {
+        let FalseAccusation { account, fee, at, record, .. } = found;
+        if self.accused_falsely.insert(digest, found).is_some() {
+            return Err("a false accusation is charged twice");
+        }
+        self.disputes.insert((record, Dispute::Falsely(digest)));
+        self.take_off(at, &account, fee, What::AccusedFalsely)?;
+        Ok(Entry::moved(fee, Book::Balance(account), Book::Cash).to_vec())
     }
 
     fn ban(&mut self, record: &Record, account: &PublicKey, why: &str) -> Result<(), &'static str> {
@@ -474,8 +514,7 @@ impl Ledger {
     ) -> Result<(), &'static str> {
         let customer = self.customers.get_mut(account).ok_or(NO_ACCOUNT)?;
         customer.bond = customer.bond.checked_sub(count.into()).ok_or("a bond is negative")?;
-        customer.write(at, What::BondCharged(chain, count), 0);
-        Ok(())
+        self.tell(at, account, What::BondCharged(chain, count))
     }
 
     /// A claim begins or ends to wait: for its account, and in fair mode for whoever may dispute it.
@@ -492,6 +531,11 @@ impl Ledger {
             if begins { customer.pending.checked_add(count) } else { customer.pending.checked_sub(count) };
         customer.pending = pending.ok_or("more claims end to wait than began to")?;
         let Some(Fair { until, .. }) = claim.fair else { return Ok(()) };
+        if begins {
+            customer.held.insert((until, id, key));
+        } else {
+            customer.held.remove(&(until, id, key));
+        }
         let disputable = &mut self.chains.get_mut(&id).ok_or(NO_CHAIN)?.disputable;
         if begins {
             disputable.insert((until, key));

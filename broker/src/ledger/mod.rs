@@ -3,13 +3,14 @@
 //! the same way today and when the journal is read again.
 //!
 //! The rooms, from the bottom up: `intervals` (which coins of a chain are paid), `entry` (books and steps), `account` and
-//! `chain` (what is kept of a customer and of a chain), `command` (what goes in, what is journaled, what comes out),
+//! `chain` (what is kept of a customer and of a chain), `dispute` (who was convicted of what), `command` (what goes in, what is journaled, what comes out),
 //! `rules` and `redeeming` (decide), `fold` (apply), `audit` (prove it).
 
 mod account;
 mod audit;
 mod chain;
 mod command;
+mod dispute;
 mod entry;
 mod fold;
 mod intervals;
@@ -18,13 +19,14 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-pub use account::{AccountView, Customer, Line, MAX_KEPT_LINES, What};
+pub use account::{AccountView, Customer, Held, Line, MAX_KEPT_LINES, What};
 pub use audit::{Audit, Auditor, audit};
-pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair};
+pub use chain::{ChainBook, ClaimBook, ClaimKey, ClaimState, Facts, Fair, JunkBook};
 pub use command::{
     Answer, Charge, CheckedClaim, ClaimResult, Command, Decision, Event, MAX_RETURNED, MAX_VOUCHERS, Mint,
     PayoutId, Purse, Record, SettledClaim, Standing, TakenClaim, VoucherId,
 };
+pub use dispute::{Dispute, FalseAccusation};
 pub use entry::{Book, Books, Entry, MAX_MONEY};
 pub use fold::Broken;
 pub use intervals::{Intervals, Range};
@@ -69,7 +71,9 @@ pub struct Ledger {
     /// Certified claims of fair mode that wait, by the time from which they can be paid.
     held: BTreeSet<(Time, ChainId, ClaimKey)>,
     /// What was shown as junk and is not, by digest: saying it again costs nothing more.
-    accused_falsely: BTreeSet<ObjectHash>,
+    accused_falsely: BTreeMap<ObjectHash, FalseAccusation>,
+    /// Everything that is disputed, by the record that brought it.
+    disputes: BTreeSet<(u64, Dispute)>,
     /// The record by which last somebody became, or ceased to be, a member no more.
     members_changed: u64,
     /// No settlement before this: the bank was away, and claims could not be brought.
@@ -146,7 +150,8 @@ impl Ledger {
             days: BTreeMap::new(),
             convicted: BTreeMap::new(),
             held: BTreeSet::new(),
-            accused_falsely: BTreeSet::new(),
+            accused_falsely: BTreeMap::new(),
+            disputes: BTreeSet::new(),
             members_changed: 0,
             settle_from: Time(0),
         }
@@ -175,9 +180,20 @@ impl Ledger {
     pub fn account(&self, account: &PublicKey, after: u64) -> Option<AccountView> {
         let customer = self.customers.get(account)?;
         let mut view = customer.view(after);
-        view.frozen = self.frozen_because(account, customer).is_some();
+        view.frozen = self.frozen_because(account, customer);
+        view.held = self.held_of(customer).collect();
         view.members.retain(|node| !self.is_revoked(node));
         Some(view)
+    }
+
+    /// A customer's claims of fair mode that wait, those that can be disputed no more first.
+    pub fn held_of(&self, customer: &Customer) -> impl Iterator<Item = Held> {
+        customer.held.iter().filter_map(|(disputable, id, key)| {
+            let chain = self.chains.get(id)?;
+            let claim = chain.claims.get(key)?;
+            let until = self.payable(chain, &claim.standing, Some(*disputable));
+            Some(Held { chain: *id, j: key.0, coins: claim.range.count().into(), until })
+        })
     }
 
     /// Every account, in the order of their keys.
@@ -185,10 +201,10 @@ impl Ledger {
         self.customers.iter()
     }
 
-    /// How many accounts, chains and convictions there are.
+    /// How many accounts, chains and disputes there are.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.customers.len(), self.chains.len(), self.convicted.len())
+        (self.customers.len(), self.chains.len(), self.disputes.len())
     }
 
     /// The accounts after one, in the order of their keys.
@@ -294,11 +310,6 @@ impl Ledger {
     #[must_use]
     pub fn conviction(&self, culprit: &Culprit) -> Option<&Conviction> {
         self.convicted.get(culprit)
-    }
-
-    /// Whom there is evidence against, after one.
-    pub fn convicted_after(&self, after: Option<&Culprit>) -> impl Iterator<Item = (&Culprit, &Conviction)> {
-        self.convicted.range((behind(after), Bound::Unbounded))
     }
 
     /// Which account a node belongs to.

@@ -26,7 +26,7 @@ use super::command::{
 use super::intervals::{Intervals, Range};
 use super::{ChainBook, ClaimBook, Ledger};
 use netpay_core::amount::{Coins, Count};
-use netpay_core::codec::List;
+use netpay_core::codec::{List, Text};
 use netpay_core::fair::judge::{self, Junk, NotProven};
 use netpay_core::id::ChainId;
 use netpay_core::keys::PublicKey;
@@ -162,8 +162,15 @@ impl Ledger {
         Ok(outcome)
     }
 
+    /// When a claim of a chain can be paid at the earliest, if it waits.
+    #[must_use]
+    pub fn payable_from(&self, chain: &ChainId, claim: &ClaimBook) -> Option<Time> {
+        let chain = self.chains.get(chain).filter(|_| !claim.is_final())?;
+        Some(self.payable(chain, &claim.standing, claim.fair.map(|fair| fair.until)))
+    }
+
     /// When a claim that waits can be paid at the earliest; `held` is until when it can be disputed.
-    fn payable(&self, chain: &ChainBook, standing: &Standing, held: Option<Time>) -> Time {
+    pub(super) fn payable(&self, chain: &ChainBook, standing: &Standing, held: Option<Time>) -> Time {
         match held {
             Some(until) if standing.is_final => until,
             Some(until) => self.settlement_of(chain).max(until),
@@ -171,8 +178,9 @@ impl Ledger {
         }
     }
 
-    /// Somebody says that a vendor sold junk. The order: UnknownAccount, UnknownChain, NotYours, NotProven. What is not
-    /// proven costs its fee once.
+    /// Somebody says that a vendor sold junk. The order: UnknownAccount, UnknownChain, NotYours, Range (a deal has a coin at
+    /// least, so a chain has no more convictions than coins), NotProven. What is not proven costs its fee once; of somebody
+    /// who has nothing left nothing is noted, as that could be said for ever.
     pub(super) fn accuse(
         &self,
         account: PublicKey,
@@ -189,6 +197,9 @@ impl Ledger {
         let answer = Answer::Judged(id, key);
         match judged {
             Ok(_) if chain.junk.contains_key(&key) => Ok(Decision::known(answer)),
+            Ok(_) if chain.junk.len() >= chain.facts.touchstone.n.as_index().0 as usize => {
+                Err(Reject::new(RejectCode::Range, "the chain has had as many convictions as coins"))
+            }
             Ok(holder) => {
                 let (j, open) = key;
                 Ok(Decision::happens(Event::Convicted { account, holder, chain: id, j, open, junk }, answer))
@@ -197,10 +208,13 @@ impl Ledger {
                 let digest = judge::digest(&junk);
                 let fee = FALSE_ACCUSATION.min(customer.balance);
                 let answer = Answer::NotProven(why);
-                if self.accused_falsely.contains(&digest) {
+                if fee == Coins::ZERO || self.accused_falsely.contains_key(&digest) {
                     return Ok(Decision::known(answer));
                 }
-                Ok(Decision::happens(Event::FalselyAccused { account, junk: digest, fee }, answer))
+                let ((j, open), why) = (key, Text::cut(&why.to_string()));
+                let junk = (fee == FALSE_ACCUSATION).then_some(junk);
+                let event = Event::FalselyAccused { account, chain: id, j, open, digest, why, fee, junk };
+                Ok(Decision::happens(event, answer))
             }
         }
     }

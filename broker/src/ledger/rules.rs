@@ -18,7 +18,7 @@
 //! | AskPayout | UnknownAccount, Mismatch (the number was used otherwise), Frozen, Range, Funds |
 //! | Payout | UnknownChain (no such payout), Mismatch (paid under another reference) |
 //! | NoteEvidence | UnknownChain (or no such member) |
-//! | Accuse | UnknownAccount, UnknownChain, NotYours; what is not proven costs its fee, once |
+//! | Accuse | UnknownAccount, UnknownChain, NotYours, Range (as many convictions as coins); what is not proven costs its fee, once |
 //! | Release | UnknownChain |
 //! | Settle | UnknownChain, Range (not due) |
 //!

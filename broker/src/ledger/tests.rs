@@ -1,17 +1,22 @@
 //! Random banks keep their books, and the order of rejections is the documented one.
 
+mod acts;
+
 use super::*;
 use netpay_core::amount::{Cap, Count, Index};
 use netpay_core::codec::{Bytes, List};
 use netpay_core::coin::chain::{Chain, Coin, Seed};
+use netpay_core::coin::key::Key;
 use netpay_core::coin::segment::{Close, Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
-use netpay_core::id::{ObjectHash, PayTo};
+use netpay_core::fair::deal::Deal;
+use netpay_core::fair::judge::{Junk, NotProven};
+use netpay_core::fair::sealed::Sealed;
+use netpay_core::id::{ContentRoot, ObjectHash, PayTo};
 use netpay_core::keys::{SecretKey, Signature, Unverified};
 use netpay_core::record::chain::Evidence;
 use netpay_core::wire::bank::{Claim, Outcome};
 use netpay_core::wire::reject::{Reject, RejectCode};
-use proptest::prelude::*;
 use std::sync::Arc;
 
 const NETWORK: NetworkId = NetworkId([1; 32]);
@@ -123,6 +128,10 @@ fn register_with(number: u8, with: Option<u8>, bond: u64) -> Command {
 const WITNESS: u8 = 150;
 
 fn buy(buyer: u8, number: u8, n: u32) -> Command {
+    buy_until(buyer, number, n, REDEEM_BY)
+}
+
+fn buy_until(buyer: u8, number: u8, n: u32, redeem_by: u64) -> Command {
     let touchstone = Touchstone {
         network: NETWORK,
         broker: key(0).public(),
@@ -133,7 +142,7 @@ fn buy(buyer: u8, number: u8, n: u32) -> Command {
         committee: List::first_of([account(200)]),
         issued: Time(10),
         spend_by: Time(500),
-        redeem_by: Time(REDEEM_BY),
+        redeem_by: Time(redeem_by),
     };
     let facts = Facts::new(key(0).sign(&NETWORK, touchstone).wire(), &NETWORK).expect("a touchstone");
     let mint = Mint { facts: Arc::new(facts), sealed: Bytes::try_from(vec![number; 64]).expect("64 bytes") };
@@ -196,6 +205,50 @@ fn claim_of(
         is_fair: false,
         proof,
     }))
+}
+
+/// The same claim of an Open with fair terms, whose key was right.
+fn fair(claim: ClaimResult) -> ClaimResult {
+    claim.map(|mut claim| {
+        claim.is_fair = true;
+        claim.proof.key = Some(Key([3; 32]));
+        claim
+    })
+}
+
+/// An accusation of the vendor of an Open: `proven`, or of what is right. The number makes the proof one of its kind.
+fn accuse(buyer: u8, chain: ChainId, (j, opened): (u32, u8), proven: bool, number: u8) -> Command {
+    let (segment, none) = (SegmentNo(j), Signature([0; 64]));
+    let deal = Deal {
+        chain,
+        j: segment,
+        holder: account(7),
+        buyer: account(buyer),
+        root: ContentRoot([number; 32]),
+        size: 1,
+        price: Coins(1),
+        unit_log: 0,
+        first: 0,
+        count: 1,
+        key_root: Key([0; 32]),
+        made: Time(10),
+        salt: [number; 16],
+    };
+    let sealed = Sealed { deal: ObjectHash([0; 32]), unit: 0, root: ContentRoot([0; 32]) };
+    let junk = Junk {
+        open: claim(chain, j, (0, 1), 1, UNCERTIFIED).expect("checked").proof.open,
+        deal: Unverified::rebuild(&deal, none),
+        sealed: Unverified::rebuild(&sealed, none),
+        leaf: 0,
+        bytes: Bytes::try_from(vec![number]).expect("a byte"),
+        sealed_path: List::default(),
+        key: Key([0; 32]),
+        should_be: [0; 32],
+        path: List::default(),
+    };
+    let judged = if proven { Ok(account(7)) } else { Err(NotProven::Right) };
+    let open = ObjectHash([opened; 32]);
+    Command::Accuse { account: account(buyer), chain, j: segment, open, junk: Box::new(junk), judged }
 }
 
 fn evidence(chain: ChainId) -> (netpay_core::record::chain::Culprit, Box<Evidence>) {
@@ -611,6 +664,40 @@ fn a_voucher_pays_one_account_once() {
 }
 
 #[test]
+fn a_chain_convicts_no_more_vendors_than_it_has_coins() {
+    let mut bank = Bank::open();
+    bank.buy(1, 1, 2).expect("funds");
+    let chain = bank.id(1);
+    for opened in 1..=2 {
+        bank.run(accuse(1, chain, (1, opened), true, 1)).expect("proven");
+    }
+    assert_eq!(bank.code(accuse(1, chain, (1, 3), true, 1)), Some(RejectCode::Range));
+    bank.run(accuse(1, chain, (1, 2), true, 1)).expect("the same again");
+    assert_eq!(bank.ledger.disputes_before(None).count(), 2);
+    bank.check();
+}
+
+#[test]
+fn disputes_come_newest_first_and_go_on_behind_any_of_them() {
+    let mut bank = Bank::open();
+    bank.buy(1, 1, 40).expect("funds");
+    let chain = bank.id(1);
+    bank.run(accuse(1, chain, (1, 100), false, 1)).expect("it costs its fee");
+    bank.redeem(2, vec![claim_of(chain, (2, 1), (0, 10), 1, 20)]);
+    bank.redeem(3, vec![claim_of(chain, (2, 2), (0, 10), 2, 0)]);
+    bank.run(accuse(1, chain, (1, 100), true, 2)).expect("proven");
+    let all: Vec<_> = bank.ledger.disputes_before(None).collect();
+    let key = (SegmentNo(1), ObjectHash([100; 32]));
+    assert_eq!(all[..2], [Dispute::Junk(chain, key), Dispute::Twice(Culprit::Buyer(chain))]);
+    assert!(matches!(all[2..], [Dispute::Falsely(_)]));
+    for (at, dispute) in all.iter().enumerate() {
+        assert_eq!(bank.ledger.disputes_before(Some(dispute)).collect::<Vec<_>>(), all[at + 1..]);
+    }
+    let nobody = Dispute::Falsely(ObjectHash([0; 32]));
+    assert_eq!(bank.ledger.disputes_before(Some(&nobody)).count(), 0);
+}
+
+#[test]
 fn the_largest_settlement_fits_a_record() {
     let record = Record {
         seq: u64::MAX,
@@ -652,116 +739,4 @@ fn a_forged_journal_is_found_out() {
     }
     assert_eq!(audit(NETWORK, &twice).map_err(|broken| broken.why), Err("a coin is paid twice"));
     assert!(audit(NETWORK, &bank.journal).is_ok());
-}
-
-#[derive(Clone, Debug)]
-enum Act {
-    Register(u8, Option<u8>, u64),
-    Close(u8),
-    ReturnBonds,
-    Issue(u8, u64),
-    PayIn(u8, u8),
-    Credit(u8, u8, u64),
-    Buy(u8, u8, u32),
-    Redeem(u8, Vec<(u8, u32, u32, u32, u8, u8)>),
-    Retire(u8, u8),
-    Freeze(u8, bool),
-    AskPayout(u8, u8, u64),
-    Payout(u8, u8),
-    Evidence(u8, bool),
-    Resume(u64),
-    Settle(u8),
-    Wait(u64),
-}
-
-fn acts() -> impl Strategy<Value = Act> {
-    let claim = (0..4u8, 1..6u32, 0..30u32, 0..30u32, 0..3u8, 0..20u8);
-    prop_oneof![
-        2 => (0..5u8, prop::option::of(0..6u8), 0..9u64).prop_map(|(a, v, b)| Act::Register(a, v, b)),
-        1 => (0..5u8).prop_map(Act::Close),
-        1 => Just(Act::ReturnBonds),
-        2 => (0..6u8, 0..60u64).prop_map(|(v, c)| Act::Issue(v, c)),
-        3 => (1..5u8, 0..6u8).prop_map(|(a, v)| Act::PayIn(a, v)),
-        3 => (0..9u8, 1..5u8, 0..90u64).prop_map(|(i, a, c)| Act::Credit(i, a, c)),
-        5 => (1..5u8, 0..4u8, 0..35u32).prop_map(|(a, k, n)| Act::Buy(a, k, n)),
-        8 => (1..5u8, prop::collection::vec(claim, 1..6)).prop_map(|(a, c)| Act::Redeem(a, c)),
-        1 => (1..5u8, 0..4u8).prop_map(|(a, k)| Act::Retire(a, k)),
-        1 => (1..5u8, any::<bool>()).prop_map(|(a, f)| Act::Freeze(a, f)),
-        2 => (1..5u8, 0..4u8, 0..20u64).prop_map(|(a, i, c)| Act::AskPayout(a, i, c)),
-        2 => (1..5u8, 0..4u8).prop_map(|(a, i)| Act::Payout(a, i)),
-        2 => (0..4u8, any::<bool>()).prop_map(|(k, w)| Act::Evidence(k, w)),
-        1 => (0..1200u64).prop_map(Act::Resume),
-        2 => (0..4u8).prop_map(Act::Settle),
-        1 => (0..500u64).prop_map(Act::Wait),
-    ]
-}
-
-fn command(bank: &mut Bank, act: Act) -> Option<Command> {
-    Some(match act {
-        // The first account is the one with the witness.
-        Act::Register(0, with, bond) => register_with(WITNESS, with, bond),
-        Act::Register(number, with, bond) => register_with(number, with, bond),
-        Act::Close(0) => Command::Close { account: account(WITNESS) },
-        Act::Close(number) => Command::Close { account: account(number) },
-        Act::ReturnBonds => Command::ReturnBonds,
-        Act::Issue(v, value) => Command::IssueVouchers { vouchers: vec![(voucher(v), Coins(value))] },
-        Act::PayIn(a, v) => Command::PayIn { account: account(a), voucher: voucher(v) },
-        Act::Credit(id, a, coins) => {
-            Command::Credit { id: [id; 16], account: account(a), coins: Coins(coins), note: Text::cut("") }
-        }
-        Act::Buy(a, k, n) => buy(a, k, n),
-        Act::Redeem(a, claims) => {
-            let claims = claims.into_iter().map(|(k, j, x, y, close, acks)| {
-                // A checked claim lies within its chain.
-                let id = bank.id(k);
-                let n = bank.ledger.chain(&id).map_or(30, |chain| chain.facts().touchstone.n.0);
-                let (start, end) = (x.min(y).min(n), x.max(y).min(n));
-                let close_of = close.wrapping_add(u8::try_from(end).unwrap_or(0));
-                claim_of(id, (j, close / 2), (start, end), close_of, acks)
-            });
-            Command::Redeem { account: account(a), claims: claims.collect() }
-        }
-        Act::Retire(a, k) => Command::Retire { account: account(a), chains: List::first_of([bank.id(k)]) },
-        Act::Freeze(a, true) => Command::Freeze { account: account(a), why: Text::cut("why") },
-        Act::Freeze(a, false) => Command::Unfreeze { account: account(a) },
-        Act::AskPayout(a, id, coins) => {
-            Command::AskPayout { id: (account(a), [id; 16]), coins: Coins(coins), to: Text::cut("x") }
-        }
-        Act::Payout(a, id) => Command::Payout { id: (account(a), [id; 16]), reference: Text::cut("r") },
-        Act::Evidence(k, true) => evidence_against_witness(bank.id(k)),
-        Act::Evidence(k, false) => {
-            let (culprit, evidence) = evidence(bank.id(k));
-            Command::NoteEvidence { culprit, evidence }
-        }
-        Act::Resume(settle_from) => Command::Resume { settle_from: Time(settle_from) },
-        Act::Settle(k) => Command::Settle { chain: bank.id(k) },
-        Act::Wait(seconds) => {
-            bank.now = bank.now.plus(seconds);
-            return None;
-        }
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn whatever_is_asked_the_books_balance(acts in prop::collection::vec(acts(), 1..80)) {
-        let mut bank = Bank::new();
-        for act in acts {
-            let Some(command) = command(&mut bank, act) else { continue };
-            let before = (bank.ledger.seq(), *bank.ledger.books());
-            let first = bank.run(command.clone());
-            prop_assert!(bank.ledger.books().are_sound());
-            if first.as_ref().map_or(true, |decision| decision.event.is_none()) {
-                prop_assert_eq!(before, (bank.ledger.seq(), *bank.ledger.books()));
-            }
-            // The same again changes nothing, and is not refused if it was not before.
-            let after = (bank.ledger.seq(), *bank.ledger.books());
-            let again = bank.run(command);
-            prop_assert_eq!(first.is_ok(), again.is_ok());
-            prop_assert_eq!(after, (bank.ledger.seq(), *bank.ledger.books()));
-        }
-        bank.check();
-    }
 }

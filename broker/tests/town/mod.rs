@@ -1,6 +1,8 @@
 //! A town for the tests: a bank, its people, and the papers that pass between them.
 #![allow(dead_code, reason = "each test uses its own part of the town")]
 
+pub mod fair;
+
 use netpay_broker::ledger::{Audit, Auditor, Command};
 use netpay_broker::roster::Roster;
 use netpay_broker::service::{Bank, Terms};

@@ -133,6 +133,18 @@ pub fn verify_unit(
     verify_node(root, units, b, &subtree(range.start, bytes), proof)
 }
 
+/// What unit `b` hashes to if it is these bytes: a node of the file's tree, or its root where it is the only unit. `None` if
+/// there is no such unit, or it is longer or shorter.
+#[must_use]
+pub fn hash_of(units: Units, b: u64, bytes: &[u8]) -> Option<ChainingValue> {
+    let range = units.range(b)?;
+    if units.len_of(b) != Some(bytes.len()) {
+        return None;
+    }
+    let is_whole = units.count() == 1;
+    Some(if is_whole { *blake3::hash(bytes).as_bytes() } else { subtree(range.start, bytes) })
+}
+
 /// Whether unit `b` of the file with this root, of which it is not the only one, hashes to `node`.
 ///
 /// # Errors

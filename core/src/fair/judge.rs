@@ -117,9 +117,6 @@ pub fn judge(network: &NetworkId, buyer: &PublicKey, junk: &Junk) -> Result<Deal
     tree::verify_unit(&sent.root, within, junk.leaf, &junk.bytes, &junk.sealed_path)
         .map_err(|_| NotProven::OtherBytes)?;
 
-    let mut bytes = junk.bytes.to_vec();
-    let key = UnitKey::of(&junk.key, &deal.hash(), sent.unit);
-    sealed::turn_from(&key, junk.leaf * GROUP, &mut bytes);
     let by_leaf = Units::new(deal.size, 0).ok_or(NotProven::NoSuchLeaf)?;
     let leaf = sealed::first_leaf(units, sent.unit) + junk.leaf;
     if by_leaf.count() > 1 {
@@ -128,8 +125,31 @@ pub fn judge(network: &NetworkId, buyer: &PublicKey, junk: &Junk) -> Result<Deal
     } else if !junk.path.is_empty() {
         return Err(NotProven::OtherContent);
     }
-    match tree::verify_unit(&deal.root, by_leaf, leaf, &bytes, &junk.path) {
-        Ok(()) => Err(NotProven::Right),
-        Err(_) => Ok(Deal::clone(&deal)),
+    let hashes = leaf_hashes(&deal, &sent, junk).ok_or(NotProven::NoSuchLeaf)?;
+    if hashes.came == hashes.promised { Err(NotProven::Right) } else { Ok(Deal::clone(&deal)) }
+}
+
+/// What a leaf should hash to, and what it does once it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafHashes {
+    /// What the deal's content has there, as far as the path of the proof leads to its root.
+    pub promised: ChainingValue,
+    /// What came.
+    pub came: ChainingValue,
+}
+
+/// Opens the leaf of a proof; nothing is believed or refused here. `None` if deal and unit have no such leaf.
+#[must_use]
+pub fn leaf_hashes(deal: &Deal, sent: &Sealed, junk: &Junk) -> Option<LeafHashes> {
+    let (units, by_leaf) = (deal.units()?, Units::new(deal.size, 0)?);
+    let leaves = u64::try_from(units.len_of(sent.unit)?).ok()?.div_ceil(GROUP);
+    if junk.leaf >= leaves {
+        return None;
     }
+    let mut bytes = junk.bytes.to_vec();
+    let key = UnitKey::of(&junk.key, &sent.deal, sent.unit);
+    sealed::turn_from(&key, junk.leaf * GROUP, &mut bytes);
+    let promised = if by_leaf.count() > 1 { junk.should_be } else { deal.root.0 };
+    let came = tree::hash_of(by_leaf, sealed::first_leaf(units, sent.unit) + junk.leaf, &bytes)?;
+    Some(LeafHashes { promised, came })
 }

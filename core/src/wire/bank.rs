@@ -24,6 +24,8 @@ pub const MAX_CLAIMS: usize = 24;
 pub const MAX_CHAINS: usize = 64;
 /// Keys in one answer.
 pub const MAX_KEYS: usize = 256;
+/// Claims that wait in one answer about an account.
+pub const MAX_HELD: usize = 64;
 /// Lines in one statement page.
 pub const MAX_LINES: usize = 100;
 /// The longest address of a broker's pages, in bytes.
@@ -334,6 +336,10 @@ pub struct Info {
     pub voucher_needed: bool,
     /// What a new account sets aside as its bond: it takes a voucher of at least so much. Zero for none.
     pub bond: Coins,
+    /// For so long after they came claims of fair mode can be disputed, and are not paid, in seconds: Δ.
+    pub held_for: u64,
+    /// What it costs to say falsely that something was junk.
+    pub false_accusation: Coins,
 }
 
 /// What became of one claim.
@@ -367,6 +373,19 @@ pub struct StatementLine {
     pub balance: Coins,
 }
 
+/// A claim of fair mode that waits, as it can still be disputed or is not certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The chain that pays.
+    pub chain: ChainId,
+    /// The segment.
+    pub j: SegmentNo,
+    /// The coins claimed.
+    pub coins: Coins,
+    /// When it is paid at the earliest.
+    pub until: Time,
+}
+
 /// What an account holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -376,8 +395,10 @@ pub struct Account {
     pub pending: Coins,
     /// Its bond: set aside for what its nodes might sign twice, and part of no balance.
     pub bond: Coins,
-    /// Whether the account is frozen.
-    pub frozen: bool,
+    /// Why the account is frozen, if it is.
+    pub frozen: Option<Text<80>>,
+    /// Claims of fair mode among those that wait, those of which the time to dispute them ends first.
+    pub held: List<Held, MAX_HELD>,
     /// The node's membership, renewed; `None` if it is a member no more.
     pub membership: Option<Unverified<Membership>>,
     /// Lines after the one asked.

@@ -27,7 +27,7 @@ use netpay_core::till::{DealRow, SegmentRow, Tab};
 use netpay_core::time::{DAY, Time};
 use netpay_core::wallet::{ChainRow, Seller, Wallet};
 use netpay_core::wire::bank::{
-    Account, Accuse, AskKeys, BankReply, BankRequest, Buy, Claim, Claims, Info, Outcome, PayIn, Payout,
+    Account, Accuse, AskKeys, BankReply, BankRequest, Buy, Claim, Claims, Held, Info, Outcome, PayIn, Payout,
     Query, Redeem, Register, Retire, ShownKey, SignIn, StatementLine, VoucherCode,
 };
 use netpay_core::wire::browse::{BrowseReply, BrowseRequest};
@@ -514,6 +514,8 @@ fn info() -> Info {
         denomination: Text::cut("1 cent"),
         voucher_needed: true,
         bond: Coins(20),
+        held_for: DAY,
+        false_accusation: Coins(10),
     }
 }
 
@@ -529,7 +531,8 @@ fn statement() -> Account {
         balance: Coins(900),
         pending: Coins(5),
         bond: Coins(20),
-        frozen: false,
+        frozen: Some(Text::cut("it sold junk")),
+        held: List::first_of([Held { chain: chain(), j: SegmentNo(3), coins: Coins(5), until: NOW }]),
         membership: Some(membership()),
         lines: List::first_of([line]),
     }

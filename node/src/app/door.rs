@@ -1,12 +1,12 @@
 //! The peer as commands and the API see it: the views that no other room makes.
 
-use super::view::{BrokerView, ChainView, Page, Part, Status, WalletView};
+use super::view::{BrokerView, ChainView, HeldView, Page, Part, Status, WalletView};
 use super::{Node, Trouble, lock, vault};
 use crate::clock;
 use crate::invite::Invite;
 use netpay_core::id::ChainId;
 use netpay_core::wallet::WalletChain;
-use netpay_core::wire::bank::VoucherCode;
+use netpay_core::wire::bank::{Held, VoucherCode};
 
 impl Node {
     /// The peer at a glance.
@@ -131,6 +131,7 @@ impl Node {
             earned,
             at_broker: account.as_ref().map(|account| account.balance.0),
             pending: account.as_ref().map_or(0, |account| account.pending.0),
+            held: account.iter().flat_map(|account| account.held.iter().map(held_view)).collect(),
             bond: account.map_or(0, |account| account.bond.0),
         })
     }
@@ -185,18 +186,27 @@ impl Node {
         let node = self.broker_node();
         let info = lock(&self.0.bank.info).clone();
         let account = lock(&self.0.bank.account).clone();
+        let registered = self.membership().is_some() || account.is_some();
+        let frozen = account.and_then(|account| account.frozen);
         BrokerView {
             key: broker.to_string(),
             node: node.to_string(),
             addresses: vec![address.to_string()],
             connected: self.overlay().is_connected(&node),
-            registered: self.membership().is_some() || account.is_some(),
-            frozen: account.is_some_and(|account| account.frozen),
+            registered,
+            frozen: frozen.is_some(),
+            frozen_because: frozen.map(|why| why.to_string()),
             name: info.as_ref().map(|info| info.name.to_string()),
             contact: info.as_ref().map(|info| info.contact.to_string()),
-            denomination: info.map(|info| info.denomination.to_string()),
+            denomination: info.as_ref().map(|info| info.denomination.to_string()),
+            held_for: info.as_ref().map(|info| info.held_for),
+            false_accusation: info.map(|info| info.false_accusation.0),
         }
     }
+}
+
+fn held_view(held: &Held) -> HeldView {
+    HeldView { chain: held.chain.to_string(), segment: held.j.0, coins: held.coins.0, until: held.until.0 }
 }
 
 fn chain_view(id: &ChainId, chain: &WalletChain) -> ChainView {

@@ -56,12 +56,18 @@ pub struct BrokerView {
     /// Whether the account was frozen when it was asked for last: it neither buys nor is paid out, and this peer is a
     /// member no more.
     pub frozen: bool,
+    /// Why, in the broker's words.
+    pub frozen_because: Option<String>,
     /// The operator's name for it, once it answered.
     pub name: Option<String>,
     /// How to reach the operator.
     pub contact: Option<String>,
     /// What a coin is worth, for a person.
     pub denomination: Option<String>,
+    /// For so many seconds after they came claims of fair mode can be disputed, and are not paid.
+    pub held_for: Option<u64>,
+    /// What it costs to say falsely that something was junk, in coins.
+    pub false_accusation: Option<u64>,
 }
 
 /// The wallet in short.
@@ -81,8 +87,25 @@ pub struct WalletView {
     pub at_broker: Option<u64>,
     /// Claims waiting for settlement, as last heard.
     pub pending: u64,
+    /// Those among them that are of fair mode, as last heard.
+    pub held: Vec<HeldView>,
     /// The account's bond, as last heard: set aside for what its nodes might sign twice.
     pub bond: u64,
+}
+
+/// A claim of fair mode that waits at the broker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HeldView {
+    /// The chain that pays.
+    pub chain: String,
+    /// The segment.
+    pub segment: u32,
+    /// The coins claimed.
+    pub coins: u64,
+    /// When it is paid at the earliest, if nobody disputes it.
+    #[serde(with = "rfc3339::seconds")]
+    #[schema(value_type = String, format = DateTime)]
+    pub until: u64,
 }
 
 /// One chain of the wallet.

@@ -488,13 +488,19 @@ async fn broker(global: &Global, client: &Client, act: Broker) -> Result<(), Err
     match act {
         Broker::Show => {
             let view: BrokerView = client.get("/broker").await?;
-            let state = match (view.registered, view.frozen) {
-                (true, true) => "frozen: ask the operator",
-                (true, false) => "registered",
-                (false, _) => "not registered: netpay broker register",
+            let state = match (view.registered, &view.frozen_because) {
+                (true, Some(why)) => format!("frozen, {}: ask the operator", foreign(why)),
+                (true, None) => "registered".to_owned(),
+                (false, _) => "not registered: netpay broker register".to_owned(),
             };
             let name = foreign(view.name.as_deref().unwrap_or("unknown"));
-            said(global, &view, &format!("{name}\n  key      {}\n  account  {state}", view.key));
+            let mut text = format!("{name}\n  key      {}\n  account  {state}", view.key);
+            if let (Some(held_for), Some(fee)) = (view.held_for, view.false_accusation) {
+                let (span, fee) = (crate::shown::span(held_for), coins(fee));
+                text +=
+                    &format!("\n  disputes within {span} of a claim in fair mode; a false one costs {fee}");
+            }
+            said(global, &view, &text);
             Ok(())
         }
         Broker::Register { voucher } => {

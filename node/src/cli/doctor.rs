@@ -1,7 +1,7 @@
 //! Looks for what is wrong, whether or not the peer runs, and says what to do.
 
 use super::args::Global;
-use super::show;
+use super::show::{self, foreign};
 use crate::api::client::Client;
 use crate::app::vault;
 use crate::app::view::{BrokerView, ErrorView, Status, WalletView};
@@ -280,7 +280,10 @@ fn membership(broker: &BrokerView) -> Row {
     match (broker.registered, broker.frozen) {
         (_, true) => Row::bad(
             "account",
-            "frozen: it neither buys nor is paid out",
+            format!(
+                "frozen, {}: it neither buys nor is paid out",
+                foreign(broker.frozen_because.as_deref().unwrap_or("the broker does not say why"))
+            ),
             format!("ask the operator: {}", broker.contact.as_deref().unwrap_or("netpay broker show")),
         ),
         (true, false) => Row::ok("account", "registered"),

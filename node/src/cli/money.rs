@@ -257,6 +257,10 @@ fn balance(global: &Global, view: &WalletView) {
     show::line(&format!("locked     {}", coins(view.locked)));
     show::line(&format!("earned     {}, not yet redeemed", coins(view.earned)));
     show::line(&format!("at broker  {at_broker}"));
+    for held in &view.held {
+        let until = show::moment(held.until);
+        show::line(&format!("held       {}, paid from {until} on if nobody disputes it", coins(held.coins)));
+    }
     if view.bond > 0 {
         show::line(&format!("bond       {}, set aside at the broker", coins(view.bond)));
     }

@@ -2,7 +2,7 @@
 
 use super::From;
 use crate::admin::view::{ChainView, PayoutView};
-use crate::admin::{Desk, lists, stream};
+use crate::admin::{Desk, disputes, lists, stream};
 use crate::errors::{self, ErrorView};
 use crate::ledger::{Command, Ledger, PayoutId};
 use crate::web::PAGE;
@@ -13,6 +13,7 @@ use crate::web::pages::{
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use data_encoding::HEXLOWER;
 use netpay_core::codec::Text;
 use netpay_core::id::ChainId;
 use netpay_node::ui::serve::{Asked, Path, Sent, Visit, refused_with};
@@ -40,7 +41,10 @@ pub(super) async fn chains(State(desk): State<Desk>, visit: Visit, Asked(from): 
 pub(super) async fn chain(State(desk): State<Desk>, visit: Visit, Path(name): Path<String>) -> Response {
     let missing = || errors::not_found("chain", &name);
     let found = match name.parse::<ChainId>() {
-        Ok(id) => desk.look(move |ledger| ledger.chain(&id).map(ChainView::whole)).await,
+        Ok(id) => {
+            let whole = move |ledger: &Ledger| ledger.chain(&id).map(|chain| ChainView::whole(ledger, chain));
+            desk.look(whole).await
+        }
         Err(_) => Ok(None),
     };
     match found.and_then(|found| found.ok_or_else(missing)) {
@@ -176,9 +180,13 @@ pub(super) async fn export(State(desk): State<Desk>, visit: Visit) -> Response {
 }
 
 /// `GET /disputes`
-pub(super) async fn disputes(State(desk): State<Desk>, visit: Visit, Asked(from): Asked<From>) -> Response {
-    let found = match from.place(lists::culprit) {
-        Ok(after) => desk.look(move |ledger| lists::disputes(ledger, after.as_ref(), PAGE)).await,
+pub(super) async fn all_disputes(
+    State(desk): State<Desk>,
+    visit: Visit,
+    Asked(from): Asked<From>,
+) -> Response {
+    let found = match from.place(disputes::named) {
+        Ok(before) => desk.look(move |ledger| disputes::before(ledger, before.as_ref(), PAGE)).await,
         Err(error) => Err(error),
     };
     match found {
@@ -194,6 +202,23 @@ pub(super) async fn disputes(State(desk): State<Desk>, visit: Visit, Asked(from)
 pub(super) async fn dispute(State(desk): State<Desk>, visit: Visit, Path(name): Path<String>) -> Response {
     match desk.dispute(&name).await {
         Ok(dispute) => disputes_page::one(&desk.context(&visit).await, &dispute).into_response(),
+        Err(error) => desk.refused(&visit, &error).await,
+    }
+}
+
+/// `GET /disputes/{dispute}/evidence`: the bytes, for whoever wants to check them.
+pub(super) async fn evidence(State(desk): State<Desk>, visit: Visit, Path(name): Path<String>) -> Response {
+    let missing = || errors::not_found("evidence of dispute", &name);
+    let kept = async {
+        let evidence = desk.dispute(&name).await?.evidence.ok_or_else(missing)?;
+        HEXLOWER.decode(evidence.as_bytes()).map_err(errors::books)
+    };
+    let described = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"evidence.bin\""),
+    ];
+    match kept.await {
+        Ok(bytes) => (described, bytes).into_response(),
         Err(error) => desk.refused(&visit, &error).await,
     }
 }

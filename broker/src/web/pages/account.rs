@@ -3,11 +3,12 @@
 
 use super::{Context, chain_link, on_day, pages, sign_out, when};
 use crate::admin::lists::{self, Whole};
-use crate::admin::view::{AccountView, ChainView, LineView, PageView, PayoutView, RedemptionView};
+use crate::admin::view::{AccountView, ChainView, HeldView, LineView, PageView, PayoutView, RedemptionView};
 use crate::errors::{self, ErrorView};
 use crate::ledger::Ledger;
 use maud::{Markup, html};
 use netpay_core::keys::PublicKey;
+use netpay_core::wire::bank::MAX_HELD;
 use netpay_node::ui::parts::{
     self, Column, Tone, badge, change, coins_bar, error_box, facts, figure, foreign, legend_of, money,
     nothing, pager, table, title,
@@ -107,6 +108,7 @@ pub fn own(context: &Context, whole: &Whole) -> Markup {
         (title("My account", &sign_out(context, "/account/leave")))
         (standing(&whole.account))
         (figures(&whole.account))
+        (held(&Base::Own, &whole.account))
         (lists_of(&Base::Own, whole))
         (about(&whole.account))
     };
@@ -146,8 +148,35 @@ pub fn figures(account: &AccountView) -> Markup {
     html! {
         dl.figures {
             (figure("Balance", &money(account.balance), "buys coins, or is paid out"))
-            (figure("Waiting", &money(account.pending), "claims that a settlement decides"))
+            (figure("Waiting", &money(account.pending), "claims not paid yet"))
             (figure("Bond", &money(account.bond), "set aside, part of no balance"))
+        }
+    }
+}
+
+/// What waits of fair mode, and until when; nothing if nothing does.
+#[must_use]
+pub fn held(base: &Base<'_>, account: &AccountView) -> Markup {
+    let columns =
+        [Column::name("Chain"), Column::text("Segment"), Column::amount("Coins"), Column::text("Paid from")];
+    let row = |held: &HeldView| {
+        vec![base.chain(&held.chain), html! { (held.segment) }, money(held.coins), when(&held.until)]
+    };
+    html! {
+        @if !account.held.is_empty() {
+            section.stack aria-labelledby="held" {
+                h2 #held { "Held" }
+                p.hint {
+                    "Claims of fair mode are paid when their buyers can dispute them no more. If one is found to be of junk, \
+                     nothing of it is paid, and the account is frozen."
+                }
+                (table(
+                    "Claims of fair mode that wait, the next to be paid first",
+                    &columns,
+                    &account.held.iter().map(row).collect::<Vec<_>>(),
+                ))
+                @if account.held.len() == MAX_HELD { p.hint { "There may be more: these are the first." } }
+            }
         }
     }
 }
@@ -336,11 +365,26 @@ pub fn claim_cells(claim: &RedemptionView) -> Vec<Markup> {
         html! { (claim.start.saturating_add(1)) " to " (claim.end) },
         money(claim.coins.into()),
         html! {
-            @if claim.paid { (badge(Tone::Good, "paid")) } @else if claim.void { (badge(Tone::Bad, "void: junk was sold")) } @else { (badge(Tone::Busy, "waits for settlement")) }
+            (claim_state(claim))
             @if claim.made_up > 0 { span.sub { (claim.made_up) " made up by the convicted" } }
             @if claim.short > 0 { span.sub.bad { (claim.short) " were paid to another" } }
         },
     ]
+}
+
+fn claim_state(claim: &RedemptionView) -> Markup {
+    html! {
+        @match (claim.paid, claim.void, &claim.disputable) {
+            (true, ..) => (badge(Tone::Good, "paid")),
+            (_, true, _) => (badge(Tone::Bad, "void: junk was sold")),
+            (_, _, Some(_)) => (badge(Tone::Busy, "held")),
+            (_, _, None) => (badge(Tone::Busy, "waits for settlement")),
+        }
+        @if let Some(until) = &claim.disputable { span.sub { "disputable until " (when(until)) } }
+        @if let Some(until) = claim.until.as_ref().filter(|_| claim.until != claim.disputable) {
+            span.sub { "paid from " (when(until)) }
+        }
+    }
 }
 
 fn payouts(payouts: &[PayoutView]) -> Markup {

@@ -99,6 +99,7 @@ pub fn one(context: &Context, whole: &Whole, typed: Typed<'_>, error: Option<&Er
         @if let Some(error) = error { (error_box(error)) }
         (account::standing(view))
         (account::figures(view))
+        (account::held(&Base::Desk(&view.account), view))
         div.pair { (credit(view, typed)) (membership(context, view)) }
         (account::lists_of(&Base::Desk(&view.account), whole))
         (account::about(view))

@@ -1,4 +1,7 @@
-//! Disputes: who signed two things of which the rules allow one, and both of them side by side.
+//! Disputes: who signed two things of which the rules allow one, who sold junk, and who said falsely that somebody did; with
+//! both sides of it beside each other.
+
+mod junk;
 
 use super::chains::claims;
 use super::{Context, account_link, chain_link, pages, when};
@@ -29,14 +32,14 @@ pub fn page(context: &Context, found: &PageView<DisputeView>, is_later: bool) ->
     let body = html! {
         (title("Disputes", &nothing()))
         p.lead {
-            "Whoever opens one stretch of a chain to two vendors, or attests to both, signs its own conviction. It makes up \
-             for it when the chain is settled, and is banned."
+            "Whoever opens one stretch of a chain to two vendors, or attests to both, signs its own conviction, and so does a \
+             vendor that sells junk in fair mode. It makes up for it, and is banned. A false accusation costs a fee."
         }
         @if found.items.is_empty() {
             (parts::empty("check", "Nobody is convicted",
                 "Evidence that peers send, and claims that contradict each other, are listed here.", &nothing()))
         } @else {
-            (table("The convicted", &columns, &found.items.iter().map(row).collect::<Vec<_>>()))
+            (table("The convicted and the charged, newest first", &columns, &found.items.iter().map(row).collect::<Vec<_>>()))
         }
         (pager(&pages("/disputes", is_later, found.next.as_deref())))
     };
@@ -48,25 +51,35 @@ fn accused(dispute: &DisputeView) -> Markup {
         @match (&dispute.name, &dispute.node) {
             (Some(name), _) if !name.is_empty() => (foreign(name)),
             (_, Some(node)) => (parts::id(node)),
+            _ if dispute.accused == "vendor" => { "a vendor of chain " (shown::short(&dispute.chain)) }
             _ => { "the buyer of chain " (shown::short(&dispute.chain)) }
         }
     }
 }
 
 fn what(dispute: &DisputeView) -> &'static str {
-    if dispute.accused == "buyer" { "promised coins twice" } else { "attested to both" }
+    match &*dispute.accused {
+        "buyer" => "promised coins twice",
+        "vendor" => "sold junk",
+        "accuser" => "accused falsely",
+        _ => "attested to both",
+    }
 }
 
 fn state(dispute: &DisputeView) -> Markup {
-    match &dispute.settled {
-        Some(_) => badge(Tone::Good, "settled"),
-        None => badge(Tone::Warn, "waits for settlement"),
+    match (&*dispute.accused, &dispute.settled) {
+        ("accuser", _) => badge(Tone::Idle, "charged"),
+        (_, Some(_)) => badge(Tone::Good, "settled"),
+        (_, None) => badge(Tone::Warn, "waits for settlement"),
     }
 }
 
 /// One dispute.
 #[must_use]
 pub fn one(context: &Context, dispute: &DisputeView) -> Markup {
+    if let Some(found) = &dispute.junk {
+        return junk::page(context, dispute, found);
+    }
     let heading =
         if dispute.accused == "buyer" { "Coins promised twice" } else { "Two words of one witness" };
     let body = html! {
@@ -94,10 +107,20 @@ pub fn one(context: &Context, dispute: &DisputeView) -> Markup {
         p.hint {
             (icon("check")) " The books charge the convicted by themselves when the chain is settled; there is nothing to decide here."
         }
+        (kept(dispute))
         p { a href="/disputes" { "All disputes" } }
         (parts::command(&format!("netpay-broker disputes show {}", dispute.id)))
     };
     context.page("/disputes", heading, &body)
+}
+
+/// The evidence as a file.
+fn kept(dispute: &DisputeView) -> Markup {
+    html! {
+        @if dispute.evidence.is_some() {
+            p { a.button href=(format!("/disputes/{}/evidence", dispute.id)) { (icon("down")) "Save the evidence" } }
+        }
+    }
 }
 
 fn side(at: usize, side: &SideView) -> Markup {

@@ -1,6 +1,7 @@
 //! Home: what this broker is, its terms, and how to join.
 
 use super::{Context, grouped};
+use crate::ledger::{FALSE_ACCUSATION, HELD_FOR};
 use crate::service::Terms;
 use maud::{Markup, html};
 use netpay_node::shown;
@@ -88,6 +89,11 @@ fn promises(terms: &Terms) -> Markup {
                 ("Voucher", html! {
                     @if terms.voucher_needed { "An account takes a voucher, which the operator sells." }
                     @else { "An account takes none. Vouchers, which the operator sells, bring money in." }
+                }),
+                ("Disputes", html! {
+                    "In fair mode whoever sells is paid " (span(HELD_FOR)) " after the claim came. Until then its buyer can \
+                     show that what came is not what was promised: nothing is paid then, and the vendor is banned. Saying so \
+                     falsely costs " (coins(FALSE_ACCUSATION.0)) "."
                 }),
                 ("Bond", html! {
                     @if terms.bond.0 == 0 { "None is asked for." } @else {

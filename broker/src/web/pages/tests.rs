@@ -12,13 +12,14 @@ use super::{
 };
 use crate::admin::lists::Whole;
 use crate::admin::view::{
-    AccountView, AuditView, BooksView, ChainView, DisputeView, LineView, PageView, PayoutView,
-    RedemptionView, SideView, StatusView, VouchersView,
+    AccountView, AuditView, BooksView, ChainView, DealView, DisputeView, HeldView, JunkView, LineView,
+    PageView, PayoutView, ProofView, RedemptionView, SideView, SignatureView, StatusView, VouchersView,
 };
 use crate::errors;
 use crate::service::Terms;
 use holds::{HOSTILE, all, harmless, holds};
 use netpay_core::amount::Coins;
+use netpay_core::wire::bank::MAX_HELD;
 use netpay_node::ui::layout::Notice;
 use netpay_node::ui::parts::Tone;
 use scraper::Html;
@@ -53,6 +54,10 @@ fn an_account(full: bool) -> AccountView {
         since: AT.to_owned(),
         balance: if full { 1 << 53 } else { 0 },
         pending: 1,
+        held: vec![
+            HeldView { chain: ID.to_owned(), segment: 3, coins: 12, until: AT.to_owned() };
+            if full { MAX_HELD } else { 0 }
+        ],
         bond: 20,
         frozen: full.then(|| HOSTILE.to_owned()),
         closed: full.then(|| AT.to_owned()),
@@ -92,6 +97,8 @@ fn a_claim(paid: bool) -> RedemptionView {
         paid,
         void: false,
         coins: 10,
+        until: (!paid).then(|| AT.to_owned()),
+        disputable: (!paid).then(|| AT.to_owned()),
         opened: true,
         acks: 14,
         made_up: 3,
@@ -132,10 +139,63 @@ fn a_dispute(accused: &str, sides: usize) -> DisputeView {
         record: 9,
         made_up: 3,
         short: 1,
-        evidence: None,
+        junk: None,
+        evidence: Some("00".to_owned()),
         settled: None,
         sides: vec![side; sides],
     }
+}
+
+fn a_proof(is_whole: bool) -> ProofView {
+    let signed = ["buyer", "vendor"].map(|side| SignatureView {
+        what: "the deal".to_owned(),
+        side: side.to_owned(),
+        key: is_whole.then(|| ID.to_owned()),
+        holds: is_whole,
+    });
+    let deal = DealView {
+        deal: ID.to_owned(),
+        content: ID.to_owned(),
+        size: 1 << 20,
+        unit_size: is_whole.then_some(1 << 14),
+        first: 0,
+        count: 4,
+        coins: is_whole.then_some(16),
+        key_root: ID.to_owned(),
+        made: AT.to_owned(),
+    };
+    ProofView {
+        deal: is_whole.then_some(deal),
+        unit: is_whole.then_some(1),
+        leaf: 3,
+        promised: is_whole.then(|| ID.to_owned()),
+        came: is_whole.then(|| ID.to_owned()),
+        sealed: is_whole.then(|| ID.to_owned()),
+        key: ID.to_owned(),
+        key_coin: is_whole.then_some(5),
+        key_leads_to_root: is_whole,
+        signed: signed.to_vec(),
+        judged: (!is_whole).then(|| "a signature in it does not hold".to_owned()),
+    }
+}
+
+fn of_junk(accused: &str, proof: Option<ProofView>) -> DisputeView {
+    let is_vendor = accused == "vendor";
+    let junk = JunkView {
+        segment: 1,
+        open: ID.to_owned(),
+        holder: is_vendor.then(|| ID.to_owned()),
+        accuser: ID.to_owned(),
+        content: is_vendor.then(|| ID.to_owned()),
+        claim: is_vendor.then(|| a_claim(false)),
+        void: 12,
+        paid: 0,
+        why: (!is_vendor).then(|| "a signature in it does not hold".to_owned()),
+        fee: (!is_vendor).then_some(10),
+        verdict: is_vendor.then(|| ID.repeat(4)),
+        proof,
+    };
+    DisputeView { junk: Some(junk), node: None, ..a_dispute(accused, 0) }
 }
 
 fn page<T>(items: Vec<T>) -> PageView<T> {
@@ -185,6 +245,8 @@ fn status() -> StatusView {
         convictions: 1,
         served: std::collections::BTreeMap::new(),
         books: totals(),
+        held_for: 86_400,
+        false_accusation: 10,
     }
 }
 
@@ -274,12 +336,24 @@ fn desk_pages() -> Vec<(&'static str, String)> {
         ("paid", payouts::confirm_paid(context, &a_payout(false), HOSTILE).into_string()),
         (
             "disputes",
-            disputes::page(context, &page(vec![a_dispute("buyer", 0), a_dispute("witness", 0)]), true)
-                .into_string(),
+            disputes::page(
+                context,
+                &page(vec![
+                    a_dispute("buyer", 0),
+                    a_dispute("witness", 0),
+                    of_junk("vendor", None),
+                    of_junk("accuser", None),
+                ]),
+                true,
+            )
+            .into_string(),
         ),
         ("no disputes", disputes::page(context, &page(Vec::new()), false).into_string()),
         ("dispute", disputes::one(context, &a_dispute("buyer", 2)).into_string()),
         ("witness", disputes::one(context, &a_dispute("witness", 0)).into_string()),
+        ("junk", disputes::one(context, &of_junk("vendor", Some(a_proof(true)))).into_string()),
+        ("nonsense", disputes::one(context, &of_junk("accuser", Some(a_proof(false)))).into_string()),
+        ("not kept", disputes::one(context, &of_junk("accuser", None)).into_string()),
         ("books", books::page(context, &totals(), None).into_string()),
         ("books proven", books::page(context, &totals(), Some(Ok(&audit))).into_string()),
         ("books broken", books::page(context, &totals(), Some(Err(&errors::books(HOSTILE)))).into_string()),

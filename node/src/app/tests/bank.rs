@@ -98,6 +98,8 @@ impl Bank {
                 denomination: Text::cut("nothing"),
                 voucher_needed: false,
                 bond: Coins::ZERO,
+                held_for: 86_400,
+                false_accusation: Coins(10),
             }),
             BankRequest::Buy { buy, .. } => {
                 buy.claim().map_or_else(|_| refused(RejectCode::Malformed), |buy| self.sell(&buy))
@@ -123,7 +125,8 @@ impl Bank {
             balance: Coins(books.balance()),
             pending: Coins::ZERO,
             bond: Coins::ZERO,
-            frozen: false,
+            frozen: None,
+            held: List::default(),
             membership: Some(self.key.sign(&self.network, member).wire()),
             lines: List::first_of(lines),
         })

@@ -1,7 +1,7 @@
 //! Wallet: how many coins there are, where they are, and what can be done with them.
 
 use super::Context;
-use crate::app::view::{BrokerView, ChainView, ErrorView, HistoryLine, WalletView};
+use crate::app::view::{BrokerView, ChainView, ErrorView, HeldView, HistoryLine, WalletView};
 use crate::shown;
 use crate::ui::pages::error::problem;
 use crate::ui::parts::{
@@ -254,16 +254,17 @@ fn account(shown: &Wallet<'_>) -> Markup {
                     "State",
                     if broker.connected { badge(Tone::Good, "connected") } else { badge(Tone::Warn, "away") },
                 ),
-                (
-                    "Account",
-                    if broker.registered { badge(Tone::Good, "open") } else { badge(Tone::Warn, "none yet") },
-                ),
+                ("Account", account_state(broker)),
                 (
                     "A coin is",
                     html! { (parts::foreign(broker.denomination.as_deref().unwrap_or("not told"))) },
                 ),
                 ("Operator", html! { (parts::foreign(broker.contact.as_deref().unwrap_or("not told"))) }),
+                ("Disputes", disputes(broker)),
             ]))
+            @if let Some(wallet) = shown.wallet.as_ref().filter(|wallet| !wallet.held.is_empty()) {
+                (held(wallet))
+            }
             @if broker.registered && shown.wallet.is_some() {
                 p { a href="/wallet/history" { "Statement" } }
                 p { a href="/wallet/account" { "My account at the broker" } }
@@ -271,6 +272,36 @@ fn account(shown: &Wallet<'_>) -> Markup {
             }
         }
     }
+}
+
+fn account_state(broker: &BrokerView) -> Markup {
+    html! {
+        @match (&broker.frozen_because, broker.registered) {
+            (Some(why), _) => { (badge(Tone::Bad, "frozen")) " " (parts::foreign(why)) }
+            (None, true) => (badge(Tone::Good, "open")),
+            (None, false) => (badge(Tone::Warn, "none yet")),
+        }
+    }
+}
+
+/// What the bank says of junk, once it was asked.
+fn disputes(broker: &BrokerView) -> Markup {
+    html! {
+        @match (broker.held_for, broker.false_accusation) {
+            (Some(held_for), Some(fee)) => {
+                "Sales in fair mode are paid " (shown::span(held_for)) " after they were claimed; until then junk can be \
+                 disputed. A false accusation costs " (parts::coins(fee)) "."
+            }
+            _ => { "not told" }
+        }
+    }
+}
+
+/// What waits for the time to dispute it to pass.
+fn held(wallet: &WalletView) -> Markup {
+    let columns = [Column::name("Held of chain"), Column::amount("Coins"), Column::text("Paid from")];
+    let row = |held: &HeldView| vec![parts::id(&held.chain), money(held.coins), parts::moment(held.until)];
+    parts::table("Claims in fair mode that wait", &columns, &wallet.held.iter().map(row).collect::<Vec<_>>())
 }
 
 fn backup(context: &Context) -> Markup {

@@ -3,7 +3,7 @@
 use super::holds::{HOSTILE, all, harmless, holds};
 use crate::app::view::{
     BrokerView, CertificationView, ChainView, DownloadState, DownloadView, ErrorView, Found, HandoffView,
-    HistoryLine, PeerView, Quote, SaleView, SharedFile, TillView, TimelineEntry, WalletView,
+    HeldView, HistoryLine, PeerView, Quote, SaleView, SharedFile, TillView, TimelineEntry, WalletView,
 };
 use crate::config::Setting;
 use crate::ui::layout::Notice;
@@ -101,6 +101,10 @@ fn broker(registered: bool) -> BrokerView {
         name: Some(HOSTILE.to_owned()),
         contact: Some(HOSTILE.to_owned()),
         denomination: Some(HOSTILE.to_owned()),
+        frozen: registered,
+        frozen_because: registered.then(|| HOSTILE.to_owned()),
+        held_for: Some(86_400),
+        false_accusation: Some(10),
         registered,
         ..BrokerView::default()
     }
@@ -146,7 +150,13 @@ fn purchases(context: &Context) -> Vec<(&'static str, String)> {
 }
 
 fn wallets(context: &Context) -> Vec<(&'static str, String)> {
-    let view = WalletView { spendable: 88, at_broker: Some(12), pending: 3, ..WalletView::default() };
+    let view = WalletView {
+        spendable: 88,
+        at_broker: Some(12),
+        pending: 3,
+        held: vec![HeldView { chain: ID.to_owned(), segment: 1, coins: 3, until: 1_800_000_000 }],
+        ..WalletView::default()
+    };
     let chain = |retired| ChainView {
         id: ID.to_owned(),
         total: 100,
