@@ -128,6 +128,7 @@ struct Inner {
     cheats: cheats::Cheats,
     expelled: members::Expelled,
     blocked: discover::Blocked,
+    believed: discover::Believed,
     acts: once::Acts,
     news: news::News,
     receipts: receipts::Receipts,
