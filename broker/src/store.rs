@@ -104,12 +104,8 @@ impl Journal {
     /// # Errors
     /// If a row is damaged, or the disk fails.
     pub fn last(&self) -> Result<u64, JournalError> {
-        let mut last = 0;
-        self.each(|record| {
-            last = record.seq;
-            Ok::<(), JournalError>(())
-        })?;
-        Ok(last)
+        let last = self.db.scan_back(JOURNAL, None, 1)?;
+        last.first().map_or(Ok(0), |(key, row)| Ok(parse(key, row)?.seq))
     }
 
     /// When the bank was last known to run.

@@ -390,6 +390,11 @@ async fn programs_need_the_token_and_find_everything_described() {
     assert_eq!(fields(&told), fields(&schemas["StatusView"]["properties"]));
     assert_eq!(told["pages"], "https://bank.example.org");
     assert_eq!((&told["held_for"], &told["false_accusation"]), (&json!(HELD_FOR), &json!(10)));
+    // A refusal has the fields that are described, and no others.
+    let problem = &described["paths"]["/vouchers"]["post"]["responses"]["default"];
+    let problem = &problem["content"]["application/problem+json"]["schema"]["properties"];
+    let (_, refusal) = bank.program(Method::GET, "/nothing", None).await;
+    assert_eq!(fields(&refusal), fields(problem));
     let text = described.to_string();
     for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(schemas[name].is_object(), "{name} is not described");

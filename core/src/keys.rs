@@ -10,6 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The most bytes a signed object's body may take, in bytes; each type's own limit is lower or equal.
 pub const MAX_BODY: usize = 4096;
@@ -92,7 +93,7 @@ impl SecretKey {
         let hash = ObjectHash(*blake3::hash(&message).as_bytes());
         #[expect(clippy::expect_used, reason = "encode has already held the body to T::MAX <= MAX_BODY")]
         let body = Bytes::try_from(body).expect("a body within its limit");
-        Signed { value, wire: Unverified { body, signature, of: PhantomData }, hash }
+        Signed::new(value, Unverified { body, signature, of: PhantomData }, hash)
     }
 }
 
@@ -185,7 +186,8 @@ impl<T: Signable> Unverified<T> {
         let message = signed_message(&T::DOMAIN, network, &self.body);
         key.verify(&message, &self.signature)?;
         let value = codec::decode(&self.body)?;
-        Ok(Signed { value, wire: self, hash: ObjectHash(*blake3::hash(&message).as_bytes()) })
+        let hash = ObjectHash(*blake3::hash(&message).as_bytes());
+        Ok(Signed::new(value, self, hash))
     }
 
     /// The object, if the key it names signed it.
@@ -218,7 +220,7 @@ impl<T: Signable> Unverified<T> {
             return self.verify(network, key);
         }
         let (value, hash) = (codec::decode(&self.body)?, self.hash(network));
-        Ok(Signed { value, wire: self, hash })
+        Ok(Signed::new(value, self, hash))
     }
 
     /// The hash the object has if it is genuine.
@@ -277,46 +279,56 @@ impl<'de, T: Wire> Deserialize<'de> for Unverified<T> {
     }
 }
 
-/// A signed object whose signature held. Reads as the object itself.
+/// A signed object whose signature held. Reads as the object itself; clones are the same one, in memory too.
 #[derive(Debug)]
-pub struct Signed<T> {
+pub struct Signed<T>(Arc<Parts<T>>);
+
+#[derive(Debug)]
+struct Parts<T> {
     value: T,
     wire: Unverified<T>,
     hash: ObjectHash,
 }
 
 impl<T> Signed<T> {
+    fn new(value: T, wire: Unverified<T>, hash: ObjectHash) -> Self {
+        Self(Arc::new(Parts { value, wire, hash }))
+    }
+
     /// The object.
-    pub const fn value(&self) -> &T {
-        &self.value
+    #[must_use]
+    pub fn value(&self) -> &T {
+        &self.0.value
     }
 
     /// The object as it goes over the wire: the very bytes that were signed.
     #[must_use]
     pub fn wire(&self) -> Unverified<T> {
-        self.wire.clone()
+        self.0.wire.clone()
     }
 
     /// The bare signature.
-    pub const fn signature(&self) -> Signature {
-        self.wire.signature
+    #[must_use]
+    pub fn signature(&self) -> Signature {
+        self.0.wire.signature
     }
 
     /// BLAKE3 of the signed message.
-    pub const fn hash(&self) -> ObjectHash {
-        self.hash
+    #[must_use]
+    pub fn hash(&self) -> ObjectHash {
+        self.0.hash
     }
 }
 
-impl<T: Clone> Clone for Signed<T> {
+impl<T> Clone for Signed<T> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), wire: self.wire.clone(), hash: self.hash }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<T> PartialEq for Signed<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.wire == other.wire
+        self.0.hash == other.0.hash && self.0.wire == other.0.wire
     }
 }
 
@@ -325,7 +337,7 @@ impl<T> Eq for Signed<T> {}
 impl<T> Deref for Signed<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        &self.value
+        &self.0.value
     }
 }
 

@@ -16,6 +16,7 @@ pub mod manager;
 pub mod overlay;
 pub mod sealed;
 pub mod shown;
+pub mod signals;
 pub mod store;
 pub mod support;
 pub mod ui;

@@ -23,12 +23,12 @@ use netpay_core::amount::Coins;
 use netpay_core::codec::{self, Text};
 use netpay_core::id::{ChainId, NetworkId};
 use netpay_core::keys::PublicKey;
+use netpay_node::api::description::{self, Refusals};
 use netpay_node::api::guard;
 use netpay_node::api::problem::{Body, Parameters, Path, not_so, nothing_here};
 use netpay_node::api::{LoginLink, MAX_BODY};
 use serde::Deserialize;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
+use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,16 +40,6 @@ const ONCE: &str = "idempotency-key";
 type Shared = Extract<Desk>;
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// What any request may be answered instead.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "only its description is used")]
-enum Refusals {
-    /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
-    /// the way out.
-    #[response(status = "default", content_type = "application/problem+json")]
-    Problem(#[to_schema] ErrorView),
-}
-
 /// What is said of the whole.
 #[derive(OpenApi)]
 #[openapi(
@@ -57,25 +47,9 @@ enum Refusals {
         title = "NetPay broker",
         description = "What a NetPay broker answers to its operator's programs. Amounts are whole coins, times RFC 3339, ids lower-case hexadecimal. Lists come in pages: `next` of one is `after` of the next.",
     ),
-    modifiers(&Token),
     security(("token" = [])),
 )]
 struct Description;
-
-struct Token;
-
-impl Modify for Token {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        let token = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The content of `api-token` in the broker's home; for safe methods that of `api-token-read` suffices."))
-            .build();
-        description
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", SecurityScheme::Http(token));
-    }
-}
 
 /// All of it, guarded but for what says whether the broker is there.
 pub fn router(desk: Desk) -> Router {
@@ -101,7 +75,7 @@ pub fn router(desk: Desk) -> Router {
         .routes(routes!(export))
         .routes(routes!(save))
         .split_for_parts();
-    description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
+    description::complete(&mut description, "broker");
     let description = Json(description);
     let routes = routes
         .route("/openapi.json", get(move || async move { description.clone() }))

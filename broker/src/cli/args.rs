@@ -1,7 +1,7 @@
 //! What the command understands.
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use netpay_node::logs;
+use netpay_node::cli::common::{Color, Logs};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -36,28 +36,6 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Color {
-    /// Whether what goes to the screen, which is stderr, is coloured.
-    pub fn of_screen(self) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => logs::screen_has_colors(),
-        }
-    }
 }
 
 /// What to do.
@@ -125,14 +103,7 @@ pub enum Command {
         file: PathBuf,
     },
     /// Show the log; also while the broker is stopped.
-    Logs {
-        /// Go on with what comes, until ^C.
-        #[arg(short, long, env = "NETPAY_LOGS_FOLLOW")]
-        follow: bool,
-        /// How many lines, the newest.
-        #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
-        lines: usize,
-    },
+    Logs(Logs),
     /// Write what helps to find a fault into one file: settings, state, log files, sizes; no keys, tokens or codes. Look
     /// through it before you pass it on.
     SupportBundle {

@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> Result<(), ErrorView> {
             out.print(&json!({ "records": records }), |_| format!("{records} records restored"))
         }
         Command::Invite { qr } => service::invite(&home, qr, &out).await,
-        Command::Logs { follow, lines } => service::logs(&home, follow, lines, &out).await,
+        Command::Logs(wanted) => service::logs(&home, &wanted, &out).await,
         Command::SupportBundle { file } => service::bundle(&home, file.as_deref(), &out).await,
         Command::Completions { shell } => {
             about::completions(shell);

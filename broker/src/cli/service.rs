@@ -7,6 +7,7 @@ use super::out::Out;
 use crate::admin::view::StatusView;
 use crate::errors::{self, ErrorView};
 use crate::home::BrokerHome;
+use netpay_node::cli::common::Logs;
 use netpay_node::errors::exit;
 use netpay_node::invite::Invite;
 use netpay_node::logs;
@@ -50,7 +51,7 @@ fn last_invite(home: &BrokerHome) -> Result<String, ErrorView> {
 }
 
 /// Shows the log, and with `follow` goes on until ^C.
-pub async fn logs(home: &BrokerHome, follow: bool, lines: usize, out: &Out) -> Result<(), ErrorView> {
+pub async fn logs(home: &BrokerHome, wanted: &Logs, out: &Out) -> Result<(), ErrorView> {
     home.open()?;
     let tell = |line: &str| {
         let mut stdout = std::io::stdout().lock();
@@ -60,7 +61,7 @@ pub async fn logs(home: &BrokerHome, follow: bool, lines: usize, out: &Out) -> R
         };
         written.and_then(|()| stdout.flush()).is_ok()
     };
-    if logs::show(&home.home().logs(), lines, follow, tell).await? {
+    if logs::show(&home.home().logs(), wanted.lines, wanted.follow, tell).await? {
         // Who pressed ^C knows why it ends: there is nothing to explain.
         std::process::exit(i32::from(exit::INTERRUPTED));
     }

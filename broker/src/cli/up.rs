@@ -4,6 +4,7 @@ use crate::errors::{self, ErrorView};
 use crate::home::BrokerHome;
 use crate::run::{self, Config};
 use netpay_node::manager;
+use netpay_node::signals::Signals;
 use std::io::Write as _;
 use std::net::SocketAddr;
 
@@ -25,7 +26,7 @@ pub async fn up(
     config.web = web;
     config.adopt = adopt;
     // Before the invite is printed: who reads it may stop the broker at once.
-    let signals = Signals::new()?;
+    let signals = Signals::new().map_err(|error| errors::io("waiting for", "signals".as_ref(), error))?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let running = run::run(config).await?;
     eprintln!("broker  {}", running.bank().key());
@@ -59,46 +60,4 @@ pub async fn up(
     let closed = running.shutdown().await;
     tracing::info!("stopped");
     closed
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> Result<Self, ErrorView> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| errors::io("waiting for", "signals".as_ref(), error);
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-        })
-    }
-
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> Result<Self, ErrorView> {
-        Ok(Self)
-    }
-
-    async fn wait(self) {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::error!(%error, "waiting for ^C");
-            std::future::pending::<()>().await;
-        }
-    }
 }

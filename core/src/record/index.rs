@@ -12,7 +12,8 @@ use crate::keys::{PublicKey, Signed, Unverified};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// The most listings of one vendor at one place.
 pub const MAX_PER_VENDOR: usize = 20;
@@ -86,35 +87,59 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// A believed listing with its tokens, as it is kept: once in memory, at however many places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted(Arc<Entry>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    listing: Signed<Listing>,
+    tokens: Box<[Token]>,
+}
+
+impl From<Signed<Listing>> for Posted {
+    fn from(listing: Signed<Listing>) -> Self {
+        Self(Arc::new(Entry { tokens: listing.tokens().into(), listing }))
+    }
+}
+
+impl Deref for Posted {
+    type Target = Signed<Listing>;
+    fn deref(&self) -> &Signed<Listing> {
+        &self.0.listing
+    }
+}
+
 /// The listings kept at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet {
     place: Place,
-    /// In boxes: most places have one vendor, and a node of the map has room for eleven.
-    vendors: BTreeMap<PublicKey, Box<Stall>>,
+    /// By vendor. A sorted list, as most places have one vendor and a node of a map has room for eleven.
+    stalls: Vec<Stall>,
     len: usize,
 }
 
 /// One vendor's listings at one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stall {
+    vendor: PublicKey,
     /// Who of equally many gives way: the higher. Differs by place, so that no key is favoured everywhere.
     turn: [u8; 32],
-    /// In boxes as well: most have one listing.
-    entries: BTreeMap<ContentRoot, Box<Entry>>,
+    /// By file; a list as well.
+    posted: Vec<Posted>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    listing: Signed<Listing>,
-    tokens: Vec<Token>,
+impl Stall {
+    fn find(&self, root: &ContentRoot) -> Result<usize, usize> {
+        self.posted.binary_search_by_key(root, |posted| posted.root)
+    }
 }
 
 impl KeySet {
     /// The empty set of a place.
     #[must_use]
     pub const fn new(place: Place) -> Self {
-        Self { place, vendors: BTreeMap::new(), len: 0 }
+        Self { place, stalls: Vec::new(), len: 0 }
     }
 
     /// The place.
@@ -137,11 +162,12 @@ impl KeySet {
 
     /// Everything kept, by vendor and file.
     pub fn listings(&self) -> impl Iterator<Item = &Signed<Listing>> {
-        self.vendors.values().flat_map(|stall| stall.entries.values()).map(|entry| &entry.listing)
+        self.posted().map(|posted| &**posted)
     }
 
     /// Takes a believed listing, and says what became of it. The same again changes nothing.
-    pub fn put(&mut self, listing: Signed<Listing>, now: Time) -> Verdict {
+    pub fn put(&mut self, listing: impl Into<Posted>, now: Time) -> Verdict {
+        let listing = listing.into();
         if listing.expires <= now {
             return Verdict::Refused(WhyRefused::Expired);
         }
@@ -160,20 +186,20 @@ impl KeySet {
 
     /// Takes everything another replica keeps at the same place.
     pub fn merge(&mut self, other: &Self, now: Time) {
-        for listing in other.listings() {
+        for posted in other.posted() {
             // What becomes of each is no concern of whoever merges.
-            let _ = self.put(listing.clone(), now);
+            let _ = self.put(posted.clone(), now);
         }
     }
 
     /// Forgets what has expired, and says how many that were.
     pub fn sweep(&mut self, now: Time) -> usize {
         let before = self.len;
-        self.vendors.retain(|_, stall| {
-            stall.entries.retain(|_, entry| entry.listing.expires > now);
-            !stall.entries.is_empty()
+        self.stalls.retain_mut(|stall| {
+            stall.posted.retain(|posted| posted.expires > now);
+            !stall.posted.is_empty()
         });
-        self.len = self.vendors.values().map(|stall| stall.entries.len()).sum();
+        self.len = self.stalls.iter().map(|stall| stall.posted.len()).sum();
         before - self.len
     }
 
@@ -183,53 +209,72 @@ impl KeySet {
         let limit = limit.min(MAX_PAGE);
         let mut page = Page { listings: Vec::new(), next: None };
         let (mut bytes, mut last) = (0, None);
-        for entry in self.after(after) {
-            let wanted =
-                entry.listing.expires > now && filter.iter().all(|token| entry.tokens.contains(token));
+        for posted in self.after(after) {
+            let wanted = posted.expires > now && filter.iter().all(|token| posted.0.tokens.contains(token));
             if !wanted {
                 continue;
             }
-            bytes += listing::wire_len(&entry.listing);
+            bytes += listing::wire_len(posted);
             let full = bytes > limit || page.listings.len() >= MAX_PAGE_ITEMS;
             if full && last.is_some() {
                 page.next = last;
                 break;
             }
-            last = Some(Cursor { vendor: entry.listing.vendor, root: entry.listing.root });
-            page.listings.push(entry.listing.wire());
+            last = Some(Cursor { vendor: posted.vendor, root: posted.root });
+            page.listings.push(posted.wire());
         }
         page
     }
 
-    fn get(&self, vendor: &PublicKey, root: &ContentRoot) -> Option<&Signed<Listing>> {
-        Some(&self.vendors.get(vendor)?.entries.get(root)?.listing)
+    fn posted(&self) -> impl Iterator<Item = &Posted> {
+        self.stalls.iter().flat_map(|stall| &stall.posted)
     }
 
-    fn after(&self, after: Option<Cursor>) -> impl Iterator<Item = &Entry> {
-        let first = after.map_or(Bound::Unbounded, |cursor| Bound::Included(cursor.vendor));
-        self.vendors.range((first, Bound::Unbounded)).flat_map(move |(vendor, stall)| {
-            let begun = after.filter(|cursor| cursor.vendor == *vendor);
-            let first = begun.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.root));
-            stall.entries.range((first, Bound::Unbounded)).map(|(_, entry)| &**entry)
+    fn find(&self, vendor: &PublicKey) -> Result<usize, usize> {
+        self.stalls.binary_search_by_key(vendor, |stall| stall.vendor)
+    }
+
+    fn stall(&self, vendor: &PublicKey) -> Option<&Stall> {
+        self.stalls.get(self.find(vendor).ok()?)
+    }
+
+    fn get(&self, vendor: &PublicKey, root: &ContentRoot) -> Option<&Posted> {
+        let stall = self.stall(vendor)?;
+        stall.posted.get(stall.find(root).ok()?)
+    }
+
+    fn after(&self, after: Option<Cursor>) -> impl Iterator<Item = &Posted> {
+        let first = after.map_or(0, |cursor| self.find(&cursor.vendor).unwrap_or_else(|at| at));
+        self.stalls.iter().skip(first).flat_map(move |stall| {
+            let begun = after.filter(|cursor| cursor.vendor == stall.vendor);
+            let behind = |cursor: Cursor| stall.find(&cursor.root).map_or_else(|at| at, |at| at + 1);
+            stall.posted.iter().skip(begun.map_or(0, behind))
         })
     }
 
-    fn insert(&mut self, listing: Signed<Listing>) {
-        let (vendor, root) = (listing.vendor, listing.root);
-        let place = self.place;
-        let stall = self
-            .vendors
-            .entry(vendor)
-            .or_insert_with(|| Box::new(Stall { turn: turn(&place, &vendor), entries: BTreeMap::new() }));
-        let entry = Entry { tokens: listing.tokens(), listing };
-        if stall.entries.insert(root, Box::new(entry)).is_none() {
-            self.len += 1;
+    fn insert(&mut self, posted: Posted) {
+        let vendor = posted.vendor;
+        let at = self.find(&vendor).unwrap_or_else(|at| {
+            let stall = Stall { vendor, turn: turn(&self.place, &vendor), posted: Vec::new() };
+            // One more is the usual size, and there are many of these.
+            self.stalls.reserve_exact(1);
+            self.stalls.insert(at, stall);
+            at
+        });
+        let Some(stall) = self.stalls.get_mut(at) else { return };
+        match stall.find(&posted.root) {
+            Ok(at) => stall.posted[at] = posted,
+            Err(at) => {
+                stall.posted.reserve_exact(1);
+                stall.posted.insert(at, posted);
+                self.len += 1;
+            }
         }
     }
 
     /// Restores the bounds, which only a listing of this vendor can have broken.
     fn hold_bounds(&mut self, vendor: &PublicKey, now: Time) {
-        let own = |set: &Self| set.vendors.get(vendor).map_or(0, |stall| stall.entries.len());
+        let own = |set: &Self| set.stall(vendor).map_or(0, |stall| stall.posted.len());
         if own(self) > MAX_PER_VENDOR || self.len > MAX_PER_PLACE {
             self.sweep(now);
         }
@@ -237,21 +282,22 @@ impl KeySet {
             self.evict_oldest(vendor);
         }
         while self.len > MAX_PER_PLACE {
-            let biggest = self.vendors.iter().max_by_key(|(_, stall)| (stall.entries.len(), stall.turn));
-            let Some(biggest) = biggest.map(|(vendor, _)| *vendor) else { return };
+            let biggest = self.stalls.iter().max_by_key(|stall| (stall.posted.len(), stall.turn));
+            let Some(biggest) = biggest.map(|stall| stall.vendor) else { return };
             self.evict_oldest(&biggest);
         }
     }
 
     fn evict_oldest(&mut self, vendor: &PublicKey) {
-        let Some(stall) = self.vendors.get_mut(vendor) else { return };
-        let oldest =
-            stall.entries.iter().min_by_key(|(_, entry)| rank(&entry.listing)).map(|(root, _)| *root);
-        if oldest.and_then(|root| stall.entries.remove(&root)).is_some() {
+        let Ok(at) = self.find(vendor) else { return };
+        let stall = &mut self.stalls[at];
+        let oldest = stall.posted.iter().enumerate().min_by_key(|(_, posted)| rank(posted));
+        if let Some(oldest) = oldest.map(|(oldest, _)| oldest) {
+            stall.posted.remove(oldest);
             self.len -= 1;
         }
-        if stall.entries.is_empty() {
-            self.vendors.remove(vendor);
+        if stall.posted.is_empty() {
+            self.stalls.remove(at);
         }
     }
 }
@@ -384,8 +430,8 @@ mod tests {
             assert_eq!(set.put(listing(vendor, 1, 5, |_| ()), NOW), Verdict::Accepted);
         }
         assert_eq!(set.len(), MAX_PER_PLACE);
-        assert!(set.vendors.values().all(|stall| matches!(stall.entries.len(), 1 | 19 | 20)));
-        assert_eq!(set.vendors.values().filter(|stall| stall.entries.len() == 1).count(), 50);
+        assert!(set.stalls.iter().all(|stall| matches!(stall.posted.len(), 1 | 19 | 20)));
+        assert_eq!(set.stalls.iter().filter(|stall| stall.posted.len() == 1).count(), 50);
     }
 
     #[test]

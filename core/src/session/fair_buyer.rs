@@ -467,7 +467,7 @@ impl FairBuyer {
 }
 
 impl Run {
-    const fn new(deal: Signed<Deal>, open: Option<Signed<Open>>, opened: u64) -> Self {
+    fn new(deal: Signed<Deal>, open: Option<Signed<Open>>, opened: u64) -> Self {
         let key = (Count::ZERO, deal.value().key_root);
         Self { deal, open, opened, sealed: VecDeque::new(), key }
     }

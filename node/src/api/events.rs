@@ -37,7 +37,7 @@ pub fn router() -> OpenApiRouter<Api> {
     path = "/events",
     tag = "own",
     params(("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, content_type = "text/event-stream", body = String), super::routes::Refusals),
+    responses((status = 200, content_type = "text/event-stream", body = String), super::description::Refusals),
 )]
 async fn events(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Problem> {
     let place = place(&api)?;
@@ -75,7 +75,7 @@ async fn events(State(api): State<Api>, headers: HeaderMap) -> Result<Response, 
     responses(
         (status = 200, body = DownloadView, content_type = "text/event-stream"),
         (status = 204, description = "It stands still, and the listener knows."),
-        super::routes::Refusals,
+        super::description::Refusals,
     ),
 )]
 async fn download_events(

@@ -1,9 +1,11 @@
 //! What a peer answers over HTTP: programs by JSON under `/api/v1`, people by pages; and the client of the command.
 //!
 //! `server` listens and puts things in their order; `guard` refuses foreign hosts and pages and asks who is there;
-//! `sessions` and `password` know people, `people` lets them in; `routes` are the API, `problem` its way to say no.
+//! `sessions` and `password` know people, `people` lets them in; `routes` are the API, `problem` its way to say no, `description`
+//! what is said of either.
 
 pub mod client;
+pub mod description;
 mod events;
 pub mod guard;
 mod metrics;

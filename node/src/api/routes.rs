@@ -12,6 +12,7 @@ mod wallet;
 
 pub use own::LoginLink;
 
+use super::description::{self, Refusals};
 use super::problem::{Problem, not_so, nothing_here};
 use super::server::Api;
 use crate::app::Node;
@@ -24,8 +25,7 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The header that names an act, so that it is done once.
@@ -34,16 +34,6 @@ const ONCE: &str = "idempotency-key";
 type Answer<T> = Result<Json<T>, Problem>;
 type Shared = State<Api>;
 
-/// What any request may be answered instead.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "only its description is used")]
-pub(super) enum Refusals {
-    /// The request does not make sense, is not allowed, or cannot be carried out: a problem with its code, the reason and
-    /// the way out.
-    #[response(status = "default", content_type = "application/problem+json")]
-    Problem(#[to_schema] super::problem::Document),
-}
-
 /// What is said of the whole.
 #[derive(OpenApi)]
 #[openapi(
@@ -51,25 +41,9 @@ pub(super) enum Refusals {
         title = "NetPay peer",
         description = "What a NetPay peer answers to programs. Amounts are whole coins, sizes bytes, times as RFC 3339 has them, ids lower-case hexadecimal. Lists come a page at a time: `next` of one page is `after` of the following.",
     ),
-    modifiers(&Token),
     security(("token" = [])),
 )]
 struct Description;
-
-struct Token;
-
-impl Modify for Token {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        let token = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The content of `api-token` in the peer's home; for safe methods that of `api-token-read` suffices."))
-            .build();
-        description
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", SecurityScheme::Http(token));
-    }
-}
 
 /// All of it, without what stands before it, and its description.
 pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
@@ -84,7 +58,7 @@ pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
         .merge(papers::router())
         .merge(account::router())
         .split_for_parts();
-    description.servers = Some(vec![utoipa::openapi::Server::new("/api/v1")]);
+    description::complete(&mut description, "peer");
     (router.fallback(nothing_here).method_not_allowed_fallback(not_so), description)
 }
 

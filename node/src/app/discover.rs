@@ -3,6 +3,7 @@
 //! Everything that comes from others is bounded, checked, and only shown: a name is never a path, and a listing
 //! counts only with its vendor's signature.
 
+mod believed;
 mod blocked;
 mod contacts;
 mod hello;
@@ -11,6 +12,7 @@ mod peers;
 mod ranking;
 mod search;
 
+pub use believed::Believed;
 pub use blocked::Blocked;
 pub use contacts::Contacts;
 pub use hello::run;

@@ -134,6 +134,7 @@ struct Inner {
     cheats: cheats::Cheats,
     expelled: members::Expelled,
     blocked: discover::Blocked,
+    believed: discover::Believed,
     acts: once::Acts,
     news: news::News,
     receipts: receipts::Receipts,

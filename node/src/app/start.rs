@@ -108,6 +108,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         cheats: super::cheats::Cheats::default(),
         expelled: members::Expelled::open(&db, &network, &broker)?,
         blocked,
+        believed: discover::Believed::default(),
         acts: super::once::Acts::open(&db)?,
         news: super::news::News::since(clock::micros()),
         receipts: super::receipts::Receipts::open(&db)?,

@@ -1,9 +1,9 @@
 //! The arguments, as INTERFACE names them.
 
 use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
-use crate::logs;
+use super::common::{Color, Logs};
 use clap::builder::FalseyValueParser;
-use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand};
 use netpay_core::fair::policy::Fair;
 use std::path::PathBuf;
 
@@ -73,29 +73,6 @@ impl Global {
     /// Nothing is said, and nobody asked.
     pub fn quiet() -> Self {
         Self { quiet: true, no_input: true, ..Self::default() }
-    }
-}
-
-/// When to use colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-impl Color {
-    /// Whether what goes to the screen, which is stderr, is coloured.
-    pub fn of_screen(self) -> bool {
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto => logs::screen_has_colors(),
-        }
     }
 }
 
@@ -311,15 +288,4 @@ pub enum Command {
     },
     /// Which software this is, and which protocol it speaks.
     Version,
-}
-
-/// Which part of the log is shown.
-#[derive(Debug, ClapArgs)]
-pub struct Logs {
-    /// Go on with what comes, until ^C.
-    #[arg(short, long, env = "NETPAY_LOGS_FOLLOW", value_parser = FalseyValueParser::new())]
-    pub follow: bool,
-    /// How many lines, the newest.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = logs::SHOWN, env = "NETPAY_LOGS_LINES")]
-    pub lines: usize,
 }

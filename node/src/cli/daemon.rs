@@ -12,9 +12,9 @@ use crate::errors;
 use crate::home::Home;
 use crate::logs::{self, Wanted};
 use crate::manager;
+use crate::signals::Signals;
 use netpay_core::amount::Coins;
 use netpay_core::session::vendor::Policy;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs the peer until it is told to stop; joins a network first, if it is to.
 ///
@@ -34,7 +34,7 @@ pub async fn up(global: &Global, home: Home, up: Up, watch: Watch) -> Result<(),
     let config = config::load(&home, &flags)?.config;
     log(global, &home, &config)?;
     // Before anything is opened: whoever starts it may stop it at once.
-    let asked_to_stop = Signals::new()?;
+    let asked_to_stop = Signals::new().map_err(errors::internal)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     let settings = settings(&config)?;
     let locked = crate::app::vault::needs_passphrase(&home.wallet()).map_err(Trouble::from)?;
@@ -96,28 +96,6 @@ pub fn password(global: &Global, home: &Home, given: &Passphrase, remove: bool) 
         ));
     }
     Ok(())
-}
-
-/// The signals that ask for a graceful stop; further ones change nothing, since a stop takes no longer than it may.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ErrorView> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).map_err(errors::internal)?,
-            terminate: signal(SignalKind::terminate()).map_err(errors::internal)?,
-        })
-    }
-
-    async fn wait(mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn log(global: &Global, home: &Home, config: &Config) -> Result<(), ErrorView> {

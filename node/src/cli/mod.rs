@@ -4,6 +4,7 @@ mod acts;
 mod args;
 mod ask;
 mod commands;
+pub mod common;
 mod daemon;
 mod doctor;
 mod interrupt;

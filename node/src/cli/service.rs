@@ -1,6 +1,7 @@
 //! What whoever runs the peer looks at: its log files, and all that helps to find a fault.
 
-use super::args::{Global, Logs};
+use super::args::Global;
+use super::common::Logs;
 use super::show;
 use super::{commands, doctor};
 use crate::api::client::Client;

@@ -3,6 +3,7 @@
 use super::figures::{percentile, rounded};
 use super::usage::at_rest;
 use super::{funded, search, tell};
+use crate::swarm::Swarm;
 use crate::swarm::peer::Peer;
 use crate::swarm::process::Program;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,6 +24,22 @@ const PEERS: usize = 4;
 const COINS: u64 = 100;
 /// Files of each other peer that are found by one word: as many as a place keeps of one vendor. Three have a page full.
 const FOUND: usize = 20;
+/// Words by which others have as many each: all but one are searched once.
+const WORDS: usize = 101;
+/// What is asked for, over and over.
+const PATHS: [&str; 11] = [
+    "/",
+    "/search?words=wordaaaa",
+    "/downloads",
+    "/files",
+    "/files?words=wordaaab",
+    "/sales",
+    "/wallet",
+    "/wallet/history",
+    "/peers",
+    "/settings",
+    "/live/status",
+];
 /// Sales written in one batch.
 const AT_ONCE: usize = 1000;
 
@@ -30,75 +47,102 @@ const AT_ONCE: usize = 1000;
 pub async fn run(program: Program, listings: usize, sales: usize, rounds: usize) -> Result<Value> {
     let (mut swarm, peers) = funded(program, PEERS, &[COINS, 0, 0, 0]).await?;
     let vendor = peers.first().context("a vendor")?;
-    let directory = swarm.goods().join(vendor.name());
-    search::make(&directory, 0..listings, (listings / 20).max(1))?;
-    let shared = vendor.share_all(&directory, 1).await?;
+    let shared = stock(&swarm, &peers, listings).await?;
     tell(&format!("{} files are shared", shared.len()));
-    for (number, other) in peers.iter().skip(1).enumerate() {
-        let directory = swarm.goods().join(other.name());
-        let first = listings + number * FOUND;
-        search::make(&directory, first..first + FOUND, 1)?;
-        other.share_all(&directory, 1).await?;
-    }
     swarm.stop(vendor.name()).await?;
     sold(vendor.home(), &shared, sales)?;
     swarm.start(vendor.name()).await?;
     vendor.meet(PEERS).await?;
     tell(&format!("{sales} sales are made up"));
-    let found = vendor.search("wordaaaa").await?.len();
+    let found = vendor.search(&search::word(0)).await?.len();
     let shared_by_others = (PEERS - 1) * FOUND;
     ensure!(found == shared_by_others, "{found} of {shared_by_others} files are found");
     at_rest(swarm.running(vendor.name()).context("it runs")?).await?;
     tell("the vendor has come to rest");
     let browser = Browser::of(vendor).await?;
     let middle = vendor.api().query::<Page<SaleView>>("/sales", &[("limit", "500")]).await?.next;
-    let mut paths: Vec<String> = [
-        "/",
-        "/search?words=wordaaaa",
-        "/downloads",
-        "/files",
-        "/files?words=wordaaab",
-        "/sales",
-        "/wallet",
-        "/wallet/history",
-        "/peers",
-        "/settings",
-        "/live/status",
-    ]
-    .map(str::to_owned)
-    .into();
+    let mut paths: Vec<String> = PATHS.map(str::to_owned).into();
     paths.push(format!("/files?at={}", listings / 2 / 50 * 50));
     paths.extend(middle.map(|middle| format!("/sales?behind={middle}")));
-    let (mut pages, mut all) = (Vec::new(), Vec::new());
-    for path in &paths {
-        let (mut took, mut bytes) = (Vec::new(), 0);
-        // The first round warms up.
-        for round in 0..=rounds {
-            let (millis, page) = browser.loads(path).await?;
-            bytes = page.len();
-            took.extend((round > 0).then_some(millis));
-        }
-        pages.push(json!({
-            "page": path.split_inclusive("behind=").next(),
-            "p50_ms": rounded(percentile(&took, 0.5)),
-            "p99_ms": rounded(percentile(&took, 0.99)),
-            "bytes": bytes,
-        }));
-        all.extend(took);
-    }
+    let mut seen = Seen::default();
+    seen.again_and_again(&browser, &paths, rounds).await?;
+    seen.first_searches(&browser).await?;
     let first_paint = browser.first_paint().await?;
     swarm.down().await?;
-    let worst = pages.iter().filter_map(|page| page["p99_ms"].as_f64()).fold(0.0, f64::max);
+    let worst = seen.pages.iter().filter_map(|page| page["p99_ms"].as_f64()).fold(0.0, f64::max);
     Ok(json!({
-        "p50_ms": rounded(percentile(&all, 0.5)),
-        "p99_ms": rounded(percentile(&all, 0.99)),
+        "p50_ms": rounded(percentile(&seen.all, 0.5)),
+        "p99_ms": rounded(percentile(&seen.all, 0.99)),
         "worst_page_p99_ms": worst,
         "first_paint_bytes": first_paint,
-        "pages": pages,
+        "pages": seen.pages,
         "listings": shared.len(),
         "sales": sales,
         "rounds": rounds,
     }))
+}
+
+/// Has the vendor share its files, which are told, and the others theirs.
+async fn stock(swarm: &Swarm, peers: &[Peer], listings: usize) -> Result<Vec<SharedFile>> {
+    let mut shared = Vec::new();
+    for (number, peer) in peers.iter().enumerate() {
+        let directory = swarm.goods().join(peer.name());
+        if number == 0 {
+            search::make(&directory, 0..listings, (listings / 20).max(1))?;
+            shared = peer.share_all(&directory, 1).await?;
+        } else {
+            let first = (listings.div_ceil(WORDS) + number * FOUND) * WORDS;
+            search::make(&directory, first..first + FOUND * WORDS, WORDS)?;
+            peer.share_all(&directory, 1).await?;
+        }
+    }
+    Ok(shared)
+}
+
+/// How pages came.
+#[derive(Default)]
+struct Seen {
+    pages: Vec<Value>,
+    all: Vec<f64>,
+}
+
+impl Seen {
+    async fn again_and_again(&mut self, browser: &Browser, paths: &[String], rounds: usize) -> Result<()> {
+        for path in paths {
+            let (mut took, mut bytes) = (Vec::new(), 0);
+            // The first round warms up.
+            for round in 0..=rounds {
+                let (millis, page) = browser.loads(path).await?;
+                bytes = page.len();
+                took.extend((round > 0).then_some(millis));
+            }
+            self.note(path.split_inclusive("behind=").next().unwrap_or(path), took, bytes);
+        }
+        Ok(())
+    }
+
+    /// Searches, each for what nobody has looked for: all that is found has to be believed.
+    async fn first_searches(&mut self, browser: &Browser) -> Result<()> {
+        let (mut took, mut bytes) = (Vec::new(), 0);
+        for word in (1..WORDS).map(search::word) {
+            let (millis, page) = browser.loads(&format!("/search?words={word}")).await?;
+            ensure!(page.contains("/buy?what="), "nothing is found for {word}");
+            bytes = page.len();
+            took.push(millis);
+        }
+        self.note("/search?words= for the first time", took, bytes);
+        Ok(())
+    }
+
+    fn note(&mut self, page: &str, took: Vec<f64>, bytes: usize) {
+        self.pages.push(json!({
+            "page": page,
+            "p50_ms": rounded(percentile(&took, 0.5)),
+            "p99_ms": rounded(percentile(&took, 0.99)),
+            "bytes": bytes,
+        }));
+        self.all.extend(took);
+    }
 }
 
 /// Writes sales into the database of a peer that does not run: one every minute up to now, of each file in turn.

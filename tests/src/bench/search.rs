@@ -121,7 +121,7 @@ impl<F: Fn(usize) -> Range<usize>> Town<'_, F> {
 }
 
 /// The n-th word: letters only, so that it is one token.
-fn word(n: usize) -> String {
+pub(super) fn word(n: usize) -> String {
     let letter = |shift: usize| char::from(b'a' + u8::try_from((n >> (4 * shift)) & 15).unwrap_or_default());
     format!("word{}", (0..4).rev().map(letter).collect::<String>())
 }

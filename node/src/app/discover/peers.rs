@@ -7,7 +7,7 @@ use crate::clock;
 use crate::overlay::{Multiaddr, Peer, Protocol, RequestError, node_key};
 use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::codec;
-use netpay_core::content::listing::{self, Listing};
+use netpay_core::content::listing::Listing;
 use netpay_core::id::ContentRoot;
 use netpay_core::keys::{PublicKey, Signed};
 use netpay_core::record::presence::{self, Bucket, Card, MAX_CARDS, bucket_of, place_of_bucket};
@@ -249,7 +249,8 @@ impl Node {
     ) -> Option<ContentRoot> {
         let (now, before) = (clock::time(), last);
         for listing in &page.listings {
-            let listing: Signed<Listing> = listing::verify(listing.clone(), &self.network(), now).ok()?;
+            let listing: Signed<Listing> =
+                self.0.believed.verify(listing.clone(), &self.network(), now).ok()?;
             if listing.vendor != *vendor || last.is_some_and(|last| listing.root <= last) {
                 return None;
             }

@@ -1,6 +1,7 @@
 //! Searching: the replicas of one word at once, what they say merged, and the best of it first.
 
 use super::ASK_TIMEOUT;
+use super::believed::Believed;
 use super::ranking::{Order, by_promise, has_extension, rank};
 use crate::app::publish::parse_root;
 use crate::app::view::{Found, SearchOptions};
@@ -11,7 +12,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use netpay_core::amount::Coins;
 use netpay_core::codec::List;
 use netpay_core::content::link::Link;
-use netpay_core::content::listing::{self, Listing};
+use netpay_core::content::listing::Listing;
 use netpay_core::content::token::{Token, place_of_file, place_of_token, tokenise};
 use netpay_core::id::{ContentRoot, NetworkId, ObjectHash, Place};
 use netpay_core::keys::{PublicKey, Signed, Unverified};
@@ -181,7 +182,7 @@ impl Node {
         query: &Query,
         results: Option<&mpsc::Sender<Found>>,
     ) -> Vec<Signed<Listing>> {
-        let mut merged = Merged::default();
+        let mut merged = Merged::of(&self.0.believed);
         let mut asked = BTreeSet::new();
         let mut replies: FuturesUnordered<BoxFuture<'_, Option<Vec<Unverified<Listing>>>>> =
             FuturesUnordered::new();
@@ -205,7 +206,11 @@ impl Node {
                 Some(reply) = replies.next() => {
                     let Some(listings) = reply else { continue };
                     answers += 1;
-                    for listing in listings {
+                    // Its own need not be believed, as they are no answer.
+                    let own = |listing: &Unverified<Listing>| {
+                        listing.claim().is_ok_and(|listing| listing.vendor == self.me())
+                    };
+                    for listing in listings.into_iter().filter(|listing| !own(listing)) {
                         let Some(listing) = merged.add(listing, &self.network()) else { continue };
                         if let Some(results) = results && sent < MAX_FOUND && self.answers(query, listing) {
                             sent += 1;
@@ -273,20 +278,24 @@ fn grace(took: Duration) -> Duration {
 }
 
 /// What replicas said so far.
-#[derive(Default)]
-struct Merged {
+struct Merged<'a> {
+    lately: &'a Believed,
     listings: BTreeMap<(PublicKey, ContentRoot), Signed<Listing>>,
     /// What was believed: most of what a replica says, another has said before.
     believed: BTreeSet<ObjectHash>,
 }
 
-impl Merged {
+impl<'a> Merged<'a> {
+    fn of(lately: &'a Believed) -> Self {
+        Self { lately, listings: BTreeMap::new(), believed: BTreeSet::new() }
+    }
+
     /// Adds a listing that a replica showed, if its signature holds; returns it if it is new.
     fn add(&mut self, listing: Unverified<Listing>, network: &NetworkId) -> Option<&Signed<Listing>> {
         if self.believed.contains(&listing.hash(network)) {
             return None;
         }
-        let listing = listing::verify(listing, network, clock::time()).ok()?;
+        let listing = self.lately.verify(listing, network, clock::time()).ok()?;
         self.believed.insert(listing.hash());
         let key = (listing.vendor, listing.root);
         let known = self.listings.get(&key);
@@ -371,7 +380,8 @@ mod tests {
 
     #[test]
     fn what_a_second_replica_says_is_news_only_if_newer() {
-        let mut merged = Merged::default();
+        let lately = Believed::default();
+        let mut merged = Merged::of(&lately);
         let mut add = |listing: &Signed<Listing>| {
             let news = merged.add(listing.wire(), &NETWORK);
             news.map(|listing| listing.price)
@@ -386,7 +396,8 @@ mod tests {
 
     #[test]
     fn a_listing_that_its_vendor_did_not_sign_is_not_news_and_hides_no_other() {
-        let (mut merged, genuine) = (Merged::default(), listing("a", 1, 5));
+        let lately = Believed::default();
+        let (mut merged, genuine) = (Merged::of(&lately), listing("a", 1, 5));
         let forged = Unverified::rebuild(genuine.value(), Signature([7; 64]));
         assert!(merged.add(forged, &NETWORK).is_none());
         assert!(merged.add(genuine.wire(), &NETWORK).is_some());

@@ -28,7 +28,8 @@ const TARGETS_AT_ONCE: usize = 32;
 /// What replicas said they keep.
 #[derive(Default)]
 pub(super) struct Placed {
-    listings: Mutex<BTreeMap<ContentRoot, BTreeMap<PublicKey, Mark>>>,
+    /// Of each file a list: there are many files, and few members that keep one.
+    listings: Mutex<BTreeMap<ContentRoot, Vec<(PublicKey, Mark)>>>,
     card: Mutex<Option<(ObjectHash, BTreeSet<PublicKey>)>>,
 }
 
@@ -42,24 +43,26 @@ struct Mark {
 impl Placed {
     fn has(&self, listing: &Signed<Listing>, number: u8, at: &PublicKey) -> bool {
         let placed = lock(&self.listings);
-        let mark = placed.get(&listing.root).and_then(|marks| marks.get(at));
-        mark.is_some_and(|mark| mark.listing == listing.hash() && mark.places & (1 << number) != 0)
+        let marks = placed.get(&listing.root);
+        let mark = marks.and_then(|marks| marks.iter().find(|(member, _)| member == at));
+        mark.is_some_and(|(_, mark)| mark.listing == listing.hash() && mark.places & (1 << number) != 0)
     }
 
     fn add(&self, listing: &Signed<Listing>, number: u8, at: PublicKey) {
         let mut placed = lock(&self.listings);
-        let mark = placed.entry(listing.root).or_default().entry(at);
-        let mark = mark.or_insert(Mark { listing: listing.hash(), places: 0 });
-        if mark.listing != listing.hash() {
-            *mark = Mark { listing: listing.hash(), places: 0 };
+        let marks = placed.entry(listing.root).or_default();
+        let new = Mark { listing: listing.hash(), places: 1 << number };
+        match marks.iter_mut().find(|(member, _)| *member == at) {
+            Some((_, mark)) if mark.listing == new.listing => mark.places |= new.places,
+            Some((_, mark)) => *mark = new,
+            None => marks.push((at, new)),
         }
-        mark.places |= 1 << number;
     }
 
     /// Nothing is known any more of what this member keeps.
     pub fn forget(&self, member: &PublicKey) {
         lock(&self.listings).values_mut().for_each(|marks| {
-            marks.remove(member);
+            marks.retain(|(at, _)| at != member);
         });
         if let Some((_, at)) = lock(&self.card).as_mut() {
             at.remove(member);

@@ -8,9 +8,9 @@ use crate::app::lock;
 use crate::store::{Batch, Db, StoreError, Table};
 use netpay_core::codec::{self, Wire};
 use netpay_core::content::listing::{self, Listing};
-use netpay_core::id::{ContentRoot, NetworkId, ObjectHash, Place};
+use netpay_core::id::{ContentRoot, NetworkId, Place};
 use netpay_core::keys::{PublicKey, Signed, Unverified};
-use netpay_core::record::index::{Cursor, Filter, KeySet, Page, Verdict, WhyRefused};
+use netpay_core::record::index::{Cursor, Filter, KeySet, Page, Posted, Verdict, WhyRefused, supersedes};
 use netpay_core::record::presence::{Bucket, Card, CardPage, CardSet, bucket_of};
 use netpay_core::time::Time;
 use serde::{Deserialize, Serialize};
@@ -49,10 +49,9 @@ struct Kept {
 }
 
 /// What is remembered of the newest listing of a vendor's file.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct File {
-    rank: (u64, ObjectHash),
-    expires: Time,
+    newest: Posted,
     /// One bit for each of its places.
     places: u32,
 }
@@ -185,21 +184,22 @@ impl Kept {
     fn take(&mut self, offered: &Offered, now: Time) -> (Vec<Verdict>, Option<u32>) {
         let Offered { listing, at } = offered;
         let key = (listing.vendor, listing.root);
-        let rank = (listing.sequence, listing.hash());
-        let known = self.files.get(&key).copied();
+        let known = self.files.get(&key);
         let all =
             |verdict: Verdict| at.iter().map(|at| at.map_or_else(Verdict::Refused, |_| verdict)).collect();
-        if let Some(known) = known.filter(|known| known.rank > rank) {
-            return (all(Verdict::Stale(known.rank.0)), None);
+        if let Some(known) = known.filter(|known| supersedes(&known.newest, listing)) {
+            return (all(Verdict::Stale(known.newest.sequence)), None);
         }
         if known.is_none() && !self.has_room_for(&listing.vendor) {
             return (all(Verdict::Full), None);
         }
+        let known = known.filter(|known| known.newest.hash() == listing.hash()).cloned();
+        let newest = known.as_ref().map_or_else(|| listing.clone().into(), |known| known.newest.clone());
         let (mut verdicts, mut places) = (Vec::with_capacity(at.len()), 0);
         for at in at {
             let verdict = match at {
                 Ok((number, place)) => {
-                    let verdict = self.take_at(*place, listing, now);
+                    let verdict = self.take_at(*place, &newest, now);
                     if verdict == Verdict::Accepted {
                         places |= bit(*number);
                     }
@@ -212,13 +212,13 @@ impl Kept {
         if places == 0 {
             return (verdicts, None);
         }
-        let before = known.filter(|known| known.rank == rank).map_or(0, |known| known.places);
-        let file = File { rank, expires: listing.expires, places: before | places };
-        self.files.insert(key, file);
-        (verdicts, (known != Some(file)).then_some(file.places))
+        let before = known.map_or(0, |known| known.places);
+        let places = before | places;
+        self.files.insert(key, File { newest, places });
+        (verdicts, (before != places).then_some(places))
     }
 
-    fn take_at(&mut self, place: Place, listing: &Signed<Listing>, now: Time) -> Verdict {
+    fn take_at(&mut self, place: Place, listing: &Posted, now: Time) -> Verdict {
         let room = self.places.len() < MAX_PLACES_HERE;
         match self.places.entry(place) {
             Entry::Occupied(mut set) => set.get_mut().put(listing.clone(), now),
@@ -251,7 +251,7 @@ impl Kept {
             !set.is_empty()
         });
         let expired: Vec<_> =
-            self.files.iter().filter(|(_, file)| file.expires <= now).map(|(key, _)| *key).collect();
+            self.files.iter().filter(|(_, file)| file.newest.expires <= now).map(|(key, _)| *key).collect();
         for key in &expired {
             self.files.remove(key);
         }
