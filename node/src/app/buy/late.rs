@@ -2,7 +2,7 @@
 
 use super::DownloadState;
 use super::kept::{self, DealRow};
-use crate::app::{Node, Trouble, disputes};
+use crate::app::{Node, Trouble, disputes, lock};
 use crate::store::Batch;
 use netpay_core::amount::Count;
 use netpay_core::coin::segment::Open;
@@ -87,7 +87,10 @@ impl Node {
             let unit = kept.unit.unit;
             match opening::open(&self.network(), open, deal, &kept, (m, &shown.key)) {
                 Ok(bytes) => {
-                    if let Some(job) = &job {
+                    // What came from another vendor meanwhile is there already.
+                    if let Some(job) = &job
+                        && !lock(&job.state).have.contains_key(&unit)
+                    {
                         job.put(unit, &bytes, row.tab, &mut batch)?;
                         opened.units.push(unit);
                         opened.bytes += bytes.len() as u64;
