@@ -34,8 +34,8 @@ use tokio::sync::mpsc;
 pub enum Bend {
     /// What it puts under seal is not what it listed.
     Junk,
-    /// It takes the payment and gives no key.
-    KeepsKeys,
+    /// It takes the payment of the first unit, which is sold last of all but the file's end, and gives no key.
+    KeepsLastKey,
     /// The root of keys in its deal is one that nobody has keys for.
     GarbageKeys,
     /// It takes the first payment, and is never seen again.
@@ -208,7 +208,8 @@ impl SealedStall {
         while sent > 0 {
             for output in out.drain(..) {
                 match output {
-                    Output::Send(message) => said.extend(self.bend(&mut books, *message)?),
+                    Output::Send(message) if self.keeps_back(machine, &message) => {}
+                    Output::Send(message) => said.push(self.bend(&mut books, *message)?),
                     Output::SendUnit(b) => {
                         let deal = machine.deal().context("a deal")?;
                         said.push(self.seal(&books, books.made_up.as_ref().unwrap_or(deal), b)?);
@@ -241,9 +242,13 @@ impl SealedStall {
         Ok(())
     }
 
-    fn bend(&self, books: &mut Books, message: ToBuyer) -> Result<Option<Said>> {
+    fn keeps_back(&self, machine: &FairVendor, message: &ToBuyer) -> bool {
+        let is_last = || machine.deal().is_some_and(|deal| deal.first == 0);
+        matches!((message, self.0.bend), (ToBuyer::Key { .. }, Bend::KeepsLastKey)) && is_last()
+    }
+
+    fn bend(&self, books: &mut Books, message: ToBuyer) -> Result<Said> {
         let message = match (message, self.0.bend) {
-            (ToBuyer::Key { .. }, Bend::KeepsKeys) => return Ok(None),
             (ToBuyer::Deal(deal), Bend::OldDeal) => ToBuyer::Deal(books.first.get_or_insert(deal).clone()),
             (ToBuyer::Deal(deal), Bend::GarbageKeys) => {
                 self.makes_up(books, &deal, |deal| deal.key_root = Key([66; 32]))?
@@ -253,7 +258,7 @@ impl SealedStall {
             (ToBuyer::Reject { .. }, Bend::GarbageKeys) => ToBuyer::Key { m: Count(1), key: Key([1; 32]) },
             (message, _) => message,
         };
-        Ok(Some(Said::Message(message)))
+        Ok(Said::Message(message))
     }
 
     fn makes_up(&self, books: &mut Books, deal: &Unverified<Deal>, bend: fn(&mut Deal)) -> Result<ToBuyer> {
