@@ -151,18 +151,8 @@ impl Node {
         Ok(true)
     }
 
-    /// Asks the broker for the key of a deal. Returns whether nothing of it is under seal any more.
-    async fn ask_for_key(&self, hash: ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
-        let Some((deal, Some(_))) = row.verified(self) else { return Ok(true) };
-        for shown in self.shown_keys(deal.chain, deal.j).await? {
-            if shown.j == deal.j {
-                self.take_late_key(hash, row, &shown).await?;
-            }
-        }
-        Ok(self.kept_count(&hash) == 0)
-    }
-
-    async fn shown_keys(&self, chain: ChainId, from: SegmentNo) -> Result<Vec<ShownKey>, Trouble> {
+    /// The keys that the broker was shown for segments of a chain, from this one on.
+    pub(super) async fn shown_keys(&self, chain: ChainId, from: SegmentNo) -> Result<Vec<ShownKey>, Trouble> {
         let ask = self.purse(|purse| {
             let ask = AskKeys { account: purse.account.public(), chain, from, at: clock::time() };
             purse.account.sign(&self.network(), ask).wire()

@@ -100,6 +100,13 @@ impl Node {
     async fn end_deals(&self, row: &DownloadRow) {
         for deal in self.open_deals(row) {
             let vendor = deal.1.seller.node;
+            // Who kept a key back may have claimed with it: the broker gives it at once, and the vendor for as long as it is
+            // waited for does not.
+            if self.kept_count(&deal.0) > 0
+                && let Err(trouble) = self.ask_for_key_in_turn(deal.0, &deal.1).await
+            {
+                tracing::debug!(download = row.id, %trouble, "no key was asked for");
+            }
             let ended = match self.late_job(row.id) {
                 Ok(job) => fair::settle(self, job, deal).await,
                 Err(trouble) => Err(trouble),

@@ -46,7 +46,9 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
                 None => return Ok(()),
             },
         };
-        match trade.serve(&mut owing).await {
+        let served = trade.serve(&mut owing).await;
+        trade.forget_if_over().await?;
+        match served {
             Ok(()) => after_sale(&job.node, job.id, listing.vendor),
             Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => failed += 1,
             Err(trouble) => {
@@ -76,6 +78,7 @@ pub(super) async fn settle(
     let vendor = trade.vendor;
     trade.first = vec![Input::Begin, Input::Finish];
     trade.serve(&mut None).await?;
+    trade.forget_if_over().await?;
     after_sale(node, id, vendor);
     Ok(())
 }
@@ -487,6 +490,18 @@ impl Trade {
             let total = download.row.paid();
             download.view.send_modify(|view| view.paid = total.0);
         }
+    }
+
+    /// Forgets the deal if nothing can come of it any more: it was not opened for, or its receipt is there and all that was
+    /// paid is stored.
+    async fn forget_if_over(&self) -> Result<(), Trouble> {
+        let (Some((hash, row)), Some(deal)) = (&self.deal, self.machine.deal()) else { return Ok(()) };
+        let is_closed = self.node.wallet(|wallet| {
+            let lease = wallet.chain(&deal.chain).and_then(|chain| chain.lease(deal.j));
+            lease.is_none_or(|lease| lease.closed)
+        })?;
+        let is_over = is_closed && self.node.kept_count(hash) == 0;
+        if row.open.is_none() || is_over { self.node.forget_deal(*hash).await } else { Ok(()) }
     }
 
     fn note(&self, message: &ToBuyer) {

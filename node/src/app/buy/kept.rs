@@ -29,6 +29,9 @@ const KEPT: Table = Table::new("kept-units");
 const OPENED: Table = Table::new("opened-units");
 /// Rows read at once.
 const PAGE: usize = 256;
+/// Units that a deal's file has places for: twice as many as may be under seal. A unit takes the place of one that was opened
+/// so long ago that a payment went out since, and with it what notes the opened one is durable.
+const PLACES: u64 = 2 * MAX_SEALED_AHEAD;
 
 /// A deal as the buyer keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,10 +241,10 @@ pub(super) fn put_stored(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
     batch.delete(OPENED, key(hash, unit));
 }
 
-/// Where in the file a unit's bytes are: no more come than there are places before the first is opened.
+/// Where in the file a unit's bytes are.
 fn place(deal: &Deal, unit: u64) -> u64 {
     let room = deal.units().map_or(0, |units| units.unit_len());
-    unit.saturating_sub(deal.first) % MAX_SEALED_AHEAD * room
+    unit.saturating_sub(deal.first) % PLACES * room
 }
 
 fn key(hash: &ObjectHash, unit: u64) -> [u8; 40] {

@@ -2,7 +2,7 @@
 
 use super::DownloadState;
 use super::kept::{self, DealRow};
-use crate::app::{Node, Trouble, disputes};
+use crate::app::{Node, Trouble, disputes, lock};
 use crate::store::Batch;
 use netpay_core::amount::Count;
 use netpay_core::coin::segment::Open;
@@ -23,25 +23,42 @@ struct Opened {
 }
 
 impl Node {
-    /// Opens what is kept of a deal with the key that the broker was shown, and puts it where it belongs.
+    /// Asks the broker for the key of a deal, and opens with it what is kept; not while somebody works at the download, who
+    /// goes first. Returns whether nothing of the deal is under seal any more.
     ///
     /// # Errors
-    /// If the key is none of the deal's, the download is worked at now, or something cannot be written.
-    pub(in crate::app) async fn take_late_key(
+    /// If the broker cannot be reached, shows a key that is none of the deal's, or something cannot be written.
+    pub(in crate::app) async fn ask_for_key(&self, hash: ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+        let turn = self.turn(row.download).ok();
+        match turn.as_ref().map(|turn| turn.try_lock()).transpose() {
+            Ok(_turn) => self.ask_for_key_in_turn(hash, row).await,
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The same for whoever holds the download's turn.
+    pub(super) async fn ask_for_key_in_turn(&self, hash: ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+        let Some((deal, Some(open))) = row.verified(self) else { return Ok(true) };
+        for shown in self.shown_keys(deal.chain, deal.j).await? {
+            if shown.j == deal.j {
+                self.take_late_key(hash, row, (&deal, &open), &shown).await?;
+            }
+        }
+        Ok(self.kept_count(&hash) == 0)
+    }
+
+    async fn take_late_key(
         &self,
         hash: ObjectHash,
         row: &DealRow,
+        (deal, open): (&Signed<Deal>, &Signed<Open>),
         shown: &ShownKey,
     ) -> Result<(), Trouble> {
-        let Some((deal, Some(open))) = row.verified(self) else { return Ok(()) };
         let Some(m) = shown.end.since(open.start).filter(|m| *m > Count::ZERO) else { return Ok(()) };
         if !deal.has_key(m, &shown.key) {
             return Err(Trouble::BrokerNonsense("the key shown is none of the deal"));
         }
-        let turn = self.turn(row.download).ok();
-        // Whoever works at the download goes first.
-        let _turn = turn.as_ref().map(|turn| turn.try_lock().map_err(|_| Trouble::TimedOut)).transpose()?;
-        let opened = self.open_late(hash, row, (&deal, &open), (m, shown)).await?;
+        let opened = self.open_late(hash, row, (deal, open), (m, shown)).await?;
         if !opened.units.is_empty() || opened.junk.is_some() {
             let what = "the broker gave the key that the vendor kept back";
             self.happened(row.download, "key", what);
@@ -70,7 +87,10 @@ impl Node {
             let unit = kept.unit.unit;
             match opening::open(&self.network(), open, deal, &kept, (m, &shown.key)) {
                 Ok(bytes) => {
-                    if let Some(job) = &job {
+                    // What came from another vendor meanwhile is there already.
+                    if let Some(job) = &job
+                        && !lock(&job.state).have.contains_key(&unit)
+                    {
                         job.put(unit, &bytes, row.tab, &mut batch)?;
                         opened.units.push(unit);
                         opened.bytes += bytes.len() as u64;

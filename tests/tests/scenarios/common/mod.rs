@@ -1,7 +1,9 @@
 //! A small town: a broker, and peers with money.
 
+pub mod dealer;
 pub mod double;
 pub mod purse;
+pub mod sealed;
 pub mod stall;
 pub mod villain;
 
@@ -9,9 +11,11 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use netpay_broker::home::BrokerHome;
 use netpay_broker::roster::Roster;
 use netpay_broker::service::{Bank, system_clock};
+use netpay_core::fair::policy::Fair;
 use netpay_core::time::DAY;
 use netpay_node::app::view::{DownloadView, GetRequest, SharedFile};
-use netpay_node::store::Db;
+use netpay_node::home::Home;
+use netpay_node::store::{Db, Table};
 use netpay_tests::swarm::peer::{Peer, order};
 use netpay_tests::swarm::process::Program;
 use netpay_tests::swarm::{BROKER, Swarm, goods, until};
@@ -71,13 +75,18 @@ fn set(path: &Path, settings: &[(&str, u64)]) -> Result<()> {
     Ok(std::fs::write(path, document.to_string())?)
 }
 
-/// A month passes for the broker, and everything that is due is settled. Its own code does it, on its own journal, by
-/// a clock that is ahead; no process can be told that it is later than it is.
+/// A month passes for the broker, and everything that is due is settled.
 pub async fn settles(swarm: &mut Swarm) -> Result<()> {
+    passes(swarm, 30 * DAY).await
+}
+
+/// So many seconds pass for the broker, and what is due then is done. Its own code does it, on its own journal, by a
+/// clock that is ahead; no process can be told that it is later than it is.
+pub async fn passes(swarm: &mut Swarm, seconds: u64) -> Result<()> {
     swarm.stop(BROKER).await?;
     let home = BrokerHome::at(swarm.broker()?.home());
     let opened = home.open().map_err(|error| anyhow!("{error}"))?;
-    let clock = Arc::new(|| system_clock()().plus(30 * DAY));
+    let clock = Arc::new(move || system_clock()().plus(seconds));
     let roster = Arc::new(Roster::new(opened.node.public()));
     let bank =
         Bank::open(Db::open(&home.home().db())?, opened.signing, opened.settings.terms(), roster, clock)?;
@@ -127,6 +136,27 @@ pub async fn sell_this(vendor: &Peer, buyer: &Peer, original: &Path, price: u64)
 /// A request for it, into a directory of the buyer's own.
 pub fn request(swarm: &Swarm, buyer: &Peer, offer: &Offer) -> Result<GetRequest> {
     Ok(GetRequest { from: Some(offer.node.clone()), ..request_of(swarm, buyer, &offer.shared.id)? })
+}
+
+/// The same in fair mode.
+pub fn fairly(request: GetRequest) -> GetRequest {
+    GetRequest { fair: Some(Fair::Always), ..request }
+}
+
+/// What became of a peer's deals is nowhere any more: neither a row nor a byte is left of what was under seal. It is the
+/// peer's own disk that is read, so the peer must be down.
+pub fn nothing_is_under_seal(peer: &Peer) -> Result<()> {
+    let home = Home::at(peer.home());
+    let db = Db::open(&home.db())?;
+    for table in ["bought-deals", "kept-units"] {
+        let rows = db.scan(Table::new(table), &[], None, 16)?;
+        ensure!(rows.is_empty(), "{} rows are left in {table}", rows.len());
+    }
+    for entry in std::fs::read_dir(home.partial())? {
+        let path = entry?.path();
+        ensure!(path.extension().is_none_or(|end| end != "sealed"), "{} is left", path.display());
+    }
+    Ok(())
 }
 
 /// A request for some content, whoever sells it.

@@ -70,24 +70,7 @@ impl Stall {
             withholds: Arc::default(),
             settled: Arc::default(),
         };
-        let (network, membership) = (villain.network, villain.membership.clone());
-        let here = stall.clone();
-        let hello = handler(move |_, frame: Vec<u8>| {
-            let (here, membership) = (here.clone(), membership.clone());
-            async move {
-                let hello: Hello = codec::decode(&frame).ok()?;
-                let holders = hello.tags.iter().map(|tag| tag.holder(&here.secret).public());
-                let (name, holders) = (Text::cut("villain"), List::first_of(holders));
-                Some(codec::encode(&Welcome {
-                    network,
-                    name,
-                    membership: Some(membership),
-                    holders,
-                    revoked: 0,
-                }))
-            }
-        });
-        villain.overlay.serve(Protocol::Hello, hello);
+        greets(villain, stall.secret);
         let here = stall.clone();
         let handoff = handler(move |_, _| {
             let here = here.clone();
@@ -235,6 +218,21 @@ impl Stall {
             Claims(List::first_of([Claim { open, close, salt: SALT, certificate: None, key: None }]));
         claim(villain, claims).await
     }
+}
+
+/// Whoever says hello is told the holder keys that follow from this secret.
+pub fn greets(villain: &Villain, secret: [u8; 32]) {
+    let (network, membership) = (villain.network, villain.membership.clone());
+    let hello = handler(move |_, frame: Vec<u8>| {
+        let membership = membership.clone();
+        async move {
+            let hello: Hello = codec::decode(&frame).ok()?;
+            let holders = hello.tags.iter().map(|tag| tag.holder(&secret).public());
+            let (name, holders) = (Text::cut("villain"), List::first_of(holders));
+            Some(codec::encode(&Welcome { network, name, membership: Some(membership), holders, revoked: 0 }))
+        }
+    });
+    villain.overlay.serve(Protocol::Hello, hello);
 }
 
 /// Brings one claim to the broker in the villain's name.

@@ -9,6 +9,7 @@ use netpay_core::coin::chain::Chain;
 use netpay_core::coin::segment::Open;
 use netpay_core::coin::touchstone;
 use netpay_core::content::units::Units;
+use netpay_core::fair::sealed::SealedUnit;
 use netpay_core::id::{NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, SecretKey, Signed, Unverified};
 use netpay_core::record::chain::Line;
@@ -152,7 +153,7 @@ impl Villain {
     /// Comes in to buy.
     pub async fn visits(&self, offer: &Offer) -> Result<Visit> {
         let stream = self.overlay.open(offer.node.parse()?, Protocol::Trade, WITHIN).await?;
-        Ok(Visit { stream, units: 0 })
+        Ok(Visit { stream, units: 0, sealed: Vec::new() })
     }
 
     /// Orders all of an offer in this way, and says what it was refused with.
@@ -170,6 +171,8 @@ pub struct Visit {
     stream: Stream,
     /// Units that came.
     pub units: usize,
+    /// Units that came under seal.
+    pub sealed: Vec<(SealedUnit, Vec<u8>)>,
 }
 
 impl Visit {
@@ -188,10 +191,13 @@ impl Visit {
         let heard = async {
             let Ok(frame) = self.stream.read_frame(ToBuyer::MAX).await else { return Ok(None) };
             let message: ToBuyer = codec::decode(&frame)?;
-            if let ToBuyer::Unit { len, .. } = &message {
+            if let ToBuyer::Unit { len, .. } | ToBuyer::SealedUnit(SealedUnit { len, .. }) = &message {
                 let mut bytes = vec![0; usize::try_from(*len)?];
                 self.stream.read_exact(&mut bytes).await?;
-                self.units += 1;
+                match &message {
+                    ToBuyer::SealedUnit(unit) => self.sealed.push((unit.clone(), bytes)),
+                    _ => self.units += 1,
+                }
             }
             anyhow::Ok(Some(message))
         };
@@ -214,7 +220,7 @@ impl Visit {
         loop {
             match self.hears().await? {
                 Some(ToBuyer::Reject { reject, .. }) => return Ok(reject.code),
-                Some(ToBuyer::Unit { .. } | ToBuyer::Certified(_)) => {}
+                Some(ToBuyer::Unit { .. } | ToBuyer::SealedUnit(_) | ToBuyer::Certified(_)) => {}
                 other => bail!("expected a refusal, saw {other:?}"),
             }
         }
