@@ -509,6 +509,12 @@ pub struct TillView {
     pub coins: u64,
     /// `open`, `closed`, `certified`, `pending`, `paid` or `refused`.
     pub state: String,
+    /// If it is pending: when it can be paid at the earliest.
+    #[serde(with = "rfc3339::maybe")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<u64>,
+    /// Whether it waits since what was sold in fair mode can be disputed for a day.
+    pub held: bool,
 }
 
 /// What a redemption came to.
@@ -516,8 +522,14 @@ pub struct TillView {
 pub struct RedeemView {
     /// Coins paid into the account now, finally.
     pub paid: u64,
-    /// Coins that wait for settlement.
+    /// Coins that wait at the broker: for settlement, or since a sale in fair mode can be disputed for a day.
     pub pending: u64,
+    /// Those of them that were earned in fair mode.
+    pub held: u64,
+    /// When the last of these can be paid at the earliest.
+    #[serde(with = "rfc3339::maybe")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub held_until: Option<u64>,
     /// Coins refused, with reasons.
     pub refused: Vec<String>,
     /// Segments claimed.
