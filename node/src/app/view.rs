@@ -8,6 +8,7 @@ mod rfc3339;
 
 pub use page::{MAX_PAGE, Page, Part};
 
+use netpay_core::amount::Coins;
 use netpay_core::fair::policy::{Fair, Mode};
 use serde::{Deserialize, Serialize};
 
@@ -239,6 +240,27 @@ pub struct Quote {
     pub at_risk: u64,
 }
 
+impl Quote {
+    /// How it would be bought, and what could be lost, in words.
+    #[must_use]
+    pub fn terms(&self) -> String {
+        match self.mode {
+            _ if self.price == 0 => "every piece is verified as it arrives".to_owned(),
+            Mode::Fair => "in fair mode: pieces come under seal; if the vendor cheats you lose nothing but time; \
+                           the vendor's coins become final a day after it redeems"
+                .to_owned(),
+            Mode::Plain => {
+                let verb = if self.at_risk == 1 { "is" } else { "are" };
+                let risk = Coins(self.at_risk);
+                format!(
+                    "in plain mode: each piece is verified as it arrives and paid for then; at most {risk} {verb} \
+                     paid before a piece is seen"
+                )
+            }
+        }
+    }
+}
+
 /// Where a dispute stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -264,6 +286,12 @@ impl DisputeState {
             Self::Convicted => "convicted",
             Self::Rejected => "rejected",
         }
+    }
+
+    /// Whether something is still to come of it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::KeyMissing | Self::Accused)
     }
 }
 

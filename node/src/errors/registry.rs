@@ -307,8 +307,8 @@ error_registry! {
     no_paper(what, id) = "NP-FIND-007", NOT_FOUND, 404:
         what "there is no {what} {id}"
         why "none that is kept in this home is called that"
-        fix "netpay receipt ls      or: netpay evidence ls"
-        explain "Receipts are numbered in the order in which vendors gave them, and proofs against cheats are named by 64 hexadecimal digits, of which the first few are enough. Both are kept in the home for good; `save` writes one into a file that anybody can check."
+        fix "netpay receipt ls      or: netpay evidence ls      or: netpay dispute ls"
+        explain "Receipts are numbered in the order in which vendors gave them; proofs against cheats, and disputes of what was bought in fair mode, are named by 64 hexadecimal digits, of which the first few are enough. A dispute is gone when the key came after all; one about a key has no proof, since none is needed. All others are kept in the home for good; `save` writes one into a file that anybody can check."
 
     // ---- the network ----
 
