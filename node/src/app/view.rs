@@ -246,9 +246,11 @@ impl Quote {
     pub fn terms(&self) -> String {
         match self.mode {
             _ if self.price == 0 => "every piece is verified as it arrives".to_owned(),
-            Mode::Fair => "in fair mode: pieces come under seal; if the vendor cheats you lose nothing but time; \
+            Mode::Fair => {
+                "in fair mode: pieces come under seal; if the vendor cheats you lose nothing but time; \
                            the vendor's coins become final a day after it redeems"
-                .to_owned(),
+                    .to_owned()
+            }
             Mode::Plain => {
                 let verb = if self.at_risk == 1 { "is" } else { "are" };
                 let risk = Coins(self.at_risk);

@@ -48,9 +48,7 @@ pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
         }
         Command::Receipt(act) => papers::receipt(&global, &home, act).await,
         Command::Evidence(act) => papers::evidence(&global, &home, act).await,
-        Command::Dispute { act } => {
-            papers::dispute(&global, &home, act.unwrap_or(Dispute::Ls)).await
-        }
+        Command::Dispute { act } => papers::dispute(&global, &home, act.unwrap_or(Dispute::Ls)).await,
         Command::Broker { act: Some(Broker::Use { invite }) } => {
             config::set(home.path(), &home.config(), "broker", &invite)?;
             show::note("the new broker is used from the next start on");

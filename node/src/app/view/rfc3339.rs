@@ -93,7 +93,10 @@ mod tests {
     fn times_are_written_as_rfc_3339_has_them_and_read_back() {
         let times = Times { second: 1_800_000_000, milli: 1_800_000_000_042, perhaps: None };
         let text = serde_json::to_string(&times).expect("JSON");
-        assert_eq!(text, r#"{"second":"2027-01-15T08:00:00Z","milli":"2027-01-15T08:00:00.042Z","perhaps":null}"#);
+        assert_eq!(
+            text,
+            r#"{"second":"2027-01-15T08:00:00Z","milli":"2027-01-15T08:00:00.042Z","perhaps":null}"#
+        );
         assert_eq!(serde_json::from_str::<Times>(&text).expect("times"), times);
         let text = text.replace("null", r#""2027-01-15T08:00:00Z""#);
         let known = Times { perhaps: Some(1_800_000_000), ..times };
