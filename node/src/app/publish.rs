@@ -392,8 +392,7 @@ fn parts(files: Vec<(PathBuf, u64)>) -> Vec<Vec<PathBuf>> {
 
 /// Whether a file of this price can be sold in one mode or the other; `most` is what a unit may cost in plain mode.
 fn may_cost(price: Coins, size: u64, (fair, most): (Fair, Coins)) -> Result<(), Trouble> {
-    let too_dear = || Trouble::TooDear { name: "this file".to_owned(), price, most };
-    policy::units(fair, price, size, most).map(|_| ()).ok_or_else(too_dear)
+    policy::units(fair, price, size, most).map(|_| ()).ok_or(Trouble::TooDear(most))
 }
 
 fn parse_price(price: u64) -> Result<Coins, Trouble> {

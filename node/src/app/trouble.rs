@@ -64,15 +64,8 @@ pub enum Trouble {
         limit: Coins,
     },
     /// A unit would cost more than is risked without fair mode.
-    #[error("a unit of it would cost more than {most}, which is bought and sold in fair mode only")]
-    TooDear {
-        /// What it is.
-        name: String,
-        /// The price.
-        price: Coins,
-        /// What a unit may cost.
-        most: Coins,
-    },
+    #[error("a unit of it would cost more than {0}, which is bought and sold in fair mode only")]
+    TooDear(Coins),
     /// No vendor offers it.
     #[error("nobody who can be reached offers it")]
     NoVendor,
@@ -150,7 +143,7 @@ impl From<Trouble> for ErrorView {
                 errors::not_enough_coins(&name, needed.0, have.0, held.0, None)
             }
             Trouble::OverLimit { name, price, limit } => errors::over_limit(name, price.0, limit.0),
-            Trouble::TooDear { name, price, most } => errors::price_too_high(name, price.0, most.0),
+            Trouble::TooDear(most) => errors::price_too_high(most.0),
             Trouble::NoVendor => errors::no_vendor("it"),
             Trouble::WrongBytes => {
                 errors::verification_failed("a unit", "its hash is not that of the content asked for")

@@ -117,22 +117,11 @@ impl Node {
 
     /// In which mode an offer would be bought, and what could be lost.
     fn terms_of(&self, fair: Fair, listing: &Listing) -> Result<(Mode, Coins), Trouble> {
-        let (offer, p0) = ((listing.price, listing.size), self.settings().unit_price);
-        let too_dear = || too_dear(&listing.name, listing.price, p0);
-        terms(fair, offer, p0, self.is_known(&listing.vendor)?).ok_or_else(too_dear)
-    }
-
-    /// For each wish that can be met: in which mode what was quoted would be bought from the vendor named first, and how
-    /// many coins could be lost to it.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub fn ways(&self, quote: &Quote) -> Result<Vec<(Fair, Mode, u64)>, Trouble> {
-        let vendor = quote.vendors.first().and_then(|found| found.vendor.parse().ok());
-        let is_known = vendor.map_or(Ok(false), |vendor| self.is_known(&vendor))?;
-        let (offer, p0) = ((Coins(quote.price), quote.size), self.settings().unit_price);
-        let way = |fair| terms(fair, offer, p0, is_known).map(|(mode, at_risk)| (fair, mode, at_risk.0));
-        Ok(Fair::ALL.into_iter().filter_map(way).collect())
+        let p0 = self.settings().unit_price;
+        let units = policy::units(fair, listing.price, listing.size, p0).ok_or(Trouble::TooDear(p0))?;
+        let mode = policy::mode(fair, listing.price, units, p0, self.is_known(&listing.vendor)?);
+        let first = units.price_of(listing.price, 0).unwrap_or_default();
+        Ok((mode, if mode == Mode::Fair { Coins::ZERO } else { first }))
     }
 
     /// In which mode a download is bought from a vendor.
@@ -221,8 +210,8 @@ impl Node {
         let ceiling = limit.unwrap_or(price);
         let (fair, p0) = (request.fair.unwrap_or(self.settings().fair), self.settings().unit_price);
         let units = policy::units(fair, ceiling, best.size, p0);
-        let units = units.or_else(|| policy::units(fair, price, best.size, p0));
-        let units = units.ok_or_else(|| too_dear(&name, price, p0))?;
+        let units =
+            units.or_else(|| policy::units(fair, price, best.size, p0)).ok_or(Trouble::TooDear(p0))?;
         self.can_afford(&name, price)?;
         Ok(DownloadRow {
             id: self.next_download(),
@@ -558,18 +547,6 @@ impl Node {
 /// Whether a download wants more units.
 const fn is_active(state: DownloadState) -> bool {
     matches!(state, DownloadState::Waiting | DownloadState::Running)
-}
-
-/// In which mode a file of this price and size is bought, and what could be lost; `None` if it is too dear.
-fn terms(fair: Fair, (price, size): (Coins, u64), p0: Coins, is_known: bool) -> Option<(Mode, Coins)> {
-    let units = policy::units(fair, price, size, p0)?;
-    let mode = policy::mode(fair, price, units, p0, is_known);
-    let first = units.price_of(price, 0).unwrap_or_default();
-    Some((mode, if mode == Mode::Fair { Coins::ZERO } else { first }))
-}
-
-fn too_dear(name: &str, price: Coins, most: Coins) -> Trouble {
-    Trouble::TooDear { name: name.to_owned(), price, most }
 }
 
 fn no_download(id: u64) -> Trouble {

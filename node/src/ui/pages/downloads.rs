@@ -273,8 +273,13 @@ fn about_disputes(context: &Context, view: &DownloadView, in_dispute: &InDispute
 
 /// Disputes as rows, the newest of them; `named` with the downloads that they are about.
 fn disputes(context: &Context, in_dispute: &InDispute, named: bool) -> Markup {
-    let mut columns = vec![Column::name("Why"), Column::text("State"), Column::text("Vendor")];
-    columns.extend([Column::amount("Coins"), Column::text("Since"), Column::acts("Actions")]);
+    let columns = [
+        Column::name("Why"),
+        Column::text("State"),
+        Column::text("Vendor"),
+        Column::amount("Coins"),
+        Column::acts("Actions"),
+    ];
     let row = |one: &DisputeView| {
         let tone = match one.state {
             DisputeState::KeyMissing => Tone::Warn,
@@ -288,10 +293,12 @@ fn disputes(context: &Context, in_dispute: &InDispute, named: bool) -> Markup {
                 @if named { a href=(format!("/downloads/{}", one.download)) { (parts::foreign(&one.name)) } }
                 span.sub { (parts::sentence(&one.why)) "." }
             },
-            badge(tone, one.state.word()),
+            html! {
+                (badge(tone, one.state.word()))
+                span.sub { "since " (parts::moment(one.at)) }
+            },
             html! { a href=(format!("/peers/{}", one.vendor)) { (peer_name(vendor, &one.vendor)) } },
             money(one.coins),
-            parts::moment(one.at),
             html! {
                 @if one.state.is_open() {
                     (button(

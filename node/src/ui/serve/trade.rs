@@ -2,7 +2,9 @@
 
 use super::{Asked, Path, Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
 use crate::app::Trouble;
-use crate::app::view::{DisputeState, DisputeView, DownloadView, ErrorView, GetRequest, SearchOptions};
+use crate::app::view::{
+    DisputeState, DisputeView, DownloadView, ErrorView, GetRequest, Quote, SearchOptions,
+};
 use crate::errors;
 use crate::ui::pages::PAGE;
 use crate::ui::pages::downloads::{self as page, InDispute, Names};
@@ -11,7 +13,7 @@ use crate::ui::pages::search::{self, Outcome, Typed};
 use crate::ui::parts::Pages;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use netpay_core::fair::policy::NotAPolicy;
+use netpay_core::fair::policy::{Fair, Mode, NotAPolicy};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -83,12 +85,8 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wa
         Ok(quote) => quote,
         Err(trouble) => return ui.refused(&visit, trouble),
     };
-    let ways = match ui.node.ways(&quote) {
-        Ok(ways) => ways,
-        Err(trouble) => return ui.refused(&visit, trouble),
-    };
     let asked = Purchase {
-        ways,
+        ways: ways(&ui, &request, &quote).await,
         fair: ui.node.settings().fair,
         locked: ui.node.wallet_view().is_err(),
         key: fresh_key(),
@@ -97,6 +95,21 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wa
         quote,
     };
     purchase::page(&ui.context(&visit), &asked).into_response()
+}
+
+/// In which mode each wish would buy the same from the same vendor for the same price, and how many coins could be lost.
+async fn ways(ui: &Ui, request: &GetRequest, quote: &Quote) -> Vec<(Fair, Mode, u64)> {
+    let whom = |quote: &Quote| quote.vendors.first().map(|found| found.vendor.clone());
+    let mut ways = Vec::new();
+    for fair in Fair::ALL {
+        let request = GetRequest { fair: Some(fair), ..request.clone() };
+        if let Ok(other) = ui.node.quote(&request).await
+            && (other.price, whom(&other)) == (quote.price, whom(quote))
+        {
+            ways.push((fair, other.mode, other.at_risk));
+        }
+    }
+    ways
 }
 
 /// `POST /buy`: what was confirmed is the most that is paid.
