@@ -29,8 +29,8 @@ pub fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(events)).routes(routes!(download_events))
 }
 
-/// What happens from now on, or since the event that `Last-Event-ID` names: `download`, `sale`, `wallet` and `peer` with
-/// the thing as it is now. A new listener first gets `status` with the peer at a glance; one that missed something gets
+/// What happens from now on, or since the event that `Last-Event-ID` names: `download`, `sale`, `wallet`, `peer` and
+/// `dispute` with the thing as it is now. A new listener first gets `status` with the peer at a glance; one that missed something gets
 /// `reset`, after which everything has to be asked for anew. Both carry the number to go on from.
 #[utoipa::path(
     get,

@@ -2,6 +2,7 @@
 //! what the API's description says.
 
 mod account;
+mod disputes;
 mod downloads;
 mod files;
 mod own;
@@ -53,6 +54,7 @@ pub fn router() -> (axum::Router<Api>, utoipa::openapi::OpenApi) {
         .merge(peers::router())
         .merge(files::router())
         .merge(downloads::router())
+        .merge(disputes::router())
         .merge(wallet::router())
         .merge(sales::router())
         .merge(papers::router())

@@ -1,5 +1,6 @@
 //! Requests that must not get through, and those that must, to real peers over real sockets.
 
+mod disputes;
 mod events;
 mod lists;
 mod money;

@@ -2,8 +2,8 @@
 //! shown to the broker, who judges. Both by themselves, and again until there is an answer.
 
 use super::buy::kept::DealRow;
-use super::view::{DisputeState, DisputeView, DownloadState};
-use super::{Node, Trouble};
+use super::view::{DisputeState, DisputeView, DownloadState, Page, Part};
+use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Table};
 use netpay_core::amount::Coins;
@@ -16,7 +16,8 @@ use netpay_core::time::Time;
 use netpay_core::wire::bank::{Accuse, AskKeys, BankReply, BankRequest, ShownKey};
 use netpay_core::wire::reject::{Reject, RejectCode};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// What was found to be junk, by deal.
@@ -50,9 +51,14 @@ impl Wire for JunkRow {
     const MAX: usize = Junk::MAX + 1024;
 }
 
-/// Told when there is something to dispute.
+/// What goes on of disputes.
 #[derive(Default)]
-pub struct Disputes(tokio::sync::Notify);
+pub struct Disputes {
+    /// Told when there is something to dispute.
+    soon: tokio::sync::Notify,
+    /// What was told of which; nothing yet of those of the last run.
+    told: Mutex<Option<BTreeMap<String, DisputeState>>>,
+}
 
 /// Writes proof against a vendor, found in a deal of this hash.
 pub(super) fn put_junk(batch: &mut Batch, deal: &ObjectHash, download: u64, vendor: PublicKey, junk: &Junk) {
@@ -72,7 +78,7 @@ pub async fn run(node: Node) {
         let wait = soon.map_or(AGAIN, |millis| Duration::from_millis(*millis));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = node.0.disputes.0.notified() => patience = PATIENCE.iter(),
+            () = node.0.disputes.soon.notified() => patience = PATIENCE.iter(),
             () = node.stopped() => return,
         }
     }
@@ -89,7 +95,7 @@ impl Node {
 
     /// There may be keys to ask for.
     pub(super) fn dispute_soon(&self) {
-        self.0.disputes.0.notify_one();
+        self.0.disputes.soon.notify_one();
     }
 
     /// Asks the broker now for what a download is still owed, and shows it what was junk. Returns what stands open or was
@@ -104,8 +110,27 @@ impl Node {
         Ok(self.disputes()?.into_iter().filter(|view| view.download == download).collect())
     }
 
-    /// Takes up the disputes of these downloads. Returns whether any stays open.
+    /// Takes up the disputes of these downloads, and tells what is new of any. Returns whether one stays open.
     async fn pursue(&self, of: impl Fn(u64) -> bool) -> Result<bool, Trouble> {
+        self.tell_disputes()?;
+        let is_open = self.take_up(of).await;
+        self.tell_disputes()?;
+        is_open
+    }
+
+    /// Tells of disputes that were opened or judged since it was called last.
+    fn tell_disputes(&self) -> Result<(), Trouble> {
+        let mut told = lock(&self.0.disputes.told);
+        let views = self.disputes()?;
+        if let Some(told) = told.as_ref() {
+            let is_new = |view: &&DisputeView| told.get(&view.id) != Some(&view.state);
+            views.iter().filter(is_new).for_each(|view| self.news().tell("dispute", view));
+        }
+        *told = Some(views.into_iter().map(|view| (view.id, view.state)).collect());
+        Ok(())
+    }
+
+    async fn take_up(&self, of: impl Fn(u64) -> bool) -> Result<bool, Trouble> {
         let mut is_open = false;
         for (hash, row) in self.junk_rows()? {
             if of(row.download) && row.answer.is_none() {
@@ -223,6 +248,19 @@ impl Node {
             });
         }
         Ok(views)
+    }
+
+    /// A part of them, in the order of their ids.
+    ///
+    /// # Errors
+    /// If the part is none of this list, or the store fails.
+    pub fn disputes_part(&self, part: &Part) -> Result<Page<DisputeView>, Trouble> {
+        let is_id = |id: &str| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (after, limit) = (part.after(|id| is_id(id).then(|| id.to_lowercase()))?, part.limit()?);
+        let mut views = self.disputes()?;
+        views.sort_by(|a, b| a.id.cmp(&b.id));
+        let behind = views.into_iter().filter(|view| after.as_ref().is_none_or(|after| view.id > *after));
+        Ok(Page::of(behind, limit, |view| view.id.clone(), |view| view))
     }
 
     /// One dispute, with the proof there is.

@@ -19,7 +19,7 @@ pub struct Item {
     /// Its number, rising by one. The first of a run is the time of its start in microseconds since 1970, so that no
     /// number of one run is taken for one of another.
     pub id: u64,
-    /// What it is about: `download`, `sale`, `wallet` or `peer`.
+    /// What it is about: `download`, `sale`, `wallet`, `peer` or `dispute`.
     pub about: &'static str,
     /// The thing as it is now, in JSON.
     pub data: Arc<str>,

@@ -114,16 +114,25 @@ impl Node {
         let mut done = Vec::new();
         for (chain, j, outcome) in outcomes {
             let close = rows.iter().filter_map(|(row, _)| Some((row, row.close.as_ref()?.claim().ok()?)));
-            let coins = close
+            let (coins, is_fair) = close
                 .filter(|(_, close)| close.chain == *chain && close.j == *j)
-                .find_map(|(row, close)| close.end.since(row.open.claim().ok()?.start))
-                .map_or(Coins::ZERO, Coins::from);
+                .find_map(|(row, close)| {
+                    let open = row.open.claim().ok()?;
+                    Some((close.end.since(open.start)?.into(), open.fair.is_some()))
+                })
+                .unwrap_or((Coins::ZERO, false));
             match outcome {
                 Outcome::Paid(paid) => {
                     view.paid += paid.0;
                     done.push((*chain, *j));
                 }
-                Outcome::Pending { coins, .. } => view.pending += coins.0,
+                Outcome::Pending { coins, until } => {
+                    view.pending += coins.0;
+                    if is_fair {
+                        view.held += coins.0;
+                        view.held_until = view.held_until.max(Some(until.0));
+                    }
+                }
                 Outcome::Refused(reject) => view.refused.push(format!("{chain:.8}/{j}: {reject}")),
             }
             let row = ClaimRow { coins, outcome: outcome.clone(), at: clock::time() };
@@ -191,13 +200,67 @@ impl Node {
         let claims = self.db().scan(CLAIMS, &[], after.as_ref().map(|after| &after[..]), limit + 1)?;
         for (key, row) in claims {
             if let (Ok(row), Ok(key)) = (codec::decode::<ClaimRow>(&row), <[u8; SEGMENT_KEY]>::try_from(key))
-                && let Some(view) = claim_view(&key, &row)
+                && let Some(view) = self.claim_view(&key, &row)
             {
                 rows.insert(key, view);
             }
         }
         Ok(Page::of(rows, limit, |(key, _)| data_encoding::HEXLOWER.encode(key), |(_, view)| view))
     }
+
+    /// What was claimed and cannot be paid before a time that is yet to come, and of which the broker said so.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn claims_that_wait(&self) -> Result<Waiting, Trouble> {
+        let held: Vec<_> = self.till(|till| {
+            let keys = till.all().map(|held| (held.open().chain, held.open().j, held.open().fair.is_some()));
+            keys.collect()
+        });
+        let (now, mut waiting) = (clock::time(), Waiting::default());
+        for (chain, j, is_fair) in held {
+            let row = self.db().get(CLAIMS, &segment_key(&chain, j))?;
+            let Some(Ok(row)) = row.map(|row| codec::decode::<ClaimRow>(&row)) else { continue };
+            let Outcome::Pending { coins, until } = row.outcome else { continue };
+            if until > now {
+                waiting.coins += coins.0;
+                if is_fair {
+                    waiting.held += coins.0;
+                    waiting.held_until = waiting.held_until.max(Some(until.0));
+                }
+            }
+        }
+        Ok(waiting)
+    }
+
+    fn claim_view(&self, key: &[u8], row: &ClaimRow) -> Option<TillView> {
+        let (chain, j) = parse_key(key)?;
+        let (state, until) = match row.outcome {
+            Outcome::Paid(_) => ("paid", None),
+            Outcome::Pending { until, .. } => ("pending", Some(until.0)),
+            Outcome::Refused(_) => ("refused", None),
+        };
+        let is_fair = self.till(|till| till.held(&chain, j).is_some_and(|held| held.open().fair.is_some()));
+        Some(TillView {
+            chain: chain.to_string(),
+            segment: j.0,
+            coins: row.coins.0,
+            state: state.to_owned(),
+            until,
+            held: is_fair && until.is_some(),
+        })
+    }
+}
+
+/// Claims that cannot be paid yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Coins of all of them.
+    pub coins: u64,
+    /// Coins of those that wait since what was sold in fair mode can be disputed for a day.
+    pub held: u64,
+    /// When the last of these can be paid at the earliest.
+    pub held_until: Option<u64>,
 }
 
 fn held_view(held: &Held) -> TillView {
@@ -211,17 +274,9 @@ fn held_view(held: &Held) -> TillView {
         segment: held.open().j.0,
         coins: u64::from(held.paid().0),
         state: state.to_owned(),
+        until: None,
+        held: false,
     }
-}
-
-fn claim_view(key: &[u8], row: &ClaimRow) -> Option<TillView> {
-    let (chain, j) = parse_key(key)?;
-    let state = match row.outcome {
-        Outcome::Paid(_) => "paid",
-        Outcome::Pending { .. } => "pending",
-        Outcome::Refused(_) => "refused",
-    };
-    Some(TillView { chain: chain.to_string(), segment: j.0, coins: row.coins.0, state: state.to_owned() })
 }
 
 fn parse_key(key: &[u8]) -> Option<(ChainId, SegmentNo)> {

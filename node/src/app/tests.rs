@@ -1,6 +1,7 @@
 //! Peers in one process, on real sockets and real files, with chains minted by hand in place of a broker.
 
 mod bank;
+mod disputes;
 mod fair;
 
 pub(crate) use bank::VOUCHER;
@@ -39,7 +40,8 @@ impl Town {
         Self::trading(peers, Fair::Never).await
     }
 
-    async fn trading(peers: usize, fair: Fair) -> Self {
+    /// Peers that trade in that mode.
+    pub(crate) async fn trading(peers: usize, fair: Fair) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()

@@ -149,7 +149,7 @@ impl From<Trouble> for ErrorView {
                 errors::not_enough_coins(&name, needed.0, have.0, held.0, None)
             }
             Trouble::OverLimit { name, price, limit } => errors::over_limit(name, price.0, limit.0),
-            Trouble::TooDear(most) => errors::price_too_high("it", "more", most.0),
+            Trouble::TooDear(most) => errors::price_too_high(most.0),
             Trouble::NoVendor => errors::no_vendor("it"),
             Trouble::WrongBytes => {
                 errors::verification_failed("a unit", "its hash is not that of the content asked for")

@@ -8,6 +8,7 @@ mod rfc3339;
 
 pub use page::{MAX_PAGE, Page, Part};
 
+use netpay_core::amount::Coins;
 use netpay_core::fair::policy::{Fair, Mode};
 use serde::{Deserialize, Serialize};
 
@@ -262,6 +263,29 @@ pub struct Quote {
     pub at_risk: u64,
 }
 
+impl Quote {
+    /// How it would be bought, and what could be lost, in words.
+    #[must_use]
+    pub fn terms(&self) -> String {
+        match self.mode {
+            _ if self.price == 0 => "every piece is verified as it arrives".to_owned(),
+            Mode::Fair => {
+                "in fair mode: pieces come under seal; if the vendor cheats you lose nothing but time; \
+                           the vendor's coins become final a day after it redeems"
+                    .to_owned()
+            }
+            Mode::Plain => {
+                let verb = if self.at_risk == 1 { "is" } else { "are" };
+                let risk = Coins(self.at_risk);
+                format!(
+                    "in plain mode: each piece is verified as it arrives and paid for then; at most {risk} {verb} \
+                     paid before a piece is seen"
+                )
+            }
+        }
+    }
+}
+
 /// Where a dispute stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -287,6 +311,12 @@ impl DisputeState {
             Self::Convicted => "convicted",
             Self::Rejected => "rejected",
         }
+    }
+
+    /// Whether something is still to come of it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::KeyMissing | Self::Accused)
     }
 }
 
@@ -532,6 +562,12 @@ pub struct TillView {
     pub coins: u64,
     /// `open`, `closed`, `certified`, `pending`, `paid` or `refused`.
     pub state: String,
+    /// If it is pending: when it can be paid at the earliest.
+    #[serde(with = "rfc3339::maybe")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<u64>,
+    /// Whether it waits since what was sold in fair mode can be disputed for a day.
+    pub held: bool,
 }
 
 /// What a redemption came to.
@@ -539,8 +575,14 @@ pub struct TillView {
 pub struct RedeemView {
     /// Coins paid into the account now, finally.
     pub paid: u64,
-    /// Coins that wait for settlement.
+    /// Coins that wait at the broker: for settlement, or since a sale in fair mode can be disputed for a day.
     pub pending: u64,
+    /// Those of them that were earned in fair mode.
+    pub held: u64,
+    /// When the last of these can be paid at the earliest.
+    #[serde(with = "rfc3339::maybe")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub held_until: Option<u64>,
     /// Coins refused, with reasons.
     pub refused: Vec<String>,
     /// Segments claimed.

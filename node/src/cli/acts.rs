@@ -210,6 +210,37 @@ pub enum Evidence {
     },
 }
 
+/// What the help of `dispute` says at its end.
+const DISPUTE: &str = "\
+Example: see what is in dispute, take a download up with the broker now, and keep the proof:
+  netpay dispute
+  netpay dispute open 12
+  netpay dispute show 3fa2 --save junk.proof
+
+In fair mode a vendor that gives no key, or sells something else than it signed for, cannot keep the coins. The peer
+asks the broker for the key, or shows it the proof, by itself, and again until there is an answer; `open` does it now.
+`netpay evidence check` says of a proof that was saved, without asking anybody, whether it convicts.";
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = DISPUTE)]
+pub enum Dispute {
+    /// List them, open and judged, newest first.
+    Ls,
+    /// One of them.
+    Show {
+        /// Its id, or the beginning of it.
+        id: String,
+        /// Write the proof against the vendor into this file.
+        #[arg(long, value_name = "FILE", env = "NETPAY_SAVE")]
+        save: Option<PathBuf>,
+    },
+    /// Take up with the broker now what a download is still owed.
+    Open {
+        /// The download's number.
+        download: u64,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Broker {
     /// Who it is.

@@ -1,6 +1,6 @@
 //! The arguments, as INTERFACE names them.
 
-use super::acts::{Broker, Config, Downloads, Evidence, Receipt, Sales, Share, Wallet};
+use super::acts::{Broker, Config, Dispute, Downloads, Evidence, Receipt, Sales, Share, Wallet};
 use super::common::{Color, Logs};
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, CommandFactory as _, Parser, Subcommand};
@@ -103,7 +103,7 @@ Examples:
   netpay get 3                     the third row of the last search
   netpay get 3 --max-price 10 -y   without being asked, if it costs no more than 10 coins
 
-What costs something is asked about first, with price and vendor; what is free is not. Without a terminal, or with \
+What costs something is asked about first, with price, vendor, mode and what could be lost; what is free is not. Without a terminal, or with \
 --no-input, nothing is bought and the exit code is 11, unless --yes is given.";
 /// What the help of `up` says at its end.
 const UP: &str = "\
@@ -222,7 +222,8 @@ pub enum Command {
         /// Leave the chain open at the vendor for the next purchase there.
         #[arg(long, env = "NETPAY_KEEP_OPEN", value_parser = FalseyValueParser::new())]
         keep_open: bool,
-        /// When in fair mode: auto, always or never.
+        /// When in fair mode, where bytes come under seal and nobody can lose a coin: auto, always or never; as
+        /// configured without it.
         #[arg(long, value_name = "WHEN", env = "NETPAY_FAIR")]
         fair: Option<Fair>,
     },
@@ -253,6 +254,11 @@ pub enum Command {
     /// Proofs against cheats.
     #[command(subcommand)]
     Evidence(Evidence),
+    /// What was bought in fair mode and did not end as it should.
+    Dispute {
+        #[command(subcommand)]
+        act: Option<Dispute>,
+    },
     /// The bank.
     Broker {
         #[command(subcommand)]

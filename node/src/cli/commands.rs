@@ -1,6 +1,6 @@
 //! Each command: what is asked of the peer that runs, and how the answer is shown.
 
-use super::acts::{Broker, Config, Downloads, Sales, Share};
+use super::acts::{Broker, Config, Dispute, Downloads, Sales, Share};
 use super::args::{self, Args, Command, Global};
 use super::interrupt::Watch;
 use super::show::{self, coins, foreign, short, size};
@@ -9,6 +9,7 @@ use crate::api::LoginLink;
 use crate::api::client::{Client, escaped};
 use crate::app::view::{
     BrokerView, DownloadView, ErrorView, Found, Page, PeerView, RedeemView, SaleView, SharedFile, Status,
+    TillView,
 };
 use crate::config;
 use crate::errors;
@@ -47,6 +48,7 @@ pub async fn run(args: Args, watch: Watch) -> Result<(), ErrorView> {
         }
         Command::Receipt(act) => papers::receipt(&global, &home, act).await,
         Command::Evidence(act) => papers::evidence(&global, &home, act).await,
+        Command::Dispute { act } => papers::dispute(&global, &home, act.unwrap_or(Dispute::Ls)).await,
         Command::Broker { act: Some(Broker::Use { invite }) } => {
             config::set(home.path(), &home.config(), "broker", &invite)?;
             show::note("the new broker is used from the next start on");
@@ -117,6 +119,7 @@ async fn asked(global: &Global, home: &Home, command: Command) -> Result<(), Err
         | Command::Explain { .. }
         | Command::Receipt(_)
         | Command::Evidence(_)
+        | Command::Dispute { .. }
         | Command::Version
         | Command::Logs(_)
         | Command::SupportBundle { .. }
@@ -458,8 +461,30 @@ async fn sales(global: &Global, client: &Client, act: Sales) -> Result<(), Error
         show::csv(&columns.iter().map(|(title, _)| *title).collect::<Vec<_>>(), &rows);
     } else {
         show::table(&columns, rows, "nothing sold yet");
+        held(client, global).await?;
     }
     Ok(())
+}
+
+/// Says what was claimed and cannot be paid yet, since it was sold in fair mode.
+async fn held(client: &Client, global: &Global) -> Result<(), ErrorView> {
+    let till: Vec<TillView> = client.list("/till").await?;
+    let now = crate::clock::time().0;
+    let waits = |line: &&TillView| line.held && line.until.is_some_and(|until| until > now);
+    let (coins, until) = till
+        .iter()
+        .filter(waits)
+        .fold((0, None), |(coins, until), line| (coins + line.coins, line.until.max(until)));
+    if let Some(until) = until.filter(|_| !global.quiet) {
+        show::line(&held_until(coins, until));
+    }
+    Ok(())
+}
+
+fn held_until(amount: u64, until: u64) -> String {
+    let verb = if amount == 1 { "is" } else { "are" };
+    let until = show::moment(until);
+    format!("{} {verb} held until {until}: fair sales can be disputed for a day", coins(amount))
 }
 
 async fn redeem(global: &Global, client: &Client) -> Result<(), ErrorView> {
@@ -474,8 +499,12 @@ async fn redeem(global: &Global, client: &Client) -> Result<(), ErrorView> {
     } else {
         show::line(&format!("{} paid into your account", coins(view.paid)));
     }
-    if view.pending > 0 {
-        show::line(&format!("{} wait for settlement", coins(view.pending)));
+    if let Some(until) = view.held_until {
+        show::line(&held_until(view.held, until));
+    }
+    let for_settlement = view.pending.saturating_sub(view.held);
+    if for_settlement > 0 {
+        show::line(&format!("{} wait for settlement", coins(for_settlement)));
     }
     if view.uncertified > 0 {
         show::line(&format!("{} segments wait for their witnesses; try again later", view.uncertified));

@@ -40,11 +40,12 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
     let quote: Quote = client.post("/quote", &request).await?;
     if dry_run {
         let text = format!(
-            "{}: {} for {}, from {}",
+            "{}: {} for {}, from {}; {}",
             foreign(&quote.name),
             coins(quote.price),
             size(quote.size),
-            vendors(&quote)
+            vendors(&quote),
+            quote.terms()
         );
         said(global, &quote, &text);
         return Ok(());
@@ -56,10 +57,11 @@ pub async fn get(global: &Global, home: &Home, client: &Client, command: Command
             return Err(errors::not_enough_coins(&quote.name, quote.price, quote.spendable, 0, None));
         }
         let question = format!(
-            "buy {} for {} from {} (you have {} → {} after)?",
+            "buy {} for {} from {}, {} (you have {} → {} after)?",
             foreign(&quote.name),
             coins(quote.price),
             vendors(&quote),
+            quote.terms(),
             quote.spendable,
             quote.spendable.saturating_sub(quote.price)
         );

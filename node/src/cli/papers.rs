@@ -1,17 +1,18 @@
-//! Receipts and proofs: what others signed, shown, written out, and checked without asking anybody.
+//! Receipts, proofs and disputes: what others signed, shown, written out, and checked without asking anybody.
 
-use super::acts::{Evidence, Receipt};
+use super::acts::{Dispute, Evidence, Receipt};
 use super::args::Global;
 use super::commands::said;
 use super::show::{self, coins, foreign, moment, short};
 use crate::api::client::{Client, escaped};
-use crate::app::view::{ErrorView, EvidenceView, ReceiptView};
+use crate::app::view::{DisputeView, ErrorView, EvidenceView, ReceiptView};
 use crate::config::{self, Invite};
 use crate::errors;
 use crate::home::Home;
 use crate::store::files::{PRIVATE, atomic_write};
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::receipt::Receipt as Paper;
+use netpay_core::fair::judge::{self, Junk};
 use netpay_core::record::chain::{Culprit, Evidence as Proof};
 use serde_json::json;
 use std::io::Read as _;
@@ -83,21 +84,101 @@ pub async fn evidence(global: &Global, home: &Home, act: Evidence) -> Result<(),
         }
         Evidence::Save { id, file } => {
             let client = Client::at(home)?;
-            let whole = whole_id(&id, &client.list("/evidence").await?)?;
+            let all: Vec<EvidenceView> = client.list("/evidence").await?;
+            let whole = whole_id("proof", &id, all.into_iter().map(|one| one.id))?;
             let one: EvidenceView = client.get(&format!("/evidence/{}", escaped(&whole))).await?;
             save(global, &file, one.proof.as_deref().unwrap_or_default())
         }
     }
 }
 
+/// What `netpay dispute` does.
+///
+/// # Errors
+/// If the peer does not run, there is no such dispute or proof, or the broker cannot be reached.
+pub async fn dispute(global: &Global, home: &Home, act: Dispute) -> Result<(), ErrorView> {
+    let client = Client::at(home)?;
+    match act {
+        Dispute::Ls => {
+            let mut list: Vec<DisputeView> = client.list("/disputes").await?;
+            list.sort_by_key(|one| std::cmp::Reverse(one.at));
+            disputes(global, &list, "nothing is in dispute");
+            Ok(())
+        }
+        Dispute::Show { id, save: file } => {
+            let all: Vec<DisputeView> = client.list("/disputes").await?;
+            let whole = whole_id("dispute", &id, all.into_iter().map(|one| one.id))?;
+            let one: DisputeView = client.get(&format!("/disputes/{}", escaped(&whole))).await?;
+            let Some(file) = file else {
+                said(global, &one, &told(&one));
+                return Ok(());
+            };
+            let proof = one.evidence.ok_or_else(|| errors::no_paper("proof of", short(&whole)))?;
+            save(global, &file, &proof)
+        }
+        Dispute::Open { download } => {
+            let path = format!("/downloads/{download}/dispute");
+            let list: Vec<DisputeView> = client.post(&path, &json!({})).await?;
+            disputes(global, &list, "nothing of this download is in dispute");
+            Ok(())
+        }
+    }
+}
+
+fn disputes(global: &Global, list: &[DisputeView], empty: &str) {
+    if global.json {
+        list.iter().for_each(show::json);
+        return;
+    }
+    let row = |one: &DisputeView| {
+        vec![
+            short(&one.id).to_owned(),
+            one.state.word().to_owned(),
+            one.download.to_string(),
+            foreign(&one.name),
+            short(&one.vendor).to_owned(),
+            one.coins.to_string(),
+            moment(one.at),
+        ]
+    };
+    let columns = [
+        ("id", false),
+        ("state", false),
+        ("download", true),
+        ("for", false),
+        ("vendor", false),
+        ("coins", true),
+        ("since", false),
+    ];
+    show::table(&columns, list.iter().map(row).collect(), empty);
+}
+
+fn told(one: &DisputeView) -> String {
+    let proof = if one.evidence.is_some() { "there is one: --save FILE" } else { "none is needed" };
+    format!(
+        "{}: {} for {}\n  why      {}\n  vendor   {}\n  for      download {}\n  since    {}\n  chain    {}, segment \
+         {}\n  pieces   {}\n  proof    {proof}",
+        one.state.word(),
+        coins(one.coins),
+        foreign(&one.name),
+        foreign(&one.why),
+        one.vendor,
+        one.download,
+        moment(one.at),
+        one.chain,
+        one.segment,
+        one.units,
+    )
+}
+
 /// The one id that begins so.
-fn whole_id(given: &str, all: &[EvidenceView]) -> Result<String, ErrorView> {
+fn whole_id(what: &str, given: &str, all: impl Iterator<Item = String>) -> Result<String, ErrorView> {
     let given = given.to_lowercase();
-    let mut meant = all.iter().filter(|one| one.id.starts_with(&given));
+    let mut meant = all.filter(|id| id.starts_with(&given));
     match (meant.next(), meant.next()) {
-        (Some(one), None) => Ok(one.id.clone()),
-        (Some(_), Some(_)) => Err(errors::ambiguous("proof", given)),
-        (None, _) => Err(errors::no_paper("proof", given)),
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(errors::ambiguous(what, given)),
+        (None, _) => Err(errors::no_paper(what, given)),
     }
 }
 
@@ -130,7 +211,11 @@ fn check_receipt(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorV
 
 fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), ErrorView> {
     let invite = own_broker(home)?;
-    let proof: Proof = codec::decode(&read(file, Proof::MAX)?).map_err(errors::proves_nothing)?;
+    let bytes = read(file, Proof::MAX.max(Junk::MAX))?;
+    if let Ok(junk) = codec::decode::<Junk>(&bytes) {
+        return check_junk(global, &invite, &junk);
+    }
+    let proof: Proof = codec::decode(&bytes).map_err(errors::proves_nothing)?;
     let culprit = proof.convicts(&invite.network_id(), &invite.broker);
     let text = match &culprit {
         Some(Culprit::Buyer(chain)) => format!("convicts the buyer behind chain {chain}"),
@@ -144,6 +229,26 @@ fn check_evidence(global: &Global, home: &Home, file: &Path) -> Result<(), Error
     };
     let EvidenceView { convicts, node, chain, .. } = EvidenceView::of(culprit);
     said(global, &json!({ "convicts": convicts, "node": node, "chain": chain }), &text);
+    Ok(())
+}
+
+/// What was sold in fair mode and is junk. Whoever paid for it is named in the deal: that its chain was the buyer's is
+/// the broker's to know.
+fn check_junk(global: &Global, invite: &Invite, junk: &Junk) -> Result<(), ErrorView> {
+    let buyer = junk.deal.claim().map_err(errors::proves_nothing)?.buyer;
+    let deal = judge::judge(&invite.network_id(), &buyer, junk).map_err(errors::proves_nothing)?;
+    let value = json!({
+        "convicts": "vendor",
+        "holder": deal.holder.to_string(),
+        "chain": deal.chain.to_string(),
+        "segment": deal.j.0,
+        "content": deal.root.to_string(),
+    });
+    let text = format!(
+        "convicts the holder of the key {}, of what it sold of {} for segment {} of chain {}",
+        deal.holder, deal.root, deal.j, deal.chain
+    );
+    said(global, &value, &text);
     Ok(())
 }
 

@@ -307,8 +307,8 @@ error_registry! {
     no_paper(what, id) = "NP-FIND-007", NOT_FOUND, 404:
         what "there is no {what} {id}"
         why "none that is kept in this home is called that"
-        fix "netpay receipt ls      or: netpay evidence ls"
-        explain "Receipts are numbered in the order in which vendors gave them, and proofs against cheats are named by 64 hexadecimal digits, of which the first few are enough. Both are kept in the home for good; `save` writes one into a file that anybody can check."
+        fix "netpay receipt ls      or: netpay evidence ls      or: netpay dispute ls"
+        explain "Receipts are numbered in the order in which vendors gave them; proofs against cheats, and disputes of what was bought in fair mode, are named by 64 hexadecimal digits, of which the first few are enough. A dispute is gone when the key came after all; one about a key has no proof, since none is needed. All others are kept in the home for good; `save` writes one into a file that anybody can check."
 
     // ---- the network ----
 
@@ -415,10 +415,10 @@ error_registry! {
         explain "The vendor answered with a refusal and its reason: the listing is old, it is busy, or it does not take these coins. Nothing of this order was paid beyond what the receipt says."
 
     /// A price that one unit of plain mode cannot bear.
-    price_too_high(name, price, most) = "NP-TRADE-003", USAGE, 422:
-        what "{price} coins are too many for \"{name}\""
-        why "the smallest piece that is paid for would cost more than a buyer may risk; at this size the most is {most} coins"
-        fix "ask for at most {most} coins, raise p0 on both sides, or allow fair mode: netpay config set fair auto"
+    price_too_high(most) = "NP-TRADE-003", USAGE, 422:
+        what "the price is too high for a file of this size"
+        why "its smallest piece would cost more than the {most} coins that may be risked on one, and fair mode is not wanted or cannot bear it"
+        fix "take fair mode: netpay get … --fair auto, or netpay config set fair auto; or raise p0 on both sides"
         explain "In a plain sale the first piece is paid before it is seen, so no piece may cost more than p0 coins (10 unless set otherwise), and pieces are at least 16 KiB. Small files can therefore be arbitrarily dear only in fair mode, where nothing can be lost, and where a piece may cost 4096 coins."
 
     /// Money left, the file did not come.

@@ -6,7 +6,7 @@ mod forms;
 mod tables;
 
 pub use charts::{Day, chain_bar, chart, coins_bar, legend, legend_of, qr};
-pub use forms::{Confirm, Field, Seal, button, command, confirm, field, quoted, select};
+pub use forms::{Confirm, Field, Seal, button, command, confirm, field, quoted, select, select_asked};
 pub use tables::{Column, Pages, facts, pager, table};
 
 use super::assets;

@@ -333,7 +333,8 @@ impl Peer {
             Ok((last.uncertified == 0).then_some(()))
         };
         until(&format!("the certificates of {}", self.name), NEWS_WITHIN, done).await?;
-        Ok(RedeemView { pending: last.pending, balance: last.balance, uncertified: 0, ..total })
+        let RedeemView { pending, held, held_until, balance, .. } = last;
+        Ok(RedeemView { pending, held, held_until, balance, uncertified: 0, ..total })
     }
 
     /// Runs one of the peer's commands and gives back what it printed.

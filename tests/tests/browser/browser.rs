@@ -111,6 +111,21 @@ impl Browser {
         self.keys(text).await
     }
 
+    /// Chooses what is called so, or whose name begins so, in the list of that name.
+    pub async fn choose(&self, name: &str, option: &str) -> Result<()> {
+        let list = self.named("fill", name).await?;
+        match self.hands {
+            Hands::Mouse => {
+                list.select_by_label(option).await.with_context(|| format!("choosing {option:?}"))?
+            }
+            Hands::Keys => {
+                self.tab_to(&list, name).await?;
+                self.keys(option).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Presses Enter where one is.
     pub async fn enter(&self) -> Result<()> {
         self.keys(&Key::Enter.to_string()).await

@@ -1,4 +1,5 @@
-//! One story: somebody joins, sells, buys from somebody else, and turns what was earned into money.
+//! One story: somebody joins, sells, buys from somebody else in fair mode and in plain mode, and turns what was earned
+//! into money, or waits for it for a day.
 
 use super::browser::{Browser, Hands};
 use super::look::Look;
@@ -13,10 +14,14 @@ use std::time::Duration;
 const VOUCHER: u64 = 500;
 /// What the buyer takes of it into its wallet.
 const COINS: u64 = 200;
-/// What the file costs.
+/// What the file costs that is bought in fair mode: nothing was bought from that vendor before.
 const PRICE: u64 = 64;
 /// Its size: enough that a bar can be seen to move.
 const SIZE: u64 = 256 << 20;
+/// What the file costs that is bought in plain mode.
+const PLAIN_PRICE: u64 = 16;
+/// Its size.
+const PLAIN_SIZE: u64 = 4 << 20;
 /// Places of a bar that are seen while the file comes, at the least.
 const PLACES: usize = 3;
 
@@ -29,16 +34,25 @@ pub async fn tell(hands: Hands, look: Look, pictures: &Path) -> Result<()> {
     let peers = swarm.add_many(3).await?;
     let [vendor, buyer, _witness] = &peers[..] else { unreachable!("three were added") };
     let file = goods::make(&swarm.goods(), "Lecture 07 – Hash chains.mp4", SIZE, 7)?;
+    let other = goods::make(&swarm.goods(), "Lecture 08 – Receipts.mp4", PLAIN_SIZE, 8)?;
 
     let browser = Browser::open(hands, look, pictures).await?;
     let voucher = sells_a_voucher(&browser, &swarm).await?;
     joins(&browser, vendor, None).await?;
-    shares(&browser, &file).await?;
+    browser.press("Files").await?;
+    browser.reads("You share nothing yet").await?;
+    shares(&browser, &file, PRICE, "Lecture 07").await?;
+    shares(&browser, &other, PLAIN_PRICE, "Lecture 08").await?;
+    browser.look("files").await?;
     joins(&browser, buyer, Some(&voucher)).await?;
     buys_coins(&browser).await?;
-    finds(&browser, vendor).await?;
+    finds(&browser, vendor, "hash lecture", "Lecture 07").await?;
+    browser.look("search").await?;
     downloads(&browser, &swarm, vendor).await?;
     goods::compare(&file, Path::new(&buyer.downloads().await?.first().context("a download")?.path))?;
+    finds(&browser, vendor, "receipts lecture", "Lecture 08").await?;
+    buys_in_plain_mode(&browser, vendor).await?;
+    goods::compare(&other, Path::new(&buyer.downloads().await?.first().context("a download")?.path))?;
     redeems(&browser, vendor).await?;
     browser.go(&link(buyer)?).await?;
     looks_around(&browser, &["Home", "Peers", "Downloads", "Settings"]).await?;
@@ -65,15 +79,13 @@ async fn joins(browser: &Browser, peer: &Peer, voucher: Option<&str>) -> Result<
     browser.look(&format!("{} has an account", peer.name())).await
 }
 
-async fn shares(browser: &Browser, file: &Path) -> Result<()> {
-    browser.press("Files").await?;
-    browser.reads("You share nothing yet").await?;
+async fn shares(browser: &Browser, file: &Path, price: u64, name: &str) -> Result<()> {
     browser.fill("Path of a file or folder", &file.to_string_lossy()).await?;
-    browser.fill("Price of each file, in coins", &PRICE.to_string()).await?;
+    browser.fill("Price of each file, in coins", &price.to_string()).await?;
     browser.fill("Tags, with commas", "netpay, lecture").await?;
     browser.press("Share").await?;
-    browser.reads("offered").await?;
-    browser.look("files").await
+    browser.reads(&format!("{name} – ")).await?;
+    browser.reads("offered").await
 }
 
 async fn buys_coins(browser: &Browser) -> Result<()> {
@@ -85,22 +97,55 @@ async fn buys_coins(browser: &Browser) -> Result<()> {
     browser.look("wallet").await
 }
 
-async fn finds(browser: &Browser, vendor: &Peer) -> Result<()> {
+async fn finds(browser: &Browser, vendor: &Peer, words: &str, name: &str) -> Result<()> {
     browser.press("Search").await?;
     let found = async || {
-        browser.fill("Words or a link", "hash lecture").await?;
+        browser.fill("Words or a link", words).await?;
         browser.enter().await?;
         let offers = browser.ask("return document.querySelector('main')?.innerText ?? '';").await?;
-        Ok(offers.as_str().is_some_and(|text| text.contains("Lecture 07")).then_some(()))
+        Ok(offers.as_str().is_some_and(|text| text.contains(name)).then_some(()))
     };
     until("the offer", Duration::from_secs(60), found).await?;
-    browser.reads(vendor.name()).await?;
-    browser.look("search").await
+    browser.reads(vendor.name()).await
+}
+
+/// What the question says, once it is asked.
+async fn asked(browser: &Browser, price: u64) -> Result<String> {
+    let question = async || {
+        let text = browser.ask("return document.querySelector('dialog[open]')?.innerText ?? '';").await?;
+        let text = text.as_str().unwrap_or_default();
+        Ok(text.contains(&format!("Buy for {price} coins")).then(|| text.to_owned()))
+    };
+    until("the question", Duration::from_secs(30), question).await
+}
+
+/// The vendor is known now, so that the mode is a choice.
+async fn buys_in_plain_mode(browser: &Browser, vendor: &Peer) -> Result<()> {
+    browser.press("Buy").await?;
+    let question = asked(browser, PLAIN_PRICE).await?;
+    for told in
+        ["Automatic: in plain mode", "In fair mode: pieces come under seal", "paid before a piece is seen"]
+    {
+        ensure!(question.contains(told), "{told:?} is not told: {question}");
+    }
+    browser.choose("How it is bought", "Never in fair mode").await?;
+    browser.look("a question").await?;
+    browser.press(&format!("Buy for {PLAIN_PRICE} coins")).await?;
+    browser.reads(&format!("Receipt from {}", vendor.name())).await?;
+    browser.reads(&format!("Ordered from {}", vendor.name())).await?;
+    let story = browser.ask("return document.querySelector('main').innerText;").await?;
+    ensure!(!story.as_str().context("a story")?.contains("Deal with"), "{story}");
+    browser.look("downloaded in plain mode").await
 }
 
 /// The vendor hangs when the first bytes are there, so that the bar can be looked at on its way.
 async fn downloads(browser: &Browser, swarm: &Swarm, vendor: &Peer) -> Result<()> {
     browser.press("Buy").await?;
+    let question = asked(browser, PRICE).await?;
+    for told in ["Automatic: in fair mode", "you lose nothing but time"] {
+        ensure!(question.contains(told), "{told:?} is not told: {question}");
+    }
+    browser.look("a question of fair mode").await?;
     browser.press(&format!("Buy for {PRICE} coins")).await?;
     browser.reads("What happened").await?;
     browser.ask(WATCH).await?;
@@ -116,6 +161,7 @@ async fn downloads(browser: &Browser, swarm: &Swarm, vendor: &Peer) -> Result<()
     browser.look("download").await?;
     swarm.wake(vendor.name())?;
     browser.reads("Receipt from").await?;
+    browser.reads(&format!("Deal with {}", vendor.name())).await?;
     let seen = browser.ask("return window.places;").await?;
     let places: Vec<(f64, f64)> = serde_json::from_value(seen)?;
     println!("places of the bar (ms, per cent): {places:?}");
@@ -137,9 +183,20 @@ async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
         if browser.ask(offered).await? == true {
             browser.press("Redeem").await?;
         }
-        Ok((view.earned == 0).then_some(()))
+        Ok((view.earned == PRICE && view.at_broker == Some(PLAIN_PRICE)).then_some(()))
     };
-    until("all to be redeemed", Duration::from_secs(60), paid).await?;
+    until("what was sold in plain mode to be paid", Duration::from_secs(60), paid).await?;
+    let held = async || {
+        browser.press("Sales").await?;
+        let lines = vendor.till().await?;
+        let held: u64 = lines.iter().filter(|line| line.held).map(|line| line.coins).sum();
+        Ok((held == PRICE).then_some(()))
+    };
+    until("the rest to be held", Duration::from_secs(60), held).await?;
+    browser.reads(&format!("{PRICE} coins are held until")).await?;
+    browser.reads("fair sales can be disputed for a day").await?;
+    let offered = "return [...document.querySelectorAll('main form button')].length;";
+    ensure!(browser.ask(offered).await? == 0, "what is held is not offered for redemption");
     browser.look("redeemed").await
 }
 

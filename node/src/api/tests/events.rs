@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 /// One event as it came.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+pub(super) struct Told {
     id: u64,
     about: String,
-    data: Value,
+    pub(super) data: Value,
 }
 
 /// A listener to a stream of events.
-struct Listener {
+pub(super) struct Listener {
     response: Response,
     rest: String,
 }
 
 impl Listener {
-    async fn at(door: &Door, path: &str, last: Option<u64>) -> Self {
+    pub(super) async fn at(door: &Door, path: &str, last: Option<u64>) -> Self {
         let response = Self::asks(door, path, last).await;
         assert_eq!(response.status(), StatusCode::OK);
         Self { response, rest: String::new() }
@@ -56,7 +56,7 @@ impl Listener {
     }
 
     /// The next event about something.
-    async fn about(&mut self, about: &str) -> Told {
+    pub(super) async fn about(&mut self, about: &str) -> Told {
         loop {
             let told = self.next().await.expect("it goes on");
             if told.about == about {
@@ -66,7 +66,7 @@ impl Listener {
     }
 }
 
-const EVENTS: &str = "/api/v1/events";
+pub(super) const EVENTS: &str = "/api/v1/events";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listener_goes_on_where_its_connection_broke_and_after_a_restart_asks_anew() {

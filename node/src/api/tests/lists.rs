@@ -98,7 +98,9 @@ async fn ten_thousand_sales_are_read_in_twenty_pages_and_no_page_is_larger() {
     assert_eq!((all.len(), pages), (10_000, 20));
     let times: Vec<_> = all.iter().filter_map(|sale| sale["at"].as_str()).collect();
     assert!(times.is_sorted_by(|a, b| a >= b), "the newest comes first");
-    for list in ["downloads", "sales", "till", "wallet/chains", "wallet/history", "peers", "shares"] {
+    for list in
+        ["downloads", "sales", "till", "wallet/chains", "wallet/history", "peers", "shares", "disputes"]
+    {
         for part in ["limit=0", "limit=501", "limit=many", "limit=-1", "size=5", "after=%00"] {
             let asked = door.program(Method::GET, &format!("/api/v1/{list}?{part}"));
             assert_eq!(refused(asked).await.0, 400, "{list}?{part}");

@@ -10,10 +10,12 @@ use netpay_core::amount::Coins;
 use netpay_core::codec::{self, List, Text};
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::fair::judge::{self, Junk, Verdict};
 use netpay_core::id::NetworkId;
 use netpay_core::keys::{PublicKey, SecretKey};
+use netpay_core::time::DAY;
 use netpay_core::wire::bank::{
-    Account, BankReply, BankRequest, Buy, Info, MAX_LINES, StatementLine, VoucherCode,
+    Account, BankReply, BankRequest, Buy, Claim, Claims, Info, MAX_LINES, Outcome, StatementLine, VoucherCode,
 };
 use netpay_core::wire::hello::Membership;
 use netpay_core::wire::reject::{Reject, RejectCode};
@@ -112,8 +114,40 @@ impl Bank {
                 self.account(from, query.claim().map_or(u64::MAX, |query| query.after))
             }
             BankRequest::Register(_) => self.account(from, u64::MAX),
+            BankRequest::Redeem { claims, .. } => self.redeem(&claims),
+            BankRequest::Accuse { junk, .. } => self.judge(&junk),
+            BankRequest::Keys(_) => BankReply::Keys(List::new()),
             _ => BankReply::Noted,
         }
+    }
+
+    /// Pays what was earned in plain mode, and holds the rest for a day.
+    fn redeem(&self, claims: &Claims) -> BankReply {
+        let outcome = |claim: &Claim| {
+            let (open, close) = (claim.open.claim().ok()?, claim.close.claim().ok()?);
+            let coins = Coins::from(close.end.since(open.start)?);
+            let outcome = match open.fair {
+                Some(_) => Outcome::Pending { coins, until: clock::time().plus(DAY) },
+                None => {
+                    lock(&self.books).book("redeemed", i64::try_from(coins.0).ok()?);
+                    Outcome::Paid(coins)
+                }
+            };
+            Some((open.chain, open.j, outcome))
+        };
+        BankReply::Redeemed(List::first_of(claims.0.iter().filter_map(outcome)))
+    }
+
+    fn judge(&self, junk: &Junk) -> BankReply {
+        let (Ok(deal), Ok(open)) = (junk.deal.claim(), junk.open.claim()) else {
+            return refused(RejectCode::Malformed);
+        };
+        if judge::judge(&self.network, &deal.buyer, junk).is_err() {
+            return refused(RejectCode::Malformed);
+        }
+        let open = self.key.sign(&self.network, open).hash();
+        let verdict = Verdict { chain: deal.chain, j: deal.j, open, holder: deal.holder, at: clock::time() };
+        BankReply::Judged(self.key.sign(&self.network, verdict).wire())
     }
 
     fn account(&self, node: NodeKey, after: u64) -> BankReply {

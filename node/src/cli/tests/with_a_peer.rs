@@ -7,7 +7,7 @@ use crate::api::ADDRESS_FILE;
 use crate::api::server::{Interface, serve};
 use crate::app::tests::Town;
 use crate::app::view::Part;
-use crate::app::view::{DownloadState, ErrorView};
+use crate::app::view::{DisputeState, DownloadState, ErrorView};
 use crate::errors::exit;
 use clap::Parser as _;
 use std::net::SocketAddr;
@@ -164,6 +164,35 @@ async fn a_proof_against_a_cheat_is_listed_saved_and_checked() {
     let changed = written(them.town.dir.path(), "changed", &bytes);
     assert_eq!(them.runs(1, &["evidence", "check", &changed]).await, exit::VERIFICATION);
     assert_eq!(them.runs(1, &["receipt", "check", &paper]).await, exit::VERIFICATION);
+    them.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_is_listed_saved_checked_and_taken_to_the_broker() {
+    let them = Answering::of(3).await;
+    let download = them.town.sells_one(2, 1).await.to_string();
+    assert_eq!(them.runs(1, &["dispute"]).await, exit::OK);
+    let id = them.town.is_sold_junk(1, 2, 1).await;
+    assert_eq!(them.runs(1, &["dispute", "ls"]).await, exit::OK);
+    assert_eq!(them.runs(1, &["dispute", "show", &id[..8].to_uppercase()]).await, exit::OK);
+    assert_eq!(them.runs(1, &["dispute", "show", "xyz"]).await, exit::NOT_FOUND);
+    let saved = them.town.dir.path().join("junk.proof");
+    let paper = saved.to_string_lossy().into_owned();
+    assert_eq!(them.runs(1, &["dispute", "show", &id[..8], "--save", &paper]).await, exit::OK);
+    // Anybody of the network can judge it.
+    assert_eq!(them.runs(0, &["evidence", "check", &paper]).await, exit::OK);
+    let mut bytes = std::fs::read(&saved).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let changed = written(them.town.dir.path(), "changed", &bytes);
+    assert_eq!(them.runs(0, &["evidence", "check", &changed]).await, exit::VERIFICATION);
+
+    assert_eq!(them.runs(1, &["dispute", "open", "7"]).await, exit::NOT_FOUND);
+    assert_eq!(them.runs(1, &["dispute", "open", &download]).await, exit::UNREACHABLE);
+    them.town.bank(0);
+    assert_eq!(them.runs(1, &["dispute", "open", &download]).await, exit::OK);
+    let view = them.town.peers[1].dispute(&id).expect("it is there");
+    assert_eq!(view.state, DisputeState::Convicted);
     them.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Downloads: how far each has come, and what happened to it.
 
-use super::{Context, peer_name, rate};
-use crate::app::view::{DownloadState, DownloadView, TimelineEntry};
+use super::{Context, PAGE, peer_name, rate};
+use crate::app::view::{DisputeState, DisputeView, DownloadState, DownloadView, TimelineEntry};
 use crate::shown;
 use crate::ui::pages::error::problem;
 use crate::ui::parts::{
@@ -13,9 +13,18 @@ use std::collections::BTreeMap;
 /// Names of peers, by their keys.
 pub type Names = BTreeMap<String, String>;
 
+/// What is or was in dispute, with the names of those who sold it.
+#[derive(Clone, Debug, Default)]
+pub struct InDispute {
+    /// The disputes, newest first.
+    pub disputes: Vec<DisputeView>,
+    /// What peers call themselves, by their keys.
+    pub names: Names,
+}
+
 /// The page of all downloads.
 #[must_use]
-pub fn page(context: &Context, shown: &[DownloadView], pages: &Pages) -> Markup {
+pub fn page(context: &Context, shown: &[DownloadView], pages: &Pages, in_dispute: &InDispute) -> Markup {
     let body = html! {
         (title("Downloads", &html! { a.button.primary href="/search" { (icon("search")) "Find files" } }))
         @if shown.is_empty() {
@@ -27,6 +36,17 @@ pub fn page(context: &Context, shown: &[DownloadView], pages: &Pages) -> Markup 
             (pager(pages))
             (poll(shown))
             (parts::command("netpay downloads"))
+        }
+        @if !in_dispute.disputes.is_empty() {
+            section.stack aria-labelledby="disputes" {
+                h2 #disputes { "Disputes" }
+                p.hint {
+                    "What was bought in fair mode and did not end as it should. Your peer takes it to the broker by \
+                     itself, and again until there is an answer."
+                }
+                (disputes(context, in_dispute, true))
+                (parts::command("netpay dispute"))
+            }
         }
     };
     context.page("/downloads", "Downloads", &body)
@@ -172,11 +192,11 @@ fn acts(context: &Context, view: &DownloadView, in_place: bool) -> Markup {
 
 /// The page of one download.
 #[must_use]
-pub fn detail(context: &Context, view: &DownloadView, names: &Names) -> Markup {
+pub fn detail(context: &Context, view: &DownloadView, in_dispute: &InDispute) -> Markup {
     let name = shown::foreign(&view.name);
     let body = html! {
         (title(&name, &acts(context, view, false)))
-        (live(context, view, names, None))
+        (live(context, view, in_dispute, None))
         (parts::command(&format!("netpay downloads show {}", view.id)))
         p { a href="/downloads" { "All downloads" } }
     };
@@ -186,7 +206,8 @@ pub fn detail(context: &Context, view: &DownloadView, names: &Names) -> Markup {
 /// What changes on the page of a download: everything but its buttons, and these when its state is another than the one
 /// `seen`.
 #[must_use]
-pub fn live(context: &Context, view: &DownloadView, names: &Names, seen: Option<&str>) -> Markup {
+pub fn live(context: &Context, view: &DownloadView, in_dispute: &InDispute, seen: Option<&str>) -> Markup {
+    let names = &in_dispute.names;
     // A receipt may come a moment after the file is in its place.
     let moving = is_moving(view.state) || (view.state == DownloadState::Done && view.sales > 0);
     let address = format!("/live/downloads/{}?seen={}", view.id, word(view.state));
@@ -199,6 +220,7 @@ pub fn live(context: &Context, view: &DownloadView, names: &Names, seen: Option<
                 (facts(&told(view, names)))
             }
             @if let Some(error) = &view.error { (problem(error)) }
+            @if !in_dispute.disputes.is_empty() { (about_disputes(context, view, in_dispute)) }
             section.card aria-labelledby="happened" {
                 h2 #happened { "What happened" }
                 @if view.timeline.is_empty() {
@@ -230,6 +252,75 @@ fn told<'a>(view: &DownloadView, names: &Names) -> Vec<(&'a str, Markup)> {
     ]
 }
 
+/// What of a download is or was in dispute.
+fn about_disputes(context: &Context, view: &DownloadView, in_dispute: &InDispute) -> Markup {
+    let open = in_dispute.disputes.iter().filter(|one| one.state.is_open());
+    let coins = open.clone().map(|one| one.coins).fold(0, u64::saturating_add);
+    html! {
+        section.card aria-labelledby="disputes" {
+            h2 #disputes { "In dispute" }
+            @if open.count() > 0 {
+                p {
+                    (money(coins)) " paid for this download are in dispute. They are not lost: either the broker gives \
+                     the key that is missing, or they come back."
+                }
+            }
+            (disputes(context, in_dispute, false))
+            (parts::command(&format!("netpay dispute open {}", view.id)))
+        }
+    }
+}
+
+/// Disputes as rows, the newest of them; `named` with the downloads that they are about.
+fn disputes(context: &Context, in_dispute: &InDispute, named: bool) -> Markup {
+    let columns = [
+        Column::name("Why"),
+        Column::text("State"),
+        Column::text("Vendor"),
+        Column::amount("Coins"),
+        Column::acts("Actions"),
+    ];
+    let row = |one: &DisputeView| {
+        let tone = match one.state {
+            DisputeState::KeyMissing => Tone::Warn,
+            DisputeState::Accused => Tone::Busy,
+            DisputeState::Convicted => Tone::Good,
+            DisputeState::Rejected => Tone::Bad,
+        };
+        let vendor = in_dispute.names.get(&one.vendor).map(String::as_str);
+        vec![
+            html! {
+                @if named { a href=(format!("/downloads/{}", one.download)) { (parts::foreign(&one.name)) } }
+                span.sub { (parts::sentence(&one.why)) "." }
+            },
+            html! {
+                (badge(tone, one.state.word()))
+                span.sub { "since " (parts::moment(one.at)) }
+            },
+            html! { a href=(format!("/peers/{}", one.vendor)) { (peer_name(vendor, &one.vendor)) } },
+            money(one.coins),
+            html! {
+                @if one.state.is_open() {
+                    (button(
+                        &format!("/downloads/{}/dispute", one.download),
+                        context.seal(),
+                        "broker",
+                        "Take it to the broker now",
+                        &shown::foreign(&one.name),
+                    ))
+                }
+            },
+        ]
+    };
+    let rows: Vec<Vec<Markup>> = in_dispute.disputes.iter().take(PAGE).map(row).collect();
+    html! {
+        (table("Disputes, newest first", &columns, &rows))
+        @if in_dispute.disputes.len() > PAGE {
+            p.quiet { "The newest " (PAGE) " of " (shown::grouped(in_dispute.disputes.len() as u64)) "." }
+        }
+    }
+}
+
 fn happened(entry: &TimelineEntry, names: &Names) -> Markup {
     let name =
         || names.get(&entry.detail).map_or_else(|| shown::short(&entry.detail).to_owned(), Clone::clone);
@@ -244,7 +335,33 @@ fn happened(entry: &TimelineEntry, names: &Names) -> Markup {
         "paid" => ("Paid".to_owned(), detail),
         "complete" => ("Verified".to_owned(), detail),
         "receipt" => (format!("Receipt from {}", name()), "It counted what was paid.".to_owned()),
-        "settled" => (format!("Settled with {}", name()), "What was still open there is paid.".to_owned()),
+        "settled" => (
+            format!("Settled with {}", name()),
+            "What was still open there is ended: what it delivered is paid.".to_owned(),
+        ),
+        "deal" => (
+            format!("Asked {} for a deal", name()),
+            "In fair mode: pieces come under seal, and their key follows on the payment.".to_owned(),
+        ),
+        "sealed" => (
+            format!("Deal with {}", name()),
+            "It signed what it sells for which price. Pieces come under seal.".to_owned(),
+        ),
+        "junk" => (
+            format!("Junk from {}", name()),
+            "A piece opened to something else than was promised. The proof goes to the broker, and the vendor is \
+             blocked."
+                .to_owned(),
+        ),
+        "key" => ("Key from the broker".to_owned(), "The vendor kept it back, and had to show it to be paid.".to_owned()),
+        "convicted" => (
+            format!("{} is convicted", name()),
+            "The broker judged the proof: the vendor's claim is void, and the coins come back when the chain is settled."
+                .to_owned(),
+        ),
+        "not convicted" => {
+            (format!("{} is not convicted", name()), "The broker found that the proof does not hold.".to_owned())
+        }
         "done" => ("In its place".to_owned(), detail),
         "paused" => ("Paused".to_owned(), detail),
         "resumed" => ("Resumed".to_owned(), detail),
@@ -253,7 +370,7 @@ fn happened(entry: &TimelineEntry, names: &Names) -> Markup {
         "refused" => ("Refused".to_owned(), detail),
         other => (other.to_owned(), detail),
     };
-    let bad = matches!(entry.what.as_str(), "failed" | "refused" | "broke off");
+    let bad = matches!(entry.what.as_str(), "failed" | "refused" | "broke off" | "junk" | "not convicted");
     html! {
         li.bad[bad] {
             span { (parts::foreign(&what)) }

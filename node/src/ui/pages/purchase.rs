@@ -3,8 +3,9 @@
 use super::{Context, peer_name};
 use crate::app::view::{Found, Quote};
 use crate::shown;
-use crate::ui::parts::{self, Confirm, confirm, error_box, money, quoted};
+use crate::ui::parts::{self, Confirm, confirm, error_box, money, quoted, select_asked};
 use maud::{Markup, html};
+use netpay_core::fair::policy::{Fair, Mode};
 
 /// What is asked.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +14,10 @@ pub struct Purchase {
     pub quote: Quote,
     /// The vendor, if only that one is wanted.
     pub from: Option<String>,
-    /// The most that a vendor can take without giving anything for it, in coins.
-    pub at_risk: u64,
+    /// What may be wanted of fair mode, in which mode it would be bought then, and how many coins could be lost.
+    pub ways: Vec<(Fair, Mode, u64)>,
+    /// What is wanted of it where nothing else is chosen.
+    pub fair: Fair,
     /// Whether the wallet is locked.
     pub locked: bool,
     /// The key under which it is bought once.
@@ -86,14 +89,34 @@ fn sum(asked: &Purchase) -> Markup {
             div { dt { "From" } dd { (vendors(&quote.vendors)) } }
             div { dt { "Size" } dd { (shown::size(quote.size)) } }
         }
-        p.quiet {
-            @if quote.price == 0 {
-                "Every piece is verified as it arrives."
-            } @else {
-                "Every piece is verified as it arrives and paid for then. If the vendor sends nothing, or \
-                 something else, you lose at most "
-                b { (parts::coins(asked.at_risk)) } ", the piece that is paid ahead."
-            }
+        @if quote.price == 0 {
+            p.quiet { "Every piece is verified as it arrives." }
+        } @else {
+            (how(asked))
+        }
+    }
+}
+
+/// In which mode it is bought, and what could be lost in each that may be chosen.
+fn how(asked: &Purchase) -> Markup {
+    let word = |(fair, mode, _): &(Fair, Mode, u64)| {
+        let word = match (fair, mode) {
+            (Fair::Auto, Mode::Fair) => "Automatic: in fair mode",
+            (Fair::Auto, Mode::Plain) => "Automatic: in plain mode",
+            (Fair::Always, _) => "Always in fair mode",
+            (Fair::Never, _) => "Never in fair mode",
+        };
+        (fair.word(), word)
+    };
+    let choices: Vec<(&str, &str)> = asked.ways.iter().map(word).collect();
+    let in_mode = |mode| {
+        let (_, mode, at_risk) = *asked.ways.iter().find(|(_, one, _)| *one == mode)?;
+        Some(Quote { mode, at_risk, ..asked.quote.clone() }.terms())
+    };
+    html! {
+        (select_asked("fair", "How it is bought", &choices, asked.fair.word(), ""))
+        @for terms in [in_mode(Mode::Fair), in_mode(Mode::Plain)].into_iter().flatten() {
+            p.quiet { (parts::sentence(&terms)) "." }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::downloads::Names;
 use super::{Context, peer_name};
+use crate::app::settle::Waiting;
 use crate::app::view::{CertificationView, ErrorView, HandoffView, SaleView, TillView, WalletView};
 use crate::shown;
 use crate::ui::pages::error::problem;
@@ -42,6 +43,8 @@ pub struct Sales<'a> {
     pub pages: Pages,
     /// The wallet.
     pub wallet: WalletView,
+    /// What was claimed and cannot be paid yet.
+    pub waiting: Waiting,
     /// The till.
     pub till: &'a [TillView],
     /// Certifications, newest first.
@@ -57,12 +60,13 @@ pub struct Sales<'a> {
 /// The page.
 #[must_use]
 pub fn page(context: &Context, sales: &Sales<'_>) -> Markup {
+    let due = sales.wallet.earned.saturating_sub(sales.waiting.coins);
     let redeem = html! {
-        @if sales.wallet.earned > 0 {
+        @if due > 0 {
             form.inline method="post" action="/sales/redeem" {
                 (context.sealed(&sales.key).fields())
                 button.primary type="submit" {
-                    (icon("broker")) "Redeem " (parts::coins(sales.wallet.earned))
+                    (icon("broker")) "Redeem " (parts::coins(due))
                 }
             }
         }
@@ -74,7 +78,13 @@ pub fn page(context: &Context, sales: &Sales<'_>) -> Markup {
             (figure("Sold", &shown::grouped(sales.count), "times, in all"))
             (figure("Brought", &money(sales.coins), "in all"))
             (figure("Earned", &money(sales.wallet.earned), "not yet redeemed"))
-            (figure("Waiting", &money(sales.wallet.pending), "for settlement at the broker"))
+            (figure("Waiting", &money(sales.wallet.pending), "at the broker"))
+        }
+        @if let Some(until) = sales.waiting.held_until {
+            p {
+                (money(sales.waiting.held)) (if sales.waiting.held == 1 { " is" } else { " are" }) " held until "
+                (parts::moment(until)) ": fair sales can be disputed for a day. Then the broker pays by itself."
+            }
         }
         @if sales.count == 0 {
             (parts::empty("sales", "Nothing sold yet",
@@ -169,7 +179,7 @@ fn behind(sales: &Sales<'_>) -> Markup {
             h2 #behind { (icon("key")) " Behind the scenes" }
             p.hint {
                 "Coins arrive as segments of buyers' chains. Witnesses certify each, so that nobody can \
-                 spend it twice; then the broker pays."
+                 spend it twice; then the broker pays, a day later for what was sold in fair mode."
             }
             details { summary { "The till: " (sales.till.len()) " segments" } (till(sales.till)) }
             details {
@@ -191,7 +201,13 @@ fn till(till: &[TillView]) -> Markup {
             "refused" => Tone::Bad,
             _ => Tone::Idle,
         };
-        vec![parts::id(&line.chain), html! { (line.segment) }, money(line.coins), badge(tone, &line.state)]
+        let state = html! {
+            (badge(tone, &line.state))
+            @if let Some(until) = line.until {
+                span.sub { (if line.held { "held until " } else { "until settlement, " }) (parts::moment(until)) }
+            }
+        };
+        vec![parts::id(&line.chain), html! { (line.segment) }, money(line.coins), state]
     };
     html! {
         @if till.is_empty() { p.quiet { "Empty." } } @else {

@@ -15,8 +15,15 @@ pub const EDITED: &[(&str, &str, &str, Ask)] = &[
     (
         "p0",
         "Risk as a buyer, in coins",
-        "The most that one piece may cost: it is paid before it is seen.",
+        "The most that one piece may cost in plain mode: it is paid before it is seen.",
         Ask::Number(1, 1 << 40),
+    ),
+    (
+        "fair",
+        "Fair mode",
+        "Pieces come under seal, and nobody can lose a coin; sales are paid a day later. Automatic takes it for files of \
+         one piece, dear ones, and vendors that never delivered before.",
+        Ask::Choice(&[("auto", "Automatic"), ("always", "Always: in no other mode"), ("never", "Never")]),
     ),
     (
         "policy.x0",
@@ -52,6 +59,8 @@ pub enum Ask {
     Number(u64, u64),
     /// As yes or no.
     YesNo,
+    /// As one of these.
+    Choice(&'static [(&'static str, &'static str)]),
 }
 
 /// What the page shows.
@@ -129,6 +138,7 @@ fn one(setting: &Setting, label: &str, hint: &str, ask: Ask) -> Markup {
     match ask {
         Ask::Text => field("text", None),
         Ask::Number(least, most) => field("number", Some((least, most))),
+        Ask::Choice(choices) => select(&setting.key, label, choices, &setting.value, &hint),
         Ask::YesNo => select(&setting.key, label, &[("true", "Yes"), ("false", "No")], &setting.value, &hint),
     }
 }

@@ -77,12 +77,29 @@ pub fn field(field: &Field<'_>) -> Markup {
 /// A labelled choice: pairs of a value and a word; and a line about it, if there is something to say.
 #[must_use]
 pub fn select(name: &str, label: &str, choices: &[(&str, &str)], chosen: &str, hint: &str) -> Markup {
+    select_of(None, name, label, choices, chosen, hint)
+}
+
+/// The same in the body of a question; it goes along with the yes.
+#[must_use]
+pub fn select_asked(name: &str, label: &str, choices: &[(&str, &str)], chosen: &str, hint: &str) -> Markup {
+    select_of(Some(ANSWER), name, label, choices, chosen, hint)
+}
+
+fn select_of(
+    form: Option<&str>,
+    name: &str,
+    label: &str,
+    choices: &[(&str, &str)],
+    chosen: &str,
+    hint: &str,
+) -> Markup {
     let id = format!("f-{}", name.replace('.', "-"));
     let hint_id = (!hint.is_empty()).then(|| format!("{id}-hint"));
     html! {
         div.field {
             label for=(id) { (label) }
-            select id=(id) name=(name) aria-describedby=[hint_id.as_deref()] {
+            select id=(id) name=(name) form=[form] aria-describedby=[hint_id.as_deref()] {
                 @for (value, word) in choices { option value=(value) selected[*value == chosen] { (word) } }
             }
             @if let Some(id) = &hint_id { p.hint id=(id) { (hint) } }
@@ -123,6 +140,9 @@ pub fn quoted(word: &str) -> String {
     format!("'{}'", crate::shown::foreign(word).replace('\'', "'\\''"))
 }
 
+/// The form of a question.
+const ANSWER: &str = "answer";
+
 /// A question before coins are spent or something is destroyed.
 #[derive(Debug)]
 pub struct Confirm<'a> {
@@ -153,7 +173,7 @@ pub fn confirm(asked: &Confirm<'_>) -> Markup {
         section.confirm #confirm {
             h1 { (asked.title) }
             (asked.body)
-            form method="post" action=(asked.action) {
+            form id=(ANSWER) method="post" action=(asked.action) {
                 (asked.seal.fields())
                 @for (name, value) in asked.fields { input type="hidden" name=(name) value=(value); }
                 div.buttons {

@@ -41,10 +41,10 @@ pub async fn download(
     Asked(shown): Asked<Seen>,
 ) -> Response {
     match ui.node.download(id) {
-        Ok(view) => {
-            let names = super::trade::names(&ui, &view);
-            live(&ui.context(&visit), &view, &names, Some(&shown.seen)).into_response()
-        }
+        Ok(view) => match super::trade::in_dispute(&ui, &view) {
+            Ok(disputed) => live(&ui.context(&visit), &view, &disputed, Some(&shown.seen)).into_response(),
+            Err(trouble) => ui.refused(&visit, trouble),
+        },
         Err(trouble) => ui.refused(&visit, trouble),
     }
 }

@@ -294,7 +294,12 @@ fn shown_sales(ui: &Ui, visit: &Visit, behind: &str, error: Option<&ErrorView>) 
         shown: String::new(),
     };
     let wallet = ui.node.wallet_view().unwrap_or_else(|_| WalletView::default());
+    let waiting = match ui.node.claims_that_wait() {
+        Ok(waiting) => waiting,
+        Err(trouble) => return ui.refused(visit, trouble),
+    };
     let shown = Sales {
+        waiting,
         count: summary.all.count,
         coins: summary.all.coins,
         days: &days,
@@ -341,8 +346,14 @@ pub async fn redeem(State(ui): State<Ui>, sent: Sent) -> Response {
 /// What a redemption came to, in words.
 fn redeemed(view: &RedeemView) -> String {
     let mut said = format!("{} paid into your account.", coins(view.paid));
-    if view.pending > 0 {
-        said.push_str(&format!(" {} wait for settlement.", coins(view.pending)));
+    if let Some(until) = view.held_until {
+        let (held, verb) = (coins(view.held), if view.held == 1 { "is" } else { "are" });
+        let until = shown::moment(until);
+        said.push_str(&format!(" {held} {verb} held until {until}: fair sales can be disputed for a day."));
+    }
+    let for_settlement = view.pending.saturating_sub(view.held);
+    if for_settlement > 0 {
+        said.push_str(&format!(" {} wait for settlement.", coins(for_settlement)));
     }
     if view.uncertified > 0 {
         said.push_str(&format!(" {} segments wait for their witnesses: try again later.", view.uncertified));

@@ -1,18 +1,21 @@
 //! Search, purchases and downloads.
 
 use super::{Asked, Path, Sent, Ui, Visit, fresh_key, once, onward, refused_with, see_other, view};
-use crate::app::view::{DownloadView, ErrorView, GetRequest, SearchOptions};
+use crate::app::Trouble;
+use crate::app::view::{
+    DisputeState, DisputeView, DownloadView, ErrorView, GetRequest, Quote, SearchOptions,
+};
 use crate::errors;
 use crate::ui::pages::PAGE;
-use crate::ui::pages::downloads::{self as page, Names};
+use crate::ui::pages::downloads::{self as page, InDispute, Names};
 use crate::ui::pages::purchase::{self, Purchase};
 use crate::ui::pages::search::{self, Outcome, Typed};
 use crate::ui::parts::Pages;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use netpay_core::amount::Coins;
-use netpay_core::content::units::unit_for;
+use netpay_core::fair::policy::{Fair, Mode, NotAPolicy};
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Where in a list a page begins, counted from 0.
@@ -82,13 +85,9 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wa
         Ok(quote) => quote,
         Err(trouble) => return ui.refused(&visit, trouble),
     };
-    let (price, p0) = (Coins(quote.price), ui.node.settings().unit_price);
-    let first = unit_for(price, quote.size, p0).and_then(|units| units.price_of(price, 0));
-    let Some(first) = first else {
-        return ui.refused(&visit, errors::price_too_high(&quote.name, quote.price, p0.0));
-    };
     let asked = Purchase {
-        at_risk: first.0,
+        ways: ways(&ui, &request, &quote).await,
+        fair: ui.node.settings().fair,
         locked: ui.node.wallet_view().is_err(),
         key: fresh_key(),
         back: format!("/search?words={}", crate::api::client::escaped(&quote.name)),
@@ -96,6 +95,21 @@ pub async fn ask_buy(State(ui): State<Ui>, visit: Visit, Asked(wanted): Asked<Wa
         quote,
     };
     purchase::page(&ui.context(&visit), &asked).into_response()
+}
+
+/// In which mode each wish would buy the same from the same vendor for the same price, and how many coins could be lost.
+async fn ways(ui: &Ui, request: &GetRequest, quote: &Quote) -> Vec<(Fair, Mode, u64)> {
+    let whom = |quote: &Quote| quote.vendors.first().map(|found| found.vendor.clone());
+    let mut ways = Vec::new();
+    for fair in Fair::ALL {
+        let request = GetRequest { fair: Some(fair), ..request.clone() };
+        if let Ok(other) = ui.node.quote(&request).await
+            && (other.price, whom(&other)) == (quote.price, whom(quote))
+        {
+            ways.push((fair, other.mode, other.at_risk));
+        }
+    }
+    ways
 }
 
 /// `POST /buy`: what was confirmed is the most that is paid.
@@ -106,6 +120,11 @@ pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
             what: sent.text("what").to_owned(),
             from: sent.given("from").map(str::to_owned),
             max_price: Some(sent.number("max_price", "a price")?),
+            fair: sent
+                .given("fair")
+                .map(str::parse)
+                .transpose()
+                .map_err(|error: NotAPolicy| errors::bad_request(error))?,
             ..GetRequest::default()
         };
         let download = node.get_once(request, &act).await.map_err(view)?;
@@ -121,22 +140,40 @@ pub async fn buy(State(ui): State<Ui>, sent: Sent) -> Response {
 pub async fn downloads(State(ui): State<Ui>, visit: Visit, Asked(at): Asked<At>) -> Response {
     let (shown, total) = ui.node.downloads_page(at.at, PAGE);
     let pages = Pages::of(at.at, shown.len(), total, PAGE, |at| format!("/downloads?at={at}"));
-    page::page(&ui.context(&visit), &shown, &pages).into_response()
+    match ui.node.disputes() {
+        Ok(mut disputes) => {
+            disputes.sort_by_key(|one| Reverse(one.at));
+            let in_dispute =
+                InDispute { names: named(&ui, disputes.iter().map(|one| &one.vendor)), disputes };
+            page::page(&ui.context(&visit), &shown, &pages, &in_dispute).into_response()
+        }
+        Err(trouble) => ui.refused(&visit, trouble),
+    }
 }
 
 /// `GET /downloads/{id}`
 pub async fn download(State(ui): State<Ui>, visit: Visit, Path(id): Path<String>) -> Response {
     match by_number(&ui, &id) {
-        Ok(view) => page::detail(&ui.context(&visit), &view, &names(&ui, &view)).into_response(),
+        Ok(view) => match in_dispute(&ui, &view) {
+            Ok(disputed) => page::detail(&ui.context(&visit), &view, &disputed).into_response(),
+            Err(trouble) => ui.refused(&visit, trouble),
+        },
         Err(error) => ui.refused(&visit, error),
     }
 }
 
-/// What the peers in a download's story call themselves.
-pub(super) fn names(ui: &Ui, view: &DownloadView) -> Names {
+/// What of a download is in dispute, and what the peers in its story call themselves.
+pub(super) fn in_dispute(ui: &Ui, view: &DownloadView) -> Result<InDispute, Trouble> {
+    let mut disputes = ui.node.disputes()?;
+    disputes.retain(|one| one.download == view.id);
     let told = view.timeline.iter().map(|entry| &entry.detail);
-    let named = |key: &String| Some((key.clone(), ui.node.name_of(key)?));
-    view.vendors.iter().chain(told).filter_map(named).collect()
+    let keys = view.vendors.iter().chain(told).chain(disputes.iter().map(|one| &one.vendor));
+    Ok(InDispute { names: named(ui, keys), disputes })
+}
+
+/// What peers call themselves.
+fn named<'a>(ui: &Ui, keys: impl Iterator<Item = &'a String>) -> Names {
+    keys.filter_map(|key| Some((key.clone(), ui.node.name_of(key)?))).collect()
 }
 
 /// `GET /downloads/{id}/cancel`: the question.
@@ -156,6 +193,7 @@ pub async fn act(State(ui): State<Ui>, Path((id, act)): Path<(String, String)>, 
             "resume" => ui.node.resume_download(id).await.map(|_| "It goes on."),
             "retry" => ui.node.resume_download(id).await.map(|_| "It is tried again, where it stopped."),
             "cancel" => ui.node.cancel_download(id).await.map(|_| "Cancelled."),
+            "dispute" => ui.node.dispute_open(id).await.map(|disputes| taken_up(&disputes)),
             _ => return Err(errors::no_route("POST", format!("/downloads/{id}/{act}"))),
         };
         said.map_err(view).map(|said| (id, said))
@@ -163,6 +201,20 @@ pub async fn act(State(ui): State<Ui>, Path((id, act)): Path<(String, String)>, 
     match done.await {
         Ok((id, said)) => onward(&ui, &format!("/downloads/{id}"), said),
         Err(error) => ui.refused(&sent.visit, error),
+    }
+}
+
+/// What came of it that disputes were taken to the broker.
+fn taken_up(disputes: &[DisputeView]) -> &'static str {
+    let any = |state| disputes.iter().any(|one| one.state == state);
+    if any(DisputeState::KeyMissing) || any(DisputeState::Accused) {
+        "The broker was asked. It does not have the key yet; your peer asks again by itself."
+    } else if any(DisputeState::Convicted) {
+        "The broker convicted the vendor. The coins come back when the chain is settled."
+    } else if any(DisputeState::Rejected) {
+        "The broker did not convict the vendor."
+    } else {
+        "Nothing of this download is in dispute any more."
     }
 }
 

@@ -5,6 +5,7 @@ use crate::app::Node;
 use crate::app::tests::Town;
 use crate::app::view::DownloadState;
 use crate::ui::serve::{Csrf, Ui, router};
+use netpay_core::fair::policy::Fair;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use scraper::Html;
@@ -133,6 +134,64 @@ async fn a_person_without_scripts_finds_a_file_buys_it_and_reads_what_happened()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_chooses_the_mode_and_takes_junk_to_the_broker() {
+    let town = Town::trading(5, Fair::Auto).await;
+    let (vendor, buyer) = (&town.peers[1], &town.peers[2]);
+    let (one, dear) = (town.file("one.bin", 300_000), town.file("dear.bin", 20_000));
+    vendor.share_add(vec![one], 12, vec![], false).await.expect("shared");
+    vendor.share_add(vec![dear], 500, vec![], false).await.expect("shared");
+    town.mint(2, 1000).await;
+    let (person, seller) = (Person::at(buyer).await, Person::at(vendor).await);
+    let question = async |words: &str| {
+        while buyer.names_found(words).await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        person.get(&link(&person.get(&format!("/search?words={words}")).await, "tbody a[data-ask]")).await
+    };
+    let offered = |page: &Answer| {
+        let parsed = Html::parse_document(&page.text);
+        let options = all(&parsed, "select[name=fair] option");
+        options.iter().filter_map(|option| option.attr("value")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let dear = question("dear").await;
+    assert_eq!(offered(&dear), ["auto", "always"], "plain mode would risk too much");
+    assert!(!dear.text.contains("plain mode"), "{}", dear.text);
+    let one = question("one").await;
+    assert_eq!(offered(&one), ["auto", "always", "never"]);
+    assert!(one.text.contains("Automatic: in fair mode"), "nothing was bought there before: {}", one.text);
+    assert_eq!(person.fill_in(&one, "/buy", &[("fair", "often")]).await.status, StatusCode::BAD_REQUEST);
+    let one = question("one").await;
+    let bought = person.fill_in(&one, "/buy", &[("fair", "never")]).await;
+    assert_eq!(bought.status, StatusCode::SEE_OTHER, "{}", bought.text);
+    buyer.settled(1).await;
+    let told = person.get("/downloads/1").await.text;
+    assert!(told.contains("Ordered from peer-1") && !told.contains("Deal with"), "{told}");
+    let bought = person.fill_in(&dear, "/buy", &[("fair", "auto")]).await;
+    assert_eq!(&*bought.location, "/downloads/2");
+    buyer.settled(2).await;
+    let told = person.get("/downloads/2").await.text;
+    for word in ["Asked peer-1 for a deal", "Deal with peer-1", "In its place"] {
+        assert!(told.contains(word), "{word} is not told: {told}");
+    }
+
+    town.bank(0);
+    let refused = seller.post("/sales/redeem", &[("csrf", SECRET), ("key", "r1")]).await;
+    assert_eq!(refused.status, StatusCode::SEE_OTHER, "{}", refused.text);
+    let sales = seller.get(&refused.location).await.text;
+    assert!(sales.contains("12 coins paid into your account. 500 coins are held until"), "{sales}");
+    assert!(sales.contains("fair sales can be disputed for a day") && !sales.contains("Redeem 5"), "{sales}");
+
+    town.is_sold_junk(2, 1, 2).await;
+    let page = person.get("/downloads").await;
+    assert!(page.text.contains("Disputes") && page.text.contains("dear.bin"), "{}", page.text);
+    let judged = person.post("/downloads/2/dispute", &[("csrf", SECRET)]).await;
+    let page = person.get(&judged.location).await.text;
+    assert!(page.contains("The broker convicted the vendor.") && page.contains("In dispute"), "{page}");
+    assert!(page.contains("peer-1 is convicted"), "{page}");
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_from_elsewhere_changes_nothing() {
     let town = Town::of(1).await;
     let node = &town.peers[0];
@@ -143,6 +202,7 @@ async fn a_form_from_elsewhere_changes_nothing() {
     for (action, fields) in [
         (&*remove, &[("csrf", "a guess")][..]),
         (&*remove, &[]),
+        ("/downloads/1/dispute", &[]),
         ("/settings", &[("csrf", ""), ("name", "mallory")]),
         ("/wallet/lock", &[]),
         ("/settings/stop", &[]),

@@ -1,12 +1,15 @@
 //! Pages made of views that other peers had a hand in.
 
 use super::holds::{HOSTILE, all, harmless, holds};
+use crate::app::settle::Waiting;
 use crate::app::view::{
-    BrokerView, CertificationView, ChainView, DownloadState, DownloadView, ErrorView, Found, HandoffView,
-    HeldView, HistoryLine, PeerView, Quote, SaleView, SharedFile, TillView, TimelineEntry, WalletView,
+    BrokerView, CertificationView, ChainView, DisputeState, DisputeView, DownloadState, DownloadView,
+    ErrorView, Found, HandoffView, HeldView, HistoryLine, PeerView, Quote, SaleView, SharedFile, TillView,
+    TimelineEntry, WalletView,
 };
 use crate::config::Setting;
 use crate::ui::layout::Notice;
+use crate::ui::pages::downloads::InDispute;
 use crate::ui::pages::files::{Files, Typed};
 use crate::ui::pages::purchase::Purchase;
 use crate::ui::pages::sales::{FileSum, Sales};
@@ -18,6 +21,7 @@ use crate::ui::pages::{
     Context, downloads, error, files, login, peers, purchase, sales, settings, wallet, welcome,
 };
 use crate::ui::parts::{Day, Pages, Tone};
+use netpay_core::fair::policy::{Fair, Mode};
 use scraper::Html;
 
 const ID: &str = "7f83b1657ff1fc53b92dc18148a1d65dfc2d4b1fa3d677284addd200126d9069";
@@ -64,7 +68,23 @@ fn shared(n: usize) -> SharedFile {
 }
 
 fn download(id: u64, state: DownloadState) -> DownloadView {
-    let happened = ["quoted", "ordered", "handoff", "complete", "receipt", "done", "failed", "what is this"];
+    let happened = [
+        "quoted",
+        "ordered",
+        "handoff",
+        "complete",
+        "receipt",
+        "done",
+        "failed",
+        "what is this",
+        "deal",
+        "sealed",
+        "junk",
+        "key",
+        "convicted",
+        "not convicted",
+        "settled",
+    ];
     let entry = |what: &&str| TimelineEntry {
         at: 1_800_000_000_000,
         what: (*what).to_owned(),
@@ -94,6 +114,26 @@ fn downloads_of_all_kinds() -> Vec<DownloadView> {
         .zip([Waiting, Running, Paused, Done, Failed, Cancelled])
         .map(|(id, state)| download(id, state))
         .collect()
+}
+
+fn in_dispute() -> InDispute {
+    use DisputeState::{Accused, Convicted, KeyMissing, Rejected};
+    let dispute = |state| DisputeView {
+        id: ID.to_owned(),
+        download: 5,
+        name: HOSTILE.to_owned(),
+        vendor: ID.to_owned(),
+        coins: 4,
+        units: 1,
+        at: 1_800_000_000,
+        state,
+        why: HOSTILE.to_owned(),
+        ..DisputeView::default()
+    };
+    InDispute {
+        disputes: [KeyMissing, Accused, Convicted, Rejected].map(dispute).to_vec(),
+        names: downloads::Names::from([(ID.to_owned(), HOSTILE.to_owned())]),
+    }
 }
 
 fn broker(registered: bool) -> BrokerView {
@@ -134,7 +174,12 @@ fn purchases(context: &Context) -> Vec<(&'static str, String)> {
         let asked = Purchase {
             quote,
             from: Some(ID.to_owned()),
-            at_risk: 1,
+            ways: vec![
+                (Fair::Auto, Mode::Fair, 0),
+                (Fair::Always, Mode::Fair, 0),
+                (Fair::Never, Mode::Plain, 1),
+            ],
+            fair: Fair::Auto,
             locked,
             key: "k".to_owned(),
             back: "/search".to_owned(),
@@ -212,7 +257,23 @@ fn the_sales(context: &Context, many: usize) -> String {
         files: &[FileSum { root: ID.to_owned(), name: HOSTILE.to_owned(), count: 1, coins: 2 }],
         sales: &vec![sale; many],
         wallet: WalletView { earned: 5, ..WalletView::default() },
-        till: &[TillView { chain: ID.to_owned(), segment: 1, coins: 1, state: HOSTILE.to_owned() }],
+        waiting: Waiting { coins: 3, held: 2, held_until: Some(1_800_000_000) },
+        till: &[
+            TillView {
+                chain: ID.to_owned(),
+                segment: 1,
+                coins: 1,
+                state: HOSTILE.to_owned(),
+                ..TillView::default()
+            },
+            TillView {
+                coins: 2,
+                state: "pending".to_owned(),
+                until: Some(1),
+                held: true,
+                ..TillView::default()
+            },
+        ],
         certifications: &[CertificationView::default()],
         handoffs: &[HandoffView::default()],
         ..Sales::default()
@@ -266,7 +327,6 @@ fn every_page() -> Vec<(&'static str, String)> {
         newest: vec![download(1, DownloadState::Running)],
         ..Home::default()
     };
-    let names = downloads::Names::from([(ID.to_owned(), HOSTILE.to_owned())]);
     let view = download(4, DownloadState::Failed);
     let mut pages = vec![
         ("welcome", welcome::page(context, &home(false)).into_string()),
@@ -275,9 +335,16 @@ fn every_page() -> Vec<(&'static str, String)> {
         ("search found", find(&Outcome::Found(&list, Pages::default()))),
         ("search found nothing", find(&Outcome::Found(&[], Pages::default()))),
         ("search refused", find(&Outcome::Refused(&problem()))),
-        ("downloads", downloads::page(context, &downloads_of_all_kinds(), &Pages::default()).into_string()),
-        ("no downloads", downloads::page(context, &[], &Pages::default()).into_string()),
-        ("a download", downloads::detail(context, &view, &names).into_string()),
+        (
+            "downloads",
+            downloads::page(context, &downloads_of_all_kinds(), &Pages::default(), &in_dispute())
+                .into_string(),
+        ),
+        (
+            "no downloads",
+            downloads::page(context, &[], &Pages::default(), &InDispute::default()).into_string(),
+        ),
+        ("a download", downloads::detail(context, &view, &in_dispute()).into_string()),
         ("cancel", downloads::cancel(context, &view).into_string()),
         ("files", the_files(context, 3)),
         ("no files", files::page(context, &Files::default()).into_string()),
@@ -342,6 +409,55 @@ fn what_is_spent_or_destroyed_is_asked_about_with_amount_and_party() {
 }
 
 #[test]
+fn the_mode_is_chosen_in_the_question_and_what_each_could_cost_is_told() {
+    let pages = purchases(&context());
+    let page = Html::parse_document(&pages[0].1);
+    let choice = all(&page, "select[name=fair]");
+    // It stands in the question, and goes along with the yes.
+    assert_eq!(choice[0].attr("form"), all(&page, "form[action='/buy']")[0].attr("id"));
+    let words: Vec<String> =
+        all(&page, "select[name=fair] option").iter().map(|option| option.text().collect()).collect();
+    assert_eq!(words, ["Automatic: in fair mode", "Always in fair mode", "Never in fair mode"]);
+    let text: String = page.root_element().text().collect();
+    for told in
+        ["In fair mode: pieces come under seal", "lose nothing but time", "at most 1 coin is paid before"]
+    {
+        assert!(text.contains(told), "{told} is not told: {text}");
+    }
+    // What is free is in no mode.
+    assert!(all(&Html::parse_document(&pages[1].1), "select").is_empty());
+}
+
+#[test]
+fn open_disputes_can_be_taken_to_the_broker_and_judged_ones_are_told() {
+    let view = download(5, DownloadState::Failed);
+    let whole = downloads::page(&context(), std::slice::from_ref(&view), &Pages::default(), &in_dispute());
+    let one = downloads::detail(&context(), &view, &in_dispute());
+    for page in [whole, one] {
+        let page = Html::parse_document(&page.into_string());
+        assert_eq!(all(&page, "form[action='/downloads/5/dispute']").len(), 2);
+        let badges = all(&page, "#disputes ~ .scroll tbody .badge");
+        let states: Vec<String> = badges.iter().map(|badge| badge.text().collect()).collect();
+        assert_eq!(states, ["key missing", "accused", "convicted", "rejected"]);
+    }
+    let text = downloads::detail(&context(), &view, &in_dispute()).into_string();
+    assert!(text.contains("They are not lost"), "{text}");
+    for told in ["Junk from", "Key from the broker", "is convicted", "is not convicted", "Asked", "Deal with"]
+    {
+        assert!(text.contains(told), "{told} is not told: {text}");
+    }
+}
+
+#[test]
+fn what_is_held_for_a_day_is_not_offered_for_redemption() {
+    let page = the_sales(&context(), 3);
+    let text: String = Html::parse_document(&page).root_element().text().collect();
+    assert!(text.contains("Redeem 2 coins"), "5 were earned, and 3 wait: {text}");
+    assert!(text.contains("2 coins are held until 2027-01-15 08:00:00Z"), "{text}");
+    assert!(text.contains("held until 1970-01-01 00:00:01Z"), "{text}");
+}
+
+#[test]
 fn who_cannot_pay_is_offered_coins_and_no_button_that_fails() {
     let pages = purchases(&context());
     for (at, href) in [(2, "/wallet#buy"), (3, "/wallet#unlock")] {
@@ -355,7 +471,9 @@ fn who_cannot_pay_is_offered_coins_and_no_button_that_fails() {
 
 #[test]
 fn a_state_is_told_by_a_word_and_an_icon_beside_its_colour() {
-    let page = downloads::page(&context(), &downloads_of_all_kinds(), &Pages::default()).into_string();
+    let page =
+        downloads::page(&context(), &downloads_of_all_kinds(), &Pages::default(), &InDispute::default())
+            .into_string();
     let page = Html::parse_document(&page);
     let badges = all(&page, "table .badge");
     assert_eq!(badges.len(), 6);
@@ -368,7 +486,7 @@ fn a_state_is_told_by_a_word_and_an_icon_beside_its_colour() {
 #[test]
 fn only_downloads_that_move_are_asked_for_and_only_new_states_bring_new_buttons() {
     let views = downloads_of_all_kinds();
-    let page = downloads::page(&context(), &views, &Pages::default()).into_string();
+    let page = downloads::page(&context(), &views, &Pages::default(), &InDispute::default()).into_string();
     let page = Html::parse_document(&page);
     let poll = all(&page, "#poll");
     assert_eq!(poll[0].attr("hx-get"), Some("/live/downloads?seen=1-waiting,2-running"));
