@@ -203,7 +203,7 @@ async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
     browser.reads("fair sales can be disputed for a day").await?;
     let offered = "return [...document.querySelectorAll('main form button')].length;";
     ensure!(browser.ask(offered).await? == 0, "what is held is not offered for redemption");
-    browser.look("redeemed").await
+    browser.look("held for a day").await
 }
 
 /// What else there is to see.
