@@ -16,8 +16,8 @@ const VOUCHER: u64 = 500;
 const COINS: u64 = 200;
 /// What the file costs that is bought in fair mode: nothing was bought from that vendor before.
 const PRICE: u64 = 64;
-/// Its size: enough that a bar can be seen to move.
-const SIZE: u64 = 256 << 20;
+/// Its size: enough that a bar can be seen to move, under seal and without optimisation.
+const SIZE: u64 = 32 << 20;
 /// What the file costs that is bought in plain mode.
 const PLAIN_PRICE: u64 = 16;
 /// Its size.
@@ -160,6 +160,12 @@ async fn downloads(browser: &Browser, swarm: &Swarm, vendor: &Peer) -> Result<()
     swarm.hang(vendor.name())?;
     browser.look("download").await?;
     swarm.wake(vendor.name())?;
+    // Each deal ends with a receipt, and the last one with the file.
+    let in_place = async || {
+        let text = browser.ask("return document.querySelector('main')?.innerText ?? '';").await?;
+        Ok(text.as_str().is_some_and(|text| text.contains("In its place")).then_some(()))
+    };
+    until("the file to be in its place", Duration::from_secs(240), in_place).await?;
     browser.reads("Receipt from").await?;
     browser.reads(&format!("Deal with {}", vendor.name())).await?;
     let seen = browser.ask("return window.places;").await?;
@@ -197,7 +203,7 @@ async fn redeems(browser: &Browser, vendor: &Peer) -> Result<()> {
     browser.reads("fair sales can be disputed for a day").await?;
     let offered = "return [...document.querySelectorAll('main form button')].length;";
     ensure!(browser.ask(offered).await? == 0, "what is held is not offered for redemption");
-    browser.look("redeemed").await
+    browser.look("held for a day").await
 }
 
 /// What else there is to see.
