@@ -23,8 +23,9 @@ use crate::wire::trade::{Span, TabId, Terms, ToBuyer, ToVendor};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Units paid of which the key may be outstanding; of a vendor that gave few keys yet, only as many as it gave.
-pub const MAX_PAID_AHEAD: u64 = 4;
+/// Units paid of which the key may be outstanding; of a vendor that gave few keys yet, only as many as it gave. So many
+/// that neither side waits for the other's disk.
+pub const MAX_PAID_AHEAD: u64 = 16;
 /// A vendor that says nothing of use for so long is given up, in milliseconds. It may have to wait for a certificate.
 pub const PATIENCE: u64 = 60_000;
 

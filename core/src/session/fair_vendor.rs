@@ -24,7 +24,7 @@ use crate::wire::reject::RejectCode;
 use crate::wire::trade::{Span, ToBuyer, ToVendor};
 
 /// Units sent under seal beyond the last of which the key was given.
-pub const MAX_SEALED_AHEAD: u64 = 8;
+pub const MAX_SEALED_AHEAD: u64 = 32;
 /// Units sent under seal before anything was opened for the deal.
 pub const SEALED_UNASKED: u64 = 1;
 /// Deals that one stream may ask for.
