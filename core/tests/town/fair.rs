@@ -294,7 +294,11 @@ impl Scene {
             for message in std::mem::take(&mut self.to_vendor).into_iter().filter_map(&mut lie) {
                 self.vendor_hears(message, None);
             }
-            self.vendor(Input::Ready, None);
+            let mut said = usize::MAX;
+            while said != self.to_buyer.len() {
+                said = self.to_buyer.len();
+                self.vendor(Input::Ready, None);
+            }
             for said in std::mem::take(&mut self.to_buyer) {
                 for said in cheat(said, self) {
                     self.buyer_hears(said, None);

@@ -255,7 +255,7 @@ pub fn listing(villain: &Villain, goods: &[u8], name: &str, price: u64) -> Resul
         price: Coins(price),
         media: Text::cut(""),
         tags: List::new(),
-        modes: Modes::PLAIN,
+        modes: Modes::BOTH,
         brokers: List::first_of([villain.broker]),
         sequence: clock::time().0,
         expires: clock::time().plus(HOUR),
