@@ -6,9 +6,10 @@ use super::view::{DisputeState, DisputeView, DownloadState, Page, Part};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Table};
-use netpay_core::amount::Coins;
+use netpay_core::amount::Index;
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::SegmentNo;
+use netpay_core::fair::deal::Deal;
 use netpay_core::fair::judge::{self, Junk, Verdict};
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
@@ -228,23 +229,14 @@ impl Node {
             if units == 0 || judged.contains(&hash) || self.is_worked_at(row.download) {
                 continue;
             }
-            let released = self.wallet(|wallet| wallet.released(&deal.chain, deal.j)).ok().flatten();
-            let coins = released.and_then(|at| at.since(open.start)).map_or(Coins::ZERO, Coins::from);
             views.push(DisputeView {
-                id: hash.to_string(),
-                download: row.download,
-                name: self.bought(row.download),
-                vendor: row.seller.node.to_string(),
-                chain: deal.chain.to_string(),
-                segment: deal.j.0,
-                coins: coins.0,
                 units: units as u64,
                 at: row.at.0,
                 state: DisputeState::KeyMissing,
                 why: "the vendor was paid and gave no key; the broker gives it as soon as the vendor claims, and \
                       otherwise the coins come back when the chain is settled"
                     .to_owned(),
-                evidence: None,
+                ..self.deal_view(&hash, (row.download, &row.seller.node), &deal, open.start)
             });
         }
         Ok(views)
@@ -290,25 +282,30 @@ impl Node {
             }
             Some(Answer::Rejected(reject)) => (DisputeState::Rejected, reject.to_string()),
         };
-        let released = self.wallet(|wallet| wallet.released(&deal.chain, deal.j)).ok().flatten();
         let start = row.junk.open.claim().ok()?.start;
-        Some(DisputeView {
+        let view = self.deal_view(hash, (row.download, &row.vendor), &deal, start);
+        Some(DisputeView { units: 1, at: row.at.0, state, why, ..view })
+    }
+
+    /// What there is to say of any deal: what was bought of whom, and how much of its segment, which began at `start`, was
+    /// released.
+    fn deal_view(
+        &self,
+        hash: &ObjectHash,
+        (download, vendor): (u64, &PublicKey),
+        deal: &Deal,
+        start: Index,
+    ) -> DisputeView {
+        let released = self.wallet(|wallet| wallet.released(&deal.chain, deal.j)).ok().flatten();
+        DisputeView {
             id: hash.to_string(),
-            download: row.download,
-            name: self.bought(row.download),
-            vendor: row.vendor.to_string(),
+            download,
+            name: self.download(download).map(|view| view.name).unwrap_or_default(),
+            vendor: vendor.to_string(),
             chain: deal.chain.to_string(),
             segment: deal.j.0,
             coins: released.and_then(|at| at.since(start)).map_or(0, |count| u64::from(count.0)),
-            units: 1,
-            at: row.at.0,
-            state,
-            why,
-            evidence: None,
-        })
-    }
-
-    fn bought(&self, download: u64) -> String {
-        self.download(download).map(|view| view.name).unwrap_or_default()
+            ..DisputeView::default()
+        }
     }
 }

@@ -6,6 +6,7 @@
 use super::Control;
 use super::job::{Job, Owing};
 use super::kept::{self, Asking, DealRow};
+use super::rows::TabRow;
 use super::sale::{Progress, TOO_LONG, after_sale, shorten};
 use super::visit::{AHEAD, Heard, Line, closed};
 use crate::app::pipe::Step;
@@ -135,6 +136,39 @@ struct Done {
 }
 
 impl Trade {
+    /// A trade over this line that begins; a deal that goes on has more to say.
+    fn new(
+        (node, id, job): (&Node, u64, Option<Arc<Job>>),
+        tab: usize,
+        (purchase, before): (Purchase, Option<Before>),
+        line: Line,
+    ) -> Self {
+        let seller = purchase.seller;
+        Self {
+            node: node.clone(),
+            id,
+            progress: job.as_deref().map(Progress::of),
+            job,
+            vendor: seller.node,
+            tab,
+            seller,
+            machine: FairBuyer::new(node.network(), purchase, before),
+            deal: None,
+            line,
+            pending: VecDeque::new(),
+            outstanding: BTreeSet::new(),
+            sealed: BTreeMap::new(),
+            keep_from: 0,
+            unsynced: Vec::new(),
+            synced: Vec::new(),
+            released: Coins::ZERO,
+            until: Moment(u64::MAX),
+            over: None,
+            asking: None,
+            first: vec![Input::Begin],
+        }
+    }
+
     /// A deal about units that are wanted, if any are.
     async fn begin(job: &Arc<Job>, listing: &Signed<Listing>) -> Result<Option<Self>, Trouble> {
         let (node, price, vendor) = (&job.node, listing.price, listing.vendor);
@@ -143,7 +177,12 @@ impl Trade {
         // What a vendor that vanishes locks up until settlement is no more than what it earned here.
         let Some(span) = job.take_for(price, lease_limit(row.paid).into()) else { return Ok(None) };
         let units = |span: Span| span.first..span.first + span.count;
+        let too_few = |have| {
+            let paid = node.row_of(job.id).map_or(Coins::ZERO, |row| row.paid());
+            node.out_of_coins(job.id, paid, have)
+        };
         let found = node.fair_chain(job.cost(price, span));
+        let found = found.and_then(|found| found.ok_or_else(|| too_few(Coins::ZERO)));
         let (asking, free) = found.inspect_err(|_| job.give_back(units(span)))?;
         let span = if job.cost(price, span) <= free {
             span
@@ -155,41 +194,19 @@ impl Trade {
         };
         let called = async {
             if job.cost(price, span) > free {
-                return Err(node.too_few(job.id, free));
+                return Err(too_few(free));
             }
             let seller = node.fair_seller(asking.chain(), vendor).await?;
             let line = Line::dial(node, vendor).await.inspect_err(|_| node.unused([seller]))?;
             Ok((seller, line))
         };
         let (seller, line) = called.await.inspect_err(|_| job.give_back(units(span)))?;
-        let outstanding = units(span).collect();
         let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
         let purchase = Purchase { terms, span, chain: asking.chain(), seller };
-        let machine = FairBuyer::new(node.network(), purchase, None);
         node.happened(job.id, "deal", &vendor.to_string());
-        Ok(Some(Self {
-            node: node.clone(),
-            id: job.id,
-            job: Some(Arc::clone(job)),
-            vendor,
-            tab,
-            seller,
-            machine,
-            deal: None,
-            line,
-            pending: VecDeque::new(),
-            outstanding,
-            sealed: BTreeMap::new(),
-            keep_from: 0,
-            unsynced: Vec::new(),
-            synced: Vec::new(),
-            released: Coins::ZERO,
-            until: Moment(u64::MAX),
-            over: None,
-            progress: Some(Progress::of(job)),
-            asking: Some(asking),
-            first: vec![Input::Begin],
-        }))
+        let mut trade = Self::new((node, job.id, Some(Arc::clone(job))), tab, (purchase, None), line);
+        (trade.outstanding, trade.asking) = (units(span).collect(), Some(asking));
+        Ok(Some(trade))
     }
 
     /// A deal that a break left open at this vendor, if there is one.
@@ -249,29 +266,16 @@ impl Trade {
                 job.give_back(outstanding.iter().copied());
             }
         })?;
-        Ok(Some(Self {
-            node: node.clone(),
-            id: row.download,
-            vendor: row.seller.node,
-            tab: row.tab,
-            seller: row.seller,
-            machine: FairBuyer::new(node.network(), purchase, Some(before)),
-            deal: Some((hash, row)),
-            line,
-            pending: VecDeque::new(),
-            outstanding,
-            sealed: kept.iter().map(|kept| (kept.unit.unit, kept.unit.clone())).collect(),
-            keep_from: kept.first().map_or(0, |kept| kept.unit.unit),
-            unsynced: Vec::new(),
-            synced: Vec::new(),
-            released: released.into(),
-            until: Moment(u64::MAX),
-            over: None,
-            progress: job.as_deref().map(Progress::of),
-            asking: None,
-            first: if goes_on { vec![Input::Begin] } else { vec![Input::Begin, Input::Finish] },
-            job,
-        }))
+        let mut trade = Self::new((node, row.download, job), row.tab, (purchase, Some(before)), line);
+        trade.outstanding = outstanding;
+        trade.deal = Some((hash, row));
+        trade.sealed = kept.iter().map(|kept| (kept.unit.unit, kept.unit.clone())).collect();
+        trade.keep_from = kept.first().map_or(0, |kept| kept.unit.unit);
+        trade.released = released.into();
+        if !goes_on {
+            trade.first.push(Input::Finish);
+        }
+        Ok(Some(trade))
     }
 
     /// Goes through with the deal. `owing` is let go once nothing is left to pay for the whole file.
@@ -407,9 +411,15 @@ impl Trade {
                 self.carry_out(output, &mut done);
             }
             self.note_open(&purse.wallet, &mut done.batch);
-            self.count(&purse.wallet, &mut done.batch);
+            let more = self.newly_released(&purse.wallet);
+            let count = |tab: &mut TabRow| {
+                tab.paid = tab.paid.saturating_add(more);
+                tab.owed = tab.paid;
+            };
             let (changes, batch) = (std::mem::take(&mut done.changes), std::mem::take(&mut done.batch));
-            (node.commit_wallet(purse, changes, batch, Some(self.id)), done)
+            let is_new = more > Coins::ZERO;
+            let wallet = Some((&*purse, changes));
+            (node.commit_tab((self.id, self.tab), is_new, count, batch, wallet), done)
         })
     }
 
@@ -473,23 +483,10 @@ impl Trade {
         }
     }
 
-    /// Counts what was released on the tab.
-    fn count(&mut self, wallet: &Wallet, batch: &mut Batch) {
+    /// What was released for the deal since it was counted on the tab last.
+    fn newly_released(&mut self, wallet: &Wallet) -> Coins {
         let released = Coins::from(self.machine.released(wallet)).max(self.released);
-        let more = released.saturating_sub(std::mem::replace(&mut self.released, released));
-        let again = lock(&self.node.0.owed).downloads.remove(&self.id);
-        if more == Coins::ZERO && !again {
-            return;
-        }
-        if let Some(download) = lock(&self.node.0.downloads.all).get_mut(&self.id) {
-            if let Some(tab) = download.row.tabs.get_mut(self.tab) {
-                tab.paid = tab.paid.saturating_add(more);
-                tab.owed = tab.paid;
-            }
-            download.row.put(batch);
-            let total = download.row.paid();
-            download.view.send_modify(|view| view.paid = total.0);
-        }
+        released.saturating_sub(std::mem::replace(&mut self.released, released))
     }
 
     /// Forgets the deal if nothing can come of it any more: it was not opened for, or its receipt is there and all that was
@@ -527,23 +524,22 @@ impl Drop for Trade {
 }
 
 impl Node {
-    /// A chain to pay a deal of so many coins from, and what it has; no other deal names it meanwhile.
-    fn fair_chain(&self, wanted: Coins) -> Result<(Asking, Coins), Trouble> {
+    /// A chain to pay a deal of so many coins from, and what it has, if any has coins; no other deal names it meanwhile.
+    fn fair_chain(&self, wanted: Coins) -> Result<Option<(Asking, Coins)>, Trouble> {
         let wanted = Count::from_coins(wanted).unwrap_or(Count(u32::MAX));
-        let (chain, free) = self
-            .wallet(|wallet| {
-                let is_asked = |chain: &ChainId| self.is_asked_about(chain);
-                let is_used = |chain: &ChainId| {
-                    let leases = wallet.chain(chain).into_iter().flat_map(|chain| chain.leases());
-                    is_asked(chain) || leases.into_iter().any(|(_, lease)| lease.in_use)
-                };
-                let now = clock::time();
-                let idle = wallet.chain_for(wanted, is_used, now).filter(|(_, free)| *free >= wanted);
-                idle.or_else(|| wallet.chain_for(wanted, is_asked, now))
-            })?
-            .ok_or_else(|| self.too_few(0, Coins::ZERO))?;
+        let found = self.wallet(|wallet| {
+            let is_asked = |chain: &ChainId| self.is_asked_about(chain);
+            let is_used = |chain: &ChainId| {
+                let leases = wallet.chain(chain).into_iter().flat_map(|chain| chain.leases());
+                is_asked(chain) || leases.into_iter().any(|(_, lease)| lease.in_use)
+            };
+            let now = clock::time();
+            let idle = wallet.chain_for(wanted, is_used, now).filter(|(_, free)| *free >= wanted);
+            idle.or_else(|| wallet.chain_for(wanted, is_asked, now))
+        })?;
+        let Some((chain, free)) = found else { return Ok(None) };
         let asking = self.ask_about(chain).ok_or(Trouble::Deal(Stop::Wallet(WalletError::NotOpen)))?;
-        Ok((asking, free.into()))
+        Ok(Some((asking, free.into())))
     }
 
     /// The holder key that a vendor has for a chain: the one it had before, else a fresh one.
@@ -556,13 +552,5 @@ impl Node {
             Some(seller) => Ok(seller),
             None => self.sellers(vendor, 1).await?.pop().ok_or(Trouble::NoVendor),
         }
-    }
-
-    fn too_few(&self, id: u64, have: Coins) -> Trouble {
-        let row = self.row_of(id);
-        let (name, price) = row.map_or((String::new(), Coins::ZERO), |row| {
-            (row.name.to_string(), row.price.saturating_sub(row.paid()))
-        });
-        Trouble::NotEnough { name, needed: price, have, held: Coins::ZERO }
     }
 }

@@ -13,6 +13,7 @@ mod sale;
 mod visit;
 
 use super::once::Act;
+use super::vault::Purse;
 use super::view::{
     DownloadState, DownloadView, ErrorView, Found, GetRequest, Page, Part, Quote, TimelineEntry,
 };
@@ -29,8 +30,9 @@ use netpay_core::content::units::Units;
 use netpay_core::fair::policy::{self, Fair, Mode};
 use netpay_core::id::ContentRoot;
 use netpay_core::keys::{PublicKey, Signed};
-use rows::DOWNLOADS;
+use netpay_core::wallet::WalletChange;
 pub(super) use rows::DownloadRow;
+use rows::{DOWNLOADS, TabRow};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,8 +103,7 @@ impl Node {
         let (_, listings) = self.offers(request).await?;
         let best = listings.first().ok_or(Trouble::NoVendor)?;
         let vendors = listings.iter().map(|listing| self.found(listing)).collect::<Vec<Found>>();
-        let fair = request.fair.unwrap_or(self.settings().fair);
-        let (mode, at_risk) = self.terms_of(fair, best)?;
+        let (mode, at_risk) = self.terms_of(self.wish(request), best)?;
         Ok(Quote {
             mode,
             at_risk: at_risk.0,
@@ -113,6 +114,11 @@ impl Node {
             vendors,
             spendable: self.wallet(|wallet| wallet.spendable(clock::time())).map_or(0, |coins| coins.0),
         })
+    }
+
+    /// When a request is for fair mode: as configured, unless it says otherwise.
+    fn wish(&self, request: &GetRequest) -> Fair {
+        request.fair.unwrap_or(self.settings().fair)
     }
 
     /// In which mode an offer would be bought, and what could be lost.
@@ -158,7 +164,7 @@ impl Node {
         };
         let mut listings = self.find_vendors(&root).await;
         listings.retain(|listing| from.is_none_or(|from| listing.vendor == from));
-        let fair = request.fair.unwrap_or(self.settings().fair);
+        let fair = self.wish(request);
         let first = listings.first().map(|listing| listing.modes).ok_or(Trouble::NoVendor)?;
         let mut suits = Vec::with_capacity(listings.len());
         for listing in listings {
@@ -225,7 +231,7 @@ impl Node {
             return Err(Trouble::OverLimit { name, price, limit });
         }
         let ceiling = limit.unwrap_or(price);
-        let (fair, p0) = (request.fair.unwrap_or(self.settings().fair), self.settings().unit_price);
+        let (fair, p0) = (self.wish(request), self.settings().unit_price);
         let units = policy::units(fair, ceiling, best.size, p0);
         let units =
             units.or_else(|| policy::units(fair, price, best.size, p0)).ok_or(Trouble::TooDear(p0))?;
@@ -515,6 +521,42 @@ impl Node {
                 download.told = Instant::now();
             }
         }
+    }
+
+    /// Hands rows of a download and of the wallet's changes to the store, with the download's own row if what was paid on the
+    /// tab is new or a write of it failed before. The downloads are held meanwhile: their rows reach the disk in order.
+    fn commit_tab(
+        &self,
+        (id, tab): (u64, usize),
+        is_new: bool,
+        change: impl FnOnce(&mut TabRow),
+        mut batch: Batch,
+        wallet: Option<(&Purse, Vec<WalletChange>)>,
+    ) -> Commit {
+        let again = lock(&self.0.owed).downloads.remove(&id);
+        let mut all = lock(&self.0.downloads.all);
+        if let Some(download) = all.get_mut(&id) {
+            if let Some(tab) = download.row.tabs.get_mut(tab) {
+                change(tab);
+            }
+            if is_new || again {
+                download.row.put(&mut batch);
+                let total = download.row.paid();
+                download.view.send_modify(|view| view.paid = total.0);
+            }
+        }
+        match wallet {
+            Some((purse, changes)) => self.commit_wallet(purse, changes, batch, Some(id)),
+            None if batch.is_empty() => Commit::nothing(),
+            None => self.db().commit(batch),
+        }
+    }
+
+    /// That the coins do not reach for what is left of a download, of which `paid` were paid.
+    fn out_of_coins(&self, id: u64, paid: Coins, have: Coins) -> Trouble {
+        let (name, price) =
+            self.row_of(id).map_or((String::new(), Coins::ZERO), |row| (row.name.to_string(), row.price));
+        Trouble::NotEnough { name, needed: price.saturating_sub(paid), have, held: Coins::ZERO }
     }
 
     /// Notes something in a download's timeline.

@@ -6,7 +6,7 @@
 use super::rows::TabRow;
 use crate::app::pipe::{self, Step};
 use crate::app::vault::Purse;
-use crate::app::{Node, Trouble, lock};
+use crate::app::{Node, Trouble};
 use crate::clock;
 use crate::overlay::{Protocol, RequestError, Stream};
 use crate::store::{Batch, Commit};
@@ -172,30 +172,14 @@ impl Visit {
     fn commit(
         &self,
         paid_before: Coins,
-        mut batch: Batch,
+        batch: Batch,
         wallet: Option<(&Purse, Vec<WalletChange>)>,
     ) -> Commit {
-        let (node, id) = (&self.node, self.id);
         let (paid, owed) = (self.buyer.paid(), self.buyer.owed());
-        let again = lock(&node.0.owed).downloads.remove(&id);
-        let mut all = lock(&node.0.downloads.all);
         // Beside units goes the row with the tab that they are of.
-        let changed = !batch.is_empty() || again || paid != paid_before;
-        if let Some(download) = all.get_mut(&id) {
-            if let Some(tab) = download.row.tabs.get_mut(self.tab) {
-                (tab.paid, tab.owed) = (paid, owed);
-            }
-            if changed {
-                download.row.put(&mut batch);
-                let total = download.row.paid();
-                download.view.send_modify(|view| view.paid = total.0);
-            }
-        }
-        match wallet {
-            Some((purse, changes)) => node.commit_wallet(purse, changes, batch, Some(id)),
-            None if batch.is_empty() => Commit::nothing(),
-            None => node.db().commit(batch),
-        }
+        let is_new = !batch.is_empty() || paid != paid_before;
+        let change = |tab: &mut TabRow| (tab.paid, tab.owed) = (paid, owed);
+        self.node.commit_tab((self.id, self.tab), is_new, change, batch, wallet)
     }
 
     /// Notes what a message means for the download.
@@ -214,12 +198,8 @@ impl Visit {
     }
 
     fn out_of_coins(&self) -> Trouble {
-        let wallet = self.node.wallet(|wallet| wallet.spendable(clock::time()));
-        let row = self.node.row_of(self.id);
-        let (name, needed) =
-            row.map_or((String::new(), Coins::ZERO), |row| (row.name.to_string(), row.price));
-        let needed = needed.saturating_sub(self.buyer.paid());
-        Trouble::NotEnough { name, needed, have: wallet.unwrap_or_default(), held: Coins::ZERO }
+        let have = self.node.wallet(|wallet| wallet.spendable(clock::time()));
+        self.node.out_of_coins(self.id, self.buyer.paid(), have.unwrap_or_default())
     }
 
     async fn send(&self, step: Step) -> Result<(), Trouble> {
