@@ -11,6 +11,7 @@ use netpay_core::coin::segment::{Open, SegmentNo};
 use netpay_core::id::{ChainId, NetworkId, ObjectHash};
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::record::chain::{Culprit, Evidence};
+use netpay_core::time::Time;
 
 /// Those that became known before one, the newest first.
 #[must_use]
@@ -89,18 +90,6 @@ fn junk(ledger: &Ledger, chain: &ChainBook, key: &ClaimKey, found: &JunkBook) ->
     let void = claim.filter(|claim| claim.state == ClaimState::Void).map_or(0, |claim| claim.range.count().0);
     let paid = claim.map_or(0, |claim| if let ClaimState::Paid(count) = claim.state { count.0 } else { 0 });
     DisputeView {
-        id: name(&Dispute::Junk(id, *key)),
-        accused: "vendor".to_owned(),
-        name: called(ledger, account.as_ref()),
-        account: account.map(|account| account.to_string()),
-        node: None,
-        chain: id.to_string(),
-        at: time(found.at),
-        record: found.record,
-        settled: chain.settled.map(time),
-        made_up: 0,
-        short: 0,
-        sides: Vec::new(),
         junk: Some(JunkView {
             segment: key.0.0,
             open: key.1.to_string(),
@@ -115,7 +104,14 @@ fn junk(ledger: &Ledger, chain: &ChainBook, key: &ClaimKey, found: &JunkBook) ->
             verdict: None,
             proof: None,
         }),
-        evidence: None,
+        ..of_deal(
+            ledger,
+            &Dispute::Junk(id, *key),
+            "vendor",
+            account.as_ref(),
+            chain,
+            (found.at, found.record),
+        )
     }
 }
 
@@ -123,18 +119,6 @@ fn falsely(ledger: &Ledger, digest: &ObjectHash, found: &FalseAccusation) -> Opt
     let FalseAccusation { account, chain: id, claim: key, .. } = found;
     let chain = ledger.chain(id)?;
     Some(DisputeView {
-        id: name(&Dispute::Falsely(*digest)),
-        accused: "accuser".to_owned(),
-        name: called(ledger, Some(account)),
-        account: Some(account.to_string()),
-        node: None,
-        chain: id.to_string(),
-        at: time(found.at),
-        record: found.record,
-        settled: chain.settled.map(time),
-        made_up: 0,
-        short: 0,
-        sides: Vec::new(),
         junk: Some(JunkView {
             segment: key.0.0,
             open: key.1.to_string(),
@@ -149,8 +133,42 @@ fn falsely(ledger: &Ledger, digest: &ObjectHash, found: &FalseAccusation) -> Opt
             verdict: None,
             proof: None,
         }),
-        evidence: None,
+        ..of_deal(
+            ledger,
+            &Dispute::Falsely(*digest),
+            "accuser",
+            Some(account),
+            chain,
+            (found.at, found.record),
+        )
     })
+}
+
+/// What there is to say of any dispute about a deal.
+fn of_deal(
+    ledger: &Ledger,
+    dispute: &Dispute,
+    accused: &str,
+    account: Option<&PublicKey>,
+    chain: &ChainBook,
+    (at, record): (Time, u64),
+) -> DisputeView {
+    DisputeView {
+        id: name(dispute),
+        accused: accused.to_owned(),
+        name: called(ledger, account),
+        account: account.map(ToString::to_string),
+        node: None,
+        chain: chain.facts().id.to_string(),
+        at: time(at),
+        record,
+        settled: chain.settled.map(time),
+        made_up: 0,
+        short: 0,
+        sides: Vec::new(),
+        junk: None,
+        evidence: None,
+    }
 }
 
 fn called(ledger: &Ledger, account: Option<&PublicKey>) -> Option<String> {
