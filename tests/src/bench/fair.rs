@@ -1,8 +1,8 @@
 //! One large file in fair mode and in plain mode, and a file of one piece.
 
 use super::figures::{median, rounded};
-use super::transfer::{MOST_COINS, PEERS, Rate, UNIT, fetch, ready};
-use super::{between, certified, funded, tell, wait};
+use super::transfer::{Rate, fetch, price_of, ready, rich};
+use super::{between, certified, tell, wait};
 use crate::swarm::goods;
 use crate::swarm::peer::{Peer, order};
 use crate::swarm::process::Program;
@@ -19,17 +19,9 @@ const CHEAP: u64 = 5;
 
 /// Measures.
 pub async fn run(program: Program, size: u64, rounds: usize, pictures: usize) -> Result<Value> {
-    let price = size.div_ceil(UNIT);
-    ensure!(price <= MOST_COINS, "a file of {size} bytes costs {price} coins, a chain has {MOST_COINS}");
-    let mut coins = [0; PEERS];
-    coins[1] = price;
-    let (mut swarm, peers) = funded(program, PEERS, &coins).await?;
+    let price = price_of(size)?;
+    let (mut swarm, peers) = rich(program, price, 4 * rounds + 4).await?;
     let [vendor, buyer, ..] = peers.as_slice() else { return Ok(Value::Null) };
-    // Leases of earlier rounds may wait for settlement: there is a chain for each.
-    for code in swarm.broker()?.vouchers(price, 4 * rounds + 4).await? {
-        buyer.pay_in(&code).await?;
-        buyer.buy_coins(price).await?;
-    }
     let node = vendor.status().await?.node;
     let large = goods::make(&swarm.goods(), "large file.bin", size, 2)?;
     let picture = goods::make(&swarm.goods(), "small picture.bin", PICTURE, 3)?;

@@ -15,26 +15,17 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Bytes of a unit.
-pub(super) const UNIT: u64 = 256 << 10;
+const UNIT: u64 = 256 << 10;
 /// The longest chain.
-pub(super) const MOST_COINS: u64 = 16_384;
+const MOST_COINS: u64 = 16_384;
 /// Vendor, buyer, and witnesses enough for a committee of peers.
-pub(super) const PEERS: usize = 6;
+const PEERS: usize = 6;
 
 /// Measures.
 pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
-    let price = size.div_ceil(UNIT);
-    ensure!(price <= MOST_COINS, "a file of {size} bytes costs {price} coins, a chain has {MOST_COINS}");
-    let mut coins = [0; PEERS];
-    // Leases of earlier rounds may wait for settlement: there is a chain for each.
-    coins[1] = price;
-    let (mut swarm, peers) = funded(program, PEERS, &coins).await?;
+    let price = price_of(size)?;
+    let (mut swarm, peers) = rich(program, price, 2 * rounds + 1).await?;
     let [vendor, buyer, ..] = peers.as_slice() else { return Ok(Value::Null) };
-    let codes = swarm.broker()?.vouchers(price, 2 * rounds + 1).await?;
-    for code in &codes {
-        buyer.pay_in(code).await?;
-        buyer.buy_coins(price).await?;
-    }
     let node = vendor.status().await?.node;
     let original = goods::make(&swarm.goods(), "large free file.bin", size, 1)?;
     let dear = goods::make(&swarm.goods(), "large paid file.bin", size, 2)?;
@@ -96,6 +87,27 @@ pub async fn run(program: Program, size: u64, rounds: usize) -> Result<Value> {
         "coins": price,
         "rounds": rounds,
     }))
+}
+
+/// The price at which each unit of a file costs a coin.
+pub(super) fn price_of(size: u64) -> Result<u64> {
+    let price = size.div_ceil(UNIT);
+    ensure!(price <= MOST_COINS, "a file of {size} bytes costs {price} coins, a chain has {MOST_COINS}");
+    Ok(price)
+}
+
+/// A swarm whose second peer has so many chains of `price` coins, and one more: leases of earlier rounds may wait for
+/// settlement.
+pub(super) async fn rich(program: Program, price: u64, chains: usize) -> Result<(Swarm, Vec<Peer>)> {
+    let mut coins = [0; PEERS];
+    coins[1] = price;
+    let (swarm, peers) = funded(program, PEERS, &coins).await?;
+    let buyer = peers.get(1).context("a buyer")?;
+    for code in &swarm.broker()?.vouchers(price, chains).await? {
+        buyer.pay_in(code).await?;
+        buyer.buy_coins(price).await?;
+    }
+    Ok((swarm, peers))
 }
 
 /// Megabytes per second: until every byte is verified, paid and written, as a copy is written when it returns; and
