@@ -51,12 +51,16 @@ impl Node {
     /// The downloads that nobody works at and that have something open at a vendor.
     fn indebted(&self) -> Vec<u64> {
         let unsettled = self.unsettled();
+        // Asked before the downloads are held: whoever pays holds the wallet first, and then them.
+        let dealing: BTreeSet<u64> =
+            self.open_deals(|_| true).into_iter().map(|(_, deal)| deal.download).collect();
         let all = lock(&self.0.downloads.all);
         let idle = all
             .values()
             .filter(|download| !is_active(download.row.state) && download.turn.try_lock().is_ok());
         idle.filter(|download| {
-            debts(&download.row, &unsettled).next().is_some() || self.has_open_deals(&download.row)
+            let is_dealing = is_in_time(&download.row) && dealing.contains(&download.row.id);
+            is_dealing || debts(&download.row, &unsettled).next().is_some()
         })
         .map(|download| download.row.id)
         .collect()
@@ -98,7 +102,10 @@ impl Node {
 
     /// Ends the deals that a break left open.
     async fn end_deals(&self, row: &DownloadRow) {
-        for deal in self.open_deals(row) {
+        if !is_in_time(row) {
+            return;
+        }
+        for deal in self.open_deals(|deal| deal.download == row.id) {
             let vendor = deal.1.seller.node;
             // Who kept a key back may have claimed with it: the broker gives it at once, and the vendor for as long as it is
             // waited for does not.
@@ -121,14 +128,9 @@ impl Node {
         }
     }
 
-    fn has_open_deals(&self, row: &DownloadRow) -> bool {
-        !self.open_deals(row).is_empty()
-    }
-
     /// Deals of which no vendor said where they ended.
-    fn open_deals(&self, row: &DownloadRow) -> Vec<(ObjectHash, DealRow)> {
-        let in_time = clock::time() < row.began.plus(FOR);
-        let deals = self.deals(|deal| in_time && deal.download == row.id && deal.open.is_some());
+    fn open_deals(&self, of: impl Fn(&DealRow) -> bool) -> Vec<(ObjectHash, DealRow)> {
+        let deals = self.deals(|deal| deal.open.is_some() && of(deal));
         let is_open = |deal: &DealRow| {
             let claim = deal.deal.claim().ok()?;
             self.wallet(|wallet| Some(!wallet.chain(&claim.chain)?.lease(claim.j)?.ended)).ok()?
@@ -180,6 +182,11 @@ impl Node {
 
 /// The tabs on which less was paid than their units cost, or of which a break left open what was counted.
 fn debts<'a>(row: &'a DownloadRow, unsettled: &'a BTreeSet<TabId>) -> impl Iterator<Item = &'a TabRow> {
-    let in_time = clock::time() < row.began.plus(FOR);
+    let in_time = is_in_time(row);
     row.tabs.iter().filter(move |tab| in_time && (tab.paid < tab.owed || unsettled.contains(&tab.tab)))
+}
+
+/// Whether a download's vendors are still called on.
+fn is_in_time(row: &DownloadRow) -> bool {
+    clock::time() < row.began.plus(FOR)
 }
