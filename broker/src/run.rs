@@ -116,7 +116,7 @@ pub async fn run(config: Config) -> Result<Running, ErrorView> {
     let (api, web) = (web::open(api, web::OPERATORS).await?, web::open(web, web::STRANGERS).await?);
     let (api_addr, web_addr) = (api.address, web.address);
     bank.serves_pages_at(pages_address(&settings, web_addr));
-    let front = Front::new(&bank, invite.clone(), host_of(&settings.web_url));
+    let front = Front::new(&bank, invite.clone(), host_of(&settings.web_url)).map_err(errors::books)?;
     let serving = [
         api.serve(web::desk_router(desk.clone()), stopping.clone()),
         web.serve(web::front_router(front), stopping.clone()),

@@ -607,7 +607,7 @@ fn closed() -> Reject {
     Reject::new(RejectCode::Storage, "the broker is stopping: ask again later")
 }
 
-fn storage(error: &JournalError) -> Reject {
+pub(crate) fn storage(error: &JournalError) -> Reject {
     tracing::error!(%error, "the journal");
     Reject::new(RejectCode::Storage, "the broker's disk fails: ask again later")
 }

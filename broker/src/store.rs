@@ -4,7 +4,7 @@ use crate::ledger::{Broken, Ledger, Record};
 use netpay_core::codec::{self, CodecError};
 use netpay_core::id::NetworkId;
 use netpay_core::time::Time;
-use netpay_node::store::{Batch, Db, StoreError, Table};
+use netpay_node::store::{Batch, Commit, Db, StoreError, Table};
 
 const JOURNAL: Table = Table::new("bank-journal");
 const META: Table = Table::new("bank-meta");
@@ -12,6 +12,8 @@ const META: Table = Table::new("bank-meta");
 const NETWORK: &[u8] = b"network";
 /// When the bank was last known to run.
 const ALIVE: &[u8] = b"alive";
+/// The latest time of a link that let an account's owner in.
+const ENTERED: &[u8] = b"entered";
 /// What a row begins with; a new form of records gets a new number.
 const ROW_VERSION: u8 = 1;
 /// Rows per read.
@@ -113,8 +115,7 @@ impl Journal {
     /// # Errors
     /// If the disk fails.
     pub fn last_alive(&self) -> Result<Option<Time>, JournalError> {
-        let row = self.db.get(META, ALIVE)?;
-        Ok(row.and_then(|row| row.try_into().ok()).map(|row| Time(u64::from_be_bytes(row))))
+        self.time(ALIVE)
     }
 
     /// Notes that the bank runs.
@@ -122,9 +123,31 @@ impl Journal {
     /// # Errors
     /// If the disk fails.
     pub async fn note_alive(&self, now: Time) -> Result<(), JournalError> {
+        Ok(self.put_time(ALIVE, now).await?)
+    }
+
+    /// The latest time of a link that ever let an account's owner in.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn last_entered(&self) -> Result<Option<Time>, JournalError> {
+        self.time(ENTERED)
+    }
+
+    /// Notes the latest time of a link that let an account's owner in. What is noted last counts.
+    pub fn note_entered(&self, latest: Time) -> Commit {
+        self.put_time(ENTERED, latest)
+    }
+
+    fn time(&self, of: &[u8]) -> Result<Option<Time>, JournalError> {
+        let row = self.db.get(META, of)?;
+        Ok(row.and_then(|row| row.try_into().ok()).map(|row| Time(u64::from_be_bytes(row))))
+    }
+
+    fn put_time(&self, of: &[u8], time: Time) -> Commit {
         let mut batch = Batch::new();
-        batch.put(META, ALIVE, now.0.to_be_bytes());
-        Ok(self.db.commit(batch).await?)
+        batch.put(META, of, time.0.to_be_bytes());
+        self.db.commit(batch)
     }
 
     /// Makes a batch durable.

@@ -2,12 +2,15 @@
 //! account that exists at this broker.
 
 use crate::errors::{self, ErrorView};
+use crate::service::storage;
+use crate::store::{Journal, JournalError};
 use data_encoding::BASE64URL_NOPAD;
 use netpay_core::codec;
 use netpay_core::id::NetworkId;
 use netpay_core::keys::{PublicKey, Unverified};
 use netpay_core::time::Time;
 use netpay_core::wire::bank::{SIGN_IN_WINDOW, SignIn};
+use netpay_node::store::Commit;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -25,16 +28,20 @@ type Came = BTreeMap<PublicKey, Vec<(Time, [u8; 16])>>;
 pub struct Entrance {
     network: NetworkId,
     broker: PublicKey,
-    /// Links from before are refused, since nobody remembers which of them came.
-    began: Time,
+    journal: Journal,
+    /// The latest time of a link that came before the start: nobody remembers which others of that age did.
+    before: Option<Time>,
     came: Mutex<Came>,
 }
 
 impl Entrance {
-    /// The entrance of this broker, which began to let people in at that time.
-    #[must_use]
-    pub fn new(network: NetworkId, broker: PublicKey, began: Time) -> Self {
-        Self { network, broker, began, came: Mutex::default() }
+    /// The entrance of this broker.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn open(journal: Journal, network: NetworkId, broker: PublicKey) -> Result<Self, JournalError> {
+        let before = journal.last_entered()?;
+        Ok(Self { network, broker, journal, before, came: Mutex::default() })
     }
 
     /// Whose link that is, as far as it says so itself.
@@ -51,25 +58,23 @@ impl Entrance {
         Ok(signed)
     }
 
-    /// The account that a link lets in. The link is used up.
+    /// The account that a link lets in. The link is used up, also for a broker that is started again.
     ///
     /// # Errors
-    /// If its signature does not hold, or it comes late, early or again.
-    pub fn enter(&self, signed: Unverified<SignIn>, now: Time) -> Result<PublicKey, ErrorView> {
+    /// If its signature does not hold, it comes late, early or again, or the disk fails.
+    pub async fn enter(&self, signed: Unverified<SignIn>, now: Time) -> Result<PublicKey, ErrorView> {
         let forged = |_| errors::bad_pass("its signature is not that of the account in this network");
         let pass = signed.verify_own(&self.network).map_err(forged)?;
-        if now.since(pass.at) > SIGN_IN_WINDOW {
-            return Err(errors::bad_pass(format!("it is older than {SIGN_IN_WINDOW} seconds")));
+        in_time(&pass, now)?;
+        if self.before.is_some_and(|before| pass.at <= before) {
+            return Err(errors::bad_pass("the broker was started again since it was made"));
         }
-        if pass.at.since(now) > SIGN_IN_WINDOW {
-            let why = format!(
-                "its time is more than {SIGN_IN_WINDOW} seconds ahead: one of the two clocks is wrong"
-            );
-            return Err(errors::bad_pass(why));
-        }
-        if pass.at <= self.began {
-            return Err(errors::bad_pass("it is from before the broker was started"));
-        }
+        let durable = self.come(&pass, now)?;
+        durable.await.map_err(|error| errors::refused(&storage(&error.into())))?;
+        Ok(pass.account)
+    }
+
+    fn come(&self, pass: &SignIn, now: Time) -> Result<Commit, ErrorView> {
         let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
         // Whatever is older than the window is refused for that.
         came.retain(|_, links| {
@@ -87,8 +92,22 @@ impl Entrance {
             return Err(errors::bad_pass(format!("{MAX_EACH} links of this account came within a minute")));
         }
         links.push((pass.at, pass.nonce));
-        Ok(pass.account)
+        let latest = came.values().flatten().map(|(at, _)| *at).max();
+        // Handed over while nobody else comes in, so that the latest is noted last.
+        Ok(self.journal.note_entered(latest.max(self.before).unwrap_or(pass.at)))
     }
+}
+
+fn in_time(pass: &SignIn, now: Time) -> Result<(), ErrorView> {
+    if now.since(pass.at) > SIGN_IN_WINDOW {
+        return Err(errors::bad_pass(format!("it is older than {SIGN_IN_WINDOW} seconds")));
+    }
+    if pass.at.since(now) > SIGN_IN_WINDOW {
+        let why =
+            format!("its time is more than {SIGN_IN_WINDOW} seconds ahead: one of the two clocks is wrong");
+        return Err(errors::bad_pass(why));
+    }
+    Ok(())
 }
 
 fn nonsense() -> ErrorView {
@@ -98,20 +117,24 @@ fn nonsense() -> ErrorView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::executor::block_on;
     use netpay_core::keys::SecretKey;
+    use netpay_node::store::Db;
 
     const NOW: Time = Time(1_800_000_000);
 
     struct Bank {
         entrance: Entrance,
+        journal: Journal,
         network: NetworkId,
         key: SecretKey,
     }
 
     fn bank() -> Bank {
         let (key, network) = (SecretKey::from_seed(&[1; 32]), NetworkId([2; 32]));
-        let entrance = Entrance::new(network, key.public(), Time(NOW.0 - 1000));
-        Bank { entrance, network, key }
+        let journal = Journal::open(Db::memory(), &network).unwrap();
+        let entrance = Entrance::open(journal.clone(), network, key.public()).unwrap();
+        Bank { entrance, journal, network, key }
     }
 
     fn ann() -> SecretKey {
@@ -126,7 +149,7 @@ mod tests {
     }
 
     fn tried(bank: &Bank, link: &str, now: Time) -> Result<PublicKey, String> {
-        let entered = bank.entrance.read(link).and_then(|signed| bank.entrance.enter(signed, now));
+        let entered = bank.entrance.read(link).and_then(|signed| block_on(bank.entrance.enter(signed, now)));
         entered.map_err(|error| {
             assert_eq!(error.code, "NP-BROKER-035");
             error.why
@@ -172,10 +195,15 @@ mod tests {
     #[test]
     fn a_restart_lets_no_old_link_in_again() {
         let bank = bank();
-        let began = Entrance::new(bank.network, bank.key.public(), NOW);
-        let bank = Bank { entrance: began, ..bank };
-        assert!(tried(&bank, &link(&bank, NOW, 1, |_| ()), NOW).is_err_and(|why| why.contains("started")));
-        assert!(tried(&bank, &link(&bank, NOW.plus(1), 1, |_| ()), NOW).is_ok());
+        let (used, ahead) = (link(&bank, NOW, 1, |_| ()), link(&bank, NOW.plus(2), 1, |_| ()));
+        assert!(tried(&bank, &ahead, NOW).is_ok());
+        assert!(tried(&bank, &used, NOW).is_ok());
+        let again = Entrance::open(bank.journal.clone(), bank.network, bank.key.public()).unwrap();
+        let bank = Bank { entrance: again, ..bank };
+        for old in [&used, &ahead] {
+            assert!(tried(&bank, old, NOW.plus(2)).is_err_and(|why| why.contains("started again")));
+        }
+        assert!(tried(&bank, &link(&bank, NOW.plus(3), 1, |_| ()), NOW.plus(3)).is_ok());
     }
 
     #[test]

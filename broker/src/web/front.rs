@@ -8,6 +8,7 @@ use crate::admin::lists;
 use crate::errors::{self, ErrorView};
 use crate::ledger::Ledger;
 use crate::service::Bank;
+use crate::store::JournalError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -47,17 +48,19 @@ struct Inner {
 
 impl Front {
     /// The front of this bank, under this name beside its address if it has one.
-    #[must_use]
-    pub fn new(bank: &Bank, invite: Invite, host: Option<&str>) -> Self {
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn new(bank: &Bank, invite: Invite, host: Option<&str>) -> Result<Self, JournalError> {
         let cookie = format!("netpay-account-{:.16}", bank.key());
-        Self(Arc::new(Inner {
-            entrance: Entrance::new(bank.network(), bank.key(), bank.now()),
+        Ok(Self(Arc::new(Inner {
+            entrance: Entrance::open(bank.journal().clone(), bank.network(), bank.key())?,
             sessions: Sessions::named(cookie, MAX_SESSIONS, MAX_SESSIONS_EACH),
             places: Semaphore::new(MAX_REQUESTS),
             hosts: host.map(str::to_owned).into_iter().collect(),
             bank: bank.clone(),
             invite,
-        }))
+        })))
     }
 
     fn context(&self, csrf: &str) -> Context {
@@ -220,7 +223,7 @@ async fn entered(front: &Front, pass: &str) -> Result<String, ErrorView> {
         return Err(errors::bad_pass("there is no account of this key here: netpay broker register"));
     }
     let now = front.0.bank.now();
-    let account = front.0.entrance.enter(signed, now)?;
+    let account = front.0.entrance.enter(signed, now).await?;
     Ok(front.0.sessions.enter(account, now))
 }
 
