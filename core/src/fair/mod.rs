@@ -6,6 +6,7 @@
 
 pub mod deal;
 pub mod judge;
+mod keystream;
 pub mod opening;
 pub mod packing;
 pub mod policy;

@@ -1,13 +1,13 @@
 //! A unit under seal: AES-256 in counter mode, since each key seals one unit, once, and any part of it can be opened alone.
 //! Its vendor signs the BLAKE3 root of what it sends, and sends in clear what the leaves below hash to.
 
+use super::keystream;
 use crate::codec::{List, Wire};
 use crate::coin::key::Key;
 use crate::content::tree::{self, BadUnit, ChainingValue, Proof, TreeBuilder};
 use crate::content::units::{GROUP, MAX_LOG, Units};
 use crate::id::{ContentRoot, ObjectHash};
 use crate::keys::{Domain, Signable, Signature};
-use ctr::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::Zeroize as _;
@@ -88,9 +88,7 @@ pub fn turn(key: &UnitKey, bytes: &mut [u8]) {
 
 /// The same for bytes that begin at `at` in the unit.
 pub fn turn_from(key: &UnitKey, at: u64, bytes: &mut [u8]) {
-    let mut cipher = ctr::Ctr128BE::<aes::Aes256>::new(&key.0.into(), &[0; 16].into());
-    cipher.seek(at);
-    cipher.apply_keystream(bytes);
+    keystream::apply(&key.0, at, bytes);
 }
 
 /// What the sealed bytes hash to.
