@@ -76,8 +76,8 @@ fn proof() -> (PublicKey, Junk) {
     };
     let open = buyer.sign(&NETWORK, open);
     let last = keys.link(MAX_COINS).expect("a key");
-    let kept = KeptUnit { unit, bytes };
-    match opening::open(&NETWORK, &open, &deal, &kept, (Count(MAX_COINS.0), &last)) {
+    let mut kept = KeptUnit { unit, bytes };
+    match opening::open(&NETWORK, &open, &deal, &mut kept, (Count(MAX_COINS.0), &last)) {
         Err(NotOpened::Junk(junk)) => (buyer.public(), *junk),
         other => panic!("it is junk: {other:?}"),
     }

@@ -96,7 +96,7 @@ fn without_a_certificate_ten_coins_buy_keys_and_no_more_do() {
 
 #[test]
 fn few_units_go_out_under_seal_before_they_are_paid() {
-    let mut scene = Scene::new(goods(40 * 16 * 1024, 0, 40));
+    let mut scene = Scene::new(goods(80 * 16 * 1024, 0, 80));
     scene.connect();
     let mut units = 0;
     scene.run(
@@ -113,6 +113,21 @@ fn few_units_go_out_under_seal_before_they_are_paid() {
     );
     assert_eq!(units, MAX_SEALED_AHEAD);
     assert_eq!((scene.ann.stored.len(), scene.claimable()), (0, 0));
+}
+
+#[test]
+fn a_buyer_pays_as_far_ahead_as_the_vendor_earned_and_sixteen_units_at_most() {
+    for (opened_before, ahead) in [(0, 1), (1, 1), (5, 5), (1000, 16)] {
+        let mut scene = Scene::new(goods(40 * 16 * 1024, 0, 40));
+        scene.opened_before = opened_before;
+        scene.connect();
+        let no_keys: Cheat<'_> = Box::new(|said, _| match &said {
+            Said::Message(message) if matches!(**message, ToBuyer::Key { .. }) => vec![],
+            _ => vec![said],
+        });
+        scene.run(no_keys, Some);
+        assert_eq!(scene.released(), ahead, "after {opened_before} units");
+    }
 }
 
 #[test]
@@ -194,11 +209,11 @@ fn a_vendor_that_keeps_the_last_key_back_has_been_paid_and_can_claim_only_by_sho
     scene.vic.store(&changes);
     assert_eq!(scene.claimable(), 40);
     let shown = scene.vic.stall.till.row(&deal.chain, deal.j).expect("held").key.expect("closed");
-    let kept = &scene.ann.kept[&(deal.hash(), 4)];
+    let mut kept = scene.ann.kept[&(deal.hash(), 4)].as_ref().clone();
     let own = scene.ann.wallet.chain(&deal.chain).expect("kept").lease(deal.j).expect("kept");
     let count = close.end.since(own.open.start).expect("in the lease");
     let network = scene.town.network;
-    let bytes = netpay_core::fair::opening::open(&network, &own.open, &deal, kept, (count, &shown));
+    let bytes = netpay_core::fair::opening::open(&network, &own.open, &deal, &mut kept, (count, &shown));
     assert_eq!(bytes, Ok(scene.goods.unit(4)));
 }
 

@@ -189,14 +189,28 @@ pub fn path_below(nodes: &[ChainingValue], mut at: usize) -> Option<Vec<Chaining
     let mut path = Vec::new();
     while level.len() > 1 {
         path.extend(level.get(at ^ 1));
-        let above = level.chunks(2).map(|pair| match pair {
-            [left, right] => hazmat::merge_subtrees_non_root(left, right, Mode::Hash),
-            alone => alone[0],
-        });
-        level = above.collect();
+        level = above(&level);
         at /= 2;
     }
     Some(path)
+}
+
+/// The node that such neighbours make; `None` if there are none.
+#[must_use]
+pub fn node_of(nodes: &[ChainingValue]) -> Option<ChainingValue> {
+    let mut level = nodes.to_vec();
+    while level.len() > 1 {
+        level = above(&level);
+    }
+    level.first().copied()
+}
+
+fn above(level: &[ChainingValue]) -> Vec<ChainingValue> {
+    let pairs = level.chunks(2).map(|pair| match pair {
+        [left, right] => hazmat::merge_subtrees_non_root(left, right, Mode::Hash),
+        alone => alone[0],
+    });
+    pairs.collect()
 }
 
 /// Builds the tree of a file whose bytes come in order, in slices of any length; slices of whole groups

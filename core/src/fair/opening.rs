@@ -31,7 +31,8 @@ pub enum NotOpened {
     Junk(Box<Junk>),
 }
 
-/// Opens a unit with `K_m` of the deal, which was checked to be that.
+/// Opens a unit with `K_m` of the deal, which was checked to be that. Its bytes are taken out; if it does not open they stay as
+/// they are.
 ///
 /// # Errors
 /// If the key is one below the unit's, or the unit is junk.
@@ -39,19 +40,21 @@ pub fn open(
     network: &NetworkId,
     open: &Signed<Open>,
     deal: &Signed<Deal>,
-    kept: &KeptUnit,
+    kept: &mut KeptUnit,
     (m, key): (Count, &Key),
 ) -> Result<Vec<u8>, NotOpened> {
     let b = kept.unit.unit;
     let coin = deal.key_coin(b).filter(|coin| *coin <= m).ok_or(NotOpened::Key)?;
-    let key = deal.step().walk_down(m, key, Count(m.0 - coin.0));
-    let mut bytes = kept.bytes.clone();
-    sealed::turn(&UnitKey::of(&key, &deal.hash(), b), &mut bytes);
     let units = deal.units().ok_or(NotOpened::Key)?;
-    if tree::verify_unit(&deal.root, units, b, &bytes, &kept.unit.proof).is_ok() {
-        return Ok(bytes);
+    let key = deal.step().walk_down(m, key, Count(m.0 - coin.0));
+    let unit_key = UnitKey::of(&key, &deal.hash(), b);
+    sealed::turn(&unit_key, &mut kept.bytes);
+    if tree::verify_unit(&deal.root, units, b, &kept.bytes, &kept.unit.proof).is_ok() {
+        return Ok(std::mem::take(&mut kept.bytes));
     }
-    let junk = accuse(open, deal, kept, &bytes, key).ok_or(NotOpened::Key)?;
+    let plain = kept.bytes.clone();
+    sealed::turn(&unit_key, &mut kept.bytes);
+    let junk = accuse(open, deal, kept, &plain, key).ok_or(NotOpened::Key)?;
     judge::judge(network, &deal.buyer, &junk).map_err(|_| NotOpened::Key)?;
     Err(NotOpened::Junk(Box::new(junk)))
 }

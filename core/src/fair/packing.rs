@@ -2,10 +2,47 @@
 
 use super::deal::Deal;
 use super::sealed::{self, Leaves, Sealed, SealedUnit, UnitKey};
-use crate::coin::key::Key;
+use crate::amount::Count;
+use crate::coin::key::{Key, KeyChain};
 use crate::content::tree::{self, BadUnit, Proof};
 use crate::id::NetworkId;
 use crate::keys::{SecretKey, Signed, Unverified};
+
+/// What a vendor seals the units of a deal with, at hand as long as it sells by it.
+#[derive(Debug)]
+pub struct Sealer {
+    network: NetworkId,
+    holder: SecretKey,
+    deal: Signed<Deal>,
+    keys: KeyChain,
+}
+
+impl Sealer {
+    /// For a deal that the holder made, with its keys.
+    #[must_use]
+    pub const fn new(network: NetworkId, holder: SecretKey, deal: Signed<Deal>, keys: KeyChain) -> Self {
+        Self { network, holder, deal, keys }
+    }
+
+    /// The deal.
+    #[must_use]
+    pub const fn deal(&self) -> &Signed<Deal> {
+        &self.deal
+    }
+
+    /// `K_m`, or `None` beyond the deal's coins.
+    #[must_use]
+    pub fn key(&self, m: Count) -> Option<Key> {
+        self.keys.link(m)
+    }
+
+    /// What it takes to put unit `b` under seal, or `None` if the deal has no such unit.
+    #[must_use]
+    pub fn packing(&self, b: u64) -> Option<Packing> {
+        let key = self.key(self.deal.key_coin(b)?)?;
+        Some(Packing::new(self.network, self.holder.clone(), self.deal.clone(), b, &key))
+    }
+}
 
 /// What it takes to put one unit under seal; apart from the till, since it means hashing hundreds of kilobytes.
 #[derive(Debug)]

@@ -40,6 +40,8 @@ pub struct Purchase {
     pub chain: ChainId,
     /// The vendor's node, and its holder key for this chain.
     pub seller: Seller,
+    /// Units that it gave the keys of in earlier deals about the file: what was earned there is not earned again.
+    pub opened_before: u64,
 }
 
 /// What is durable of a deal from before a break.
@@ -179,16 +181,35 @@ impl FairBuyer {
     #[must_use]
     pub fn expects(&self, unit: u64, more: u64) -> bool {
         let Some(run) = self.run.as_ref().filter(|_| self.phase == Phase::Running) else { return false };
-        let sealed = u64::try_from(run.sealed.len()).unwrap_or(u64::MAX).saturating_add(more);
-        sealed < MAX_SEALED_AHEAD
+        self.has_room(more)
             && unit == run.next().saturating_add(more)
             && unit - run.deal.first < run.deal.count
+    }
+
+    /// Whether one more unit has room behind `more` others that came just before. A vendor that was paid sends on at once:
+    /// the key that makes room may come a little later.
+    #[must_use]
+    pub fn has_room(&self, more: u64) -> bool {
+        let Some(run) = self.run.as_ref().filter(|_| self.phase == Phase::Running) else { return true };
+        u64::try_from(run.sealed.len()).unwrap_or(u64::MAX).saturating_add(more) < MAX_SEALED_AHEAD
     }
 
     /// The deal, once there is one.
     #[must_use]
     pub fn deal(&self) -> Option<&Signed<Deal>> {
         self.run.as_ref().map(|run| &run.deal)
+    }
+
+    /// How many units were opened.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.run.as_ref().map_or(0, |run| run.opened)
+    }
+
+    /// Whether something is paid of which the key is still to come.
+    #[must_use]
+    pub fn awaits_key(&self, wallet: &Wallet) -> bool {
+        self.run.as_ref().is_some_and(|run| run.paid(wallet).1 > run.opened)
     }
 
     /// The coins released for the deal.
@@ -308,7 +329,7 @@ impl FairBuyer {
         wallet: &Wallet,
         out: &mut Vec<Output>,
     ) -> Result<(), Stop> {
-        let Purchase { terms, span, chain, seller } = &self.purchase;
+        let Purchase { terms, span, chain, seller, .. } = &self.purchase;
         let deal = deal.verify(&self.network, &seller.holder).map_err(|_| Stop::BadDeal)?;
         let ours = wallet.chain(chain).ok_or(Stop::Wallet(WalletError::UnknownChain))?;
         let (place, buyer) = ((*chain, ours.line().next().0), ours.touchstone().chain_key);
@@ -373,8 +394,8 @@ impl FairBuyer {
         let (m, key) = run.key;
         let Some(open) = run.open.clone().filter(|_| m > Count::ZERO) else { return Ok(()) };
         let before = run.opened;
-        while let Some(kept) = run.sealed.front().cloned() {
-            match opening::open(&self.network, &open, &run.deal, &kept, (m, &key)) {
+        while let Some(kept) = run.sealed.front_mut().map(Arc::make_mut) {
+            match opening::open(&self.network, &open, &run.deal, kept, (m, &key)) {
                 Ok(bytes) => out.push(Output::Opened { unit: kept.unit.unit, bytes }),
                 Err(NotOpened::Key) => break,
                 Err(NotOpened::Junk(junk)) => {
@@ -409,7 +430,8 @@ impl FairBuyer {
         let Some(run) = &mut self.run else { return Ok(()) };
         let (released, paid) = run.paid(wallet);
         let here = run.opened + u64::try_from(run.sealed.len()).unwrap_or(0);
-        let trusted = run.opened + MAX_PAID_AHEAD.min(run.opened.max(1));
+        let earned = self.purchase.opened_before.saturating_add(run.opened).max(1);
+        let trusted = run.opened + MAX_PAID_AHEAD.min(earned);
         let last = run.deal.first + here.min(trusted).saturating_sub(1);
         let due = run.deal.last_coin(last).filter(|_| paid < here.min(trusted));
         let Some(coins) = due.and_then(|due| due.0.checked_sub(released.0)).map(Count) else { return Ok(()) };
@@ -443,8 +465,8 @@ impl FairBuyer {
             out.push(Output::SetTimer(self.until));
             return Ok(());
         }
-        let lacks_key =
-            self.run.as_ref().is_some_and(|run| !run.sealed.is_empty() && run.paid(wallet).1 > run.opened);
+        let is_sealed = self.run.as_ref().is_some_and(|run| !run.sealed.is_empty());
+        let lacks_key = is_sealed && self.awaits_key(wallet);
         Err(if lacks_key { Stop::NoKey } else { Stop::Silent })
     }
 

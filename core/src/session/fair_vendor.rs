@@ -9,11 +9,10 @@ use super::vendor::{
 };
 use crate::amount::{Coins, Count};
 use crate::codec::List;
-use crate::coin::key::KeyChain;
 use crate::coin::payment::Pay;
 use crate::coin::segment::SegmentNo;
 use crate::fair::deal::Deal;
-use crate::fair::packing::Packing;
+use crate::fair::packing::{Packing, Sealer};
 use crate::id::ChainId;
 use crate::keys::Signed;
 use crate::record::chain::{Certificate, ChainRecord};
@@ -24,7 +23,7 @@ use crate::wire::reject::RejectCode;
 use crate::wire::trade::{Span, ToBuyer, ToVendor};
 
 /// Units sent under seal beyond the last of which the key was given.
-pub const MAX_SEALED_AHEAD: u64 = 32;
+pub const MAX_SEALED_AHEAD: u64 = 64;
 /// Units sent under seal before anything was opened for the deal.
 pub const SEALED_UNASKED: u64 = 1;
 /// Deals that one stream may ask for.
@@ -33,8 +32,7 @@ pub const MAX_ASKS: usize = 4;
 /// One deal on this stream.
 #[derive(Debug)]
 struct Run {
-    deal: Signed<Deal>,
-    keys: KeyChain,
+    sealer: Sealer,
     is_open: bool,
     /// The next unit to send, and the one behind the last that is wanted.
     units: std::ops::Range<u64>,
@@ -69,14 +67,13 @@ impl FairVendor {
     /// The deal of this stream.
     #[must_use]
     pub fn deal(&self) -> Option<&Signed<Deal>> {
-        self.run.as_ref().map(|run| &run.deal)
+        self.run.as_ref().map(|run| run.sealer.deal())
     }
 
     /// What it takes to put a unit that is to be sent under seal.
     #[must_use]
-    pub fn packing(&self, unit: u64, till: &Till) -> Option<Packing> {
-        let run = self.run.as_ref()?;
-        till.packing(&run.deal.hash(), &run.keys, unit)
+    pub fn packing(&self, unit: u64) -> Option<Packing> {
+        self.run.as_ref()?.sealer.packing(unit)
     }
 
     /// The machine's step. A sale begins with `AskDeal` as [`Input::Ordered`], or after a break with `OpenFair`.
@@ -127,11 +124,12 @@ impl FairVendor {
         let line = self.shop.believe(record, till)?;
         let wish = Wish { terms, span, j, tag };
         let (deal, changes) = till.deal_about(&line, &wish, now.time()).map_err(|why| refuse_till(&why))?;
-        let keys = till.keys_of(&deal).ok_or_else(|| Refusal::new(RejectCode::Range, "no such deal"))?;
+        let sealer = till.sealer(&deal.hash());
+        let sealer = sealer.ok_or_else(|| Refusal::new(RejectCode::Range, "no such deal"))?;
         persist(changes, out);
         out.push(send(ToBuyer::Deal(deal.wire())));
         let units = span.first..span.first + span.count;
-        self.run = Some(Run { deal, keys, is_open: false, units, given: None });
+        self.run = Some(Run { sealer, is_open: false, units, given: None });
         Ok(())
     }
 
@@ -178,13 +176,11 @@ impl FairVendor {
             (Err(why), _) => return Err(refuse_segment(&line, why, out)),
         };
         let hash = held.and_then(|open| open.fair.as_ref().map(|terms| terms.deal));
-        let deal = hash.and_then(|hash| till.deal(&hash).cloned());
-        let (deal, keys) = deal
-            .and_then(|deal| till.keys_of(&deal).map(|keys| (deal, keys)))
-            .ok_or_else(|| refuse_till(&TillError::Fair))?;
+        let sealer = hash.and_then(|hash| till.sealer(&hash));
+        let sealer = sealer.ok_or_else(|| refuse_till(&TillError::Fair))?;
         match &mut self.run {
-            Some(run) if run.deal.hash() == deal.hash() => run.is_open = true,
-            _ => self.run = Some(Run { deal, keys, is_open: true, units: 0..0, given: None }),
+            Some(run) if run.sealer.deal().hash() == sealer.deal().hash() => run.is_open = true,
+            _ => self.run = Some(Run { sealer, is_open: true, units: 0..0, given: None }),
         }
         self.give_keys(changes, till, out);
         self.certify(till, out, till.promised_of(&chain) > self.shop.policy.per_chain);
@@ -214,7 +210,7 @@ impl FairVendor {
     #[must_use]
     pub fn place(&self) -> Option<(ChainId, SegmentNo)> {
         let run = self.run.as_ref().filter(|run| run.is_open)?;
-        Some((run.deal.chain, run.deal.j))
+        Some((run.sealer.deal().chain, run.sealer.deal().j))
     }
 
     /// Gives the key of the last unit that is wholly paid, and with it those of all before, behind what makes its payment
@@ -228,16 +224,16 @@ impl FairVendor {
             paid
         } else {
             // What was paid beyond the keys that are out is no risk; what was paid elsewhere is.
-            let chain = till.at_stake([&run.deal.chain].into_iter()).saturating_sub(paid.into());
+            let chain = till.at_stake([&run.sealer.deal().chain].into_iter()).saturating_sub(paid.into());
             let all = till.at_stake_in_all().saturating_sub(paid.into());
             let room = policy.per_chain.saturating_sub(chain).min(policy.in_all.saturating_sub(all));
             Count::from_coins(room).map_or(paid, |room| room.min(paid))
         };
-        let (due, given) = (run.deal.paid_by(paid), run.deal.paid_by(safe));
+        let (due, given) = (run.sealer.deal().paid_by(paid), run.sealer.deal().paid_by(safe));
         let key = given.filter(|unit| run.given.is_none_or(|before| before < *unit)).and_then(|unit| {
-            let m = run.deal.key_coin(unit)?;
+            let m = run.sealer.deal().key_coin(unit)?;
             run.given = Some(unit);
-            Some(ToBuyer::Key { m, key: run.keys.link(m)? })
+            Some(ToBuyer::Key { m, key: run.sealer.key(m)? })
         });
         // Also where nothing changed here: another stream may have counted it, and it may not be durable yet.
         persist(changes, out);
@@ -252,7 +248,8 @@ impl FairVendor {
     fn want(&mut self, span: Span) -> Result<(), Refusal> {
         let run = self.run.as_mut().filter(|run| run.is_open);
         let run = run.ok_or_else(|| malformed("open for the deal first"))?;
-        let (first, end) = (run.deal.first, run.deal.first.saturating_add(run.deal.count));
+        let (first, end) =
+            (run.sealer.deal().first, run.sealer.deal().first.saturating_add(run.sealer.deal().count));
         let behind = span.first.checked_add(span.count).filter(|behind| *behind <= end);
         match behind {
             Some(behind) if span.first >= first && span.count > 0 => {
@@ -266,7 +263,7 @@ impl FairVendor {
     fn send_units(&mut self, out: &mut Vec<Output>) {
         let Some(run) = &mut self.run else { return };
         let ahead = if run.is_open { MAX_SEALED_AHEAD } else { SEALED_UNASKED };
-        let from = run.given.map_or(run.deal.first, |given| given.saturating_add(1));
+        let from = run.given.map_or(run.sealer.deal().first, |given| given.saturating_add(1));
         let until = run.units.end.min(from.saturating_add(ahead));
         let burst = (run.units.start..until).take(BURST);
         let sent = burst.clone().count();

@@ -11,7 +11,7 @@ use crate::coin::key::{Key, KeyChain, KeyStep};
 use crate::coin::payment::Pay;
 use crate::coin::segment::{Open, Release, SegmentNo};
 use crate::fair::deal::{self, Deal};
-use crate::fair::packing::Packing;
+use crate::fair::packing::Sealer;
 use crate::id::{ChainId, ObjectHash};
 use crate::keys::{Signed, Unverified};
 use crate::record::chain::Line;
@@ -159,12 +159,11 @@ impl Till {
         Some(self.keys(&deal.salt, &deal.step(), deal.coins()?))
     }
 
-    /// What it takes to put unit `b` of a deal under seal.
+    /// What the units of a deal are sealed with.
     #[must_use]
-    pub fn packing(&self, hash: &ObjectHash, keys: &KeyChain, b: u64) -> Option<Packing> {
-        let made = self.deals.get(hash)?;
-        let key = keys.link(made.deal.key_coin(b)?)?;
-        Some(Packing::new(self.network, made.tag.holder(&self.secret), made.deal.clone(), b, &key))
+    pub fn sealer(&self, hash: &ObjectHash) -> Option<Sealer> {
+        let Made { deal, tag } = self.deals.get(hash)?;
+        Some(Sealer::new(self.network, tag.holder(&self.secret), deal.clone(), self.keys_of(deal)?))
     }
 
     /// Counts a payment in a segment of fair mode, which is on no tab. The same payment again counts nothing.

@@ -118,6 +118,8 @@ pub struct Scene {
     /// Whether witnesses answer.
     pub certifies: bool,
     pub round_trips: usize,
+    /// Units of which the vendor gave the keys in earlier deals.
+    pub opened_before: u64,
     pub now: Moment,
 }
 
@@ -151,7 +153,8 @@ impl Scene {
             over: false,
         };
         let (to_buyer, to_vendor) = (VecDeque::new(), VecDeque::new());
-        Self { town, goods, ann, vic, to_buyer, to_vendor, certifies: true, round_trips: 0, now: NOW }
+        let (certifies, round_trips, opened_before) = (true, 0, 0);
+        Self { town, goods, ann, vic, to_buyer, to_vendor, certifies, round_trips, opened_before, now: NOW }
     }
 
     pub fn holder(&self) -> SecretKey {
@@ -175,6 +178,7 @@ impl Scene {
             span: self.goods.all(),
             chain: self.ann.chain,
             seller: self.seller(),
+            opened_before: self.opened_before,
         };
         let before = self.ann.deal.clone().map(|deal| Before {
             opened: self.ann.stored.len() as u64,
@@ -228,7 +232,7 @@ impl Scene {
             vendor::Output::Persist { changes, .. } => self.vic.store(&changes),
             vendor::Output::Send(message) => self.to_buyer.push_back(Said::Message(message)),
             vendor::Output::SendUnit(b) => {
-                let packing = self.vic.machine.packing(b, &self.vic.stall.till).expect("of the deal");
+                let packing = self.vic.machine.packing(b).expect("of the deal");
                 let proof = self.goods.tree.proof(self.goods.units, b).expect("a unit");
                 let (unit, bytes) = packing
                     .pack(self.goods.unit(b), self.goods.leaves(b), proof)

@@ -1,11 +1,13 @@
-//! The two ends of a trade stream: frames in, and steps out in order, durable before said.
+//! The two ends of a trade stream: frames in, and steps out in order, durable before said; goods go out beside them.
 
 use crate::overlay::Stream;
-use crate::store::Commit;
+use crate::store::{Commit, StoreError};
+use futures::StreamExt as _;
 use futures::future::Shared;
 use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use std::pin::pin;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
+use tokio::sync::{mpsc, oneshot};
 
 /// What the writer carries out, in order.
 pub(super) enum Step {
@@ -13,9 +15,12 @@ pub(super) enum Step {
     Commit(Shared<Commit>),
     /// Send this message.
     Say(Vec<u8>),
-    /// Send these, framed already.
-    Units(Vec<Vec<u8>>),
+    /// Tell that all before is on its way.
+    Said(oneshot::Sender<()>),
 }
+
+/// A unit as it goes over the line: its pieces, between which nothing is said.
+pub(super) type Goods = Vec<Vec<u8>>;
 
 /// A length-prefixed message, with room for so many raw bytes behind it.
 pub(super) fn framed(message: &[u8], room: usize) -> Vec<u8> {
@@ -41,34 +46,114 @@ pub(super) async fn read_frame(reader: &mut ReadHalf<Stream>, max: usize) -> io:
     Ok(frame)
 }
 
-/// Carries steps out in order: nothing behind a commit happens before it is durable.
-pub(super) async fn write(mut writer: WriteHalf<Stream>, mut steps: mpsc::Receiver<Step>) {
-    while let Some(step) = steps.recv().await {
-        let done = match step {
-            Step::Commit(commit) => match commit.await {
-                Ok(()) => Ok(()),
+/// Carries steps out in order: nothing behind a commit happens before it is durable. Goods rest on none of them, and go out
+/// where nothing is to be said.
+pub(super) async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    steps: mpsc::Receiver<Step>,
+    mut goods: mpsc::Receiver<Goods>,
+) {
+    let mut messages = pin!(messages(steps).fuse());
+    loop {
+        let done = tokio::select! {
+            biased;
+            Some(message) = messages.next() => match message {
+                Ok(message) => send(&mut writer, vec![framed(&message, 0)], true).await,
                 Err(error) => {
                     tracing::error!(%error, "a sale ends: its payments cannot be made durable");
                     // The other side need not wait for what will not come.
-                    let _ = writer.shutdown().await;
-                    return;
+                    break;
                 }
             },
-            Step::Say(message) => writer.write_all(&framed(&message, 0)).await,
-            Step::Units(frames) => {
-                let mut done = Ok(());
-                for frame in frames {
-                    if done.is_ok() {
-                        done = writer.write_all(&frame).await;
-                    }
-                }
-                done
-            }
+            Some(unit) = goods.recv() => send(&mut writer, unit, goods.is_empty()).await,
+            else => break,
         };
-        let flushed = if steps.is_empty() { writer.flush().await } else { Ok(()) };
-        if done.and(flushed).is_err() {
+        if done.is_err() {
             return;
         }
     }
     let _ = writer.shutdown().await;
+}
+
+/// The messages among the steps, each once everything before it is durable and said.
+fn messages(steps: mpsc::Receiver<Step>) -> impl futures::Stream<Item = Result<Vec<u8>, StoreError>> {
+    futures::stream::unfold(steps, async |mut steps| {
+        loop {
+            match steps.recv().await? {
+                Step::Commit(commit) => {
+                    if let Err(error) = commit.await {
+                        return Some((Err(error), steps));
+                    }
+                }
+                Step::Say(message) => return Some((Ok(message), steps)),
+                // Whoever does not listen any more needs not be told.
+                Step::Said(told) => drop(told.send(())),
+            }
+        }
+    })
+}
+
+async fn send(writer: &mut (impl AsyncWrite + Unpin), pieces: Vec<Vec<u8>>, is_last: bool) -> io::Result<()> {
+    for piece in pieces {
+        writer.write_all(&piece).await?;
+    }
+    if is_last { writer.flush().await } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    fn unit(bytes: &[u8]) -> Goods {
+        vec![bytes[..1].to_vec(), bytes[1..].to_vec()]
+    }
+
+    async fn heard(line: &mut (impl AsyncReadExt + Unpin), many: usize) -> Vec<u8> {
+        let mut bytes = vec![0; many];
+        line.read_exact(&mut bytes).await.expect("said");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn goods_go_out_while_a_message_waits_and_never_between_their_pieces() {
+        let (line, mut other) = tokio::io::duplex(64);
+        let ((steps, to_do), (goods, to_send)) = (mpsc::channel(8), mpsc::channel(8));
+        let writer = tokio::spawn(write(line, to_do, to_send));
+        let (durable, commit) = Commit::pending();
+        let (tell, mut told) = oneshot::channel();
+        for step in [Step::Commit(commit.shared()), Step::Say(b"key".to_vec()), Step::Said(tell)] {
+            steps.send(step).await.expect("taken");
+        }
+        goods.send(unit(b"one")).await.expect("taken");
+        assert_eq!(heard(&mut other, 3).await, b"one");
+        assert!(told.try_recv().is_err(), "nothing was said before it was durable");
+        durable.send(Ok(())).expect("awaited");
+        assert_eq!(heard(&mut other, 7).await, b"\x03\0\0\0key");
+        told.await.expect("it was said");
+        // What is on its way when the sale is over still goes out.
+        drop(steps);
+        goods.send(unit(b"two")).await.expect("taken");
+        drop(goods);
+        let mut rest = Vec::new();
+        other.read_to_end(&mut rest).await.expect("it ends");
+        assert_eq!(rest, b"two");
+        writer.await.expect("it ended");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_become_durable_ends_the_line() {
+        let (line, mut other) = tokio::io::duplex(64);
+        let ((steps, to_do), (_goods, to_send)) = (mpsc::channel(8), mpsc::channel(8));
+        let writer = tokio::spawn(write(line, to_do, to_send));
+        let (durable, commit) = Commit::pending();
+        for step in [Step::Commit(commit.shared()), Step::Say(b"key".to_vec())] {
+            steps.send(step).await.expect("taken");
+        }
+        durable.send(Err(StoreError::Closed)).expect("awaited");
+        let mut rest = Vec::new();
+        other.read_to_end(&mut rest).await.expect("it ends");
+        assert!(rest.is_empty());
+        writer.await.expect("it ended");
+    }
 }

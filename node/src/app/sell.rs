@@ -4,17 +4,19 @@
 //! its outputs are carried out in order by one writer task per sale: what is to be durable is committed before anything
 //! behind it is sent.
 
+mod delivery;
 mod machine;
 
 use super::certify::News;
 use super::handoff::ask_previous;
 use super::pace::Pace;
-use super::pipe::{self, Step, framed};
+use super::pipe::{self, Goods, Step, framed};
 use super::view::{Page, Part, SaleView};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::overlay::{NodeKey, Stream};
 use crate::store::{Batch, Commit, StoreError, Table};
+use delivery::{Burst, Reading};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt as _};
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::io::ReadHalf;
-use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 
 /// What was sold, one row per sale.
 const SALES: Table = Table::new("sales");
@@ -43,8 +45,8 @@ const MAX_SALES: usize = 256;
 const IDLE: Duration = Duration::from_secs(60);
 /// Messages of one buyer waiting to be handled.
 const INBOX: usize = 64;
-/// Steps waiting to be carried out; each is at most one burst of units.
-const OUTBOX: usize = 2;
+/// Steps waiting to be carried out.
+const OUTBOX: usize = 16;
 
 /// The sales that run now.
 #[derive(Default)]
@@ -115,6 +117,7 @@ struct Sale {
     machine: Machine,
     inbox: mpsc::Receiver<ToVendor>,
     outbox: mpsc::Sender<Step>,
+    bursts: mpsc::Sender<Burst>,
     news: broadcast::Receiver<News>,
     goods: Option<(ContentRoot, Units)>,
     units: u64,
@@ -132,8 +135,9 @@ impl Sale {
         let (reader, writer) = tokio::io::split(stream);
         let (to_inbox, inbox) = mpsc::channel(INBOX);
         let (outbox, steps) = mpsc::channel(OUTBOX);
+        let (bursts, goods) = delivery::start(node.clone());
         tokio::spawn(read(reader, to_inbox));
-        tokio::spawn(pipe::write(writer, steps));
+        tokio::spawn(pipe::write(writer, steps, goods));
         let number = node.0.sales.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let machine = Machine::New(node.shop());
         let news = node.certifier().news();
@@ -144,6 +148,7 @@ impl Sale {
             machine,
             inbox,
             outbox,
+            bursts,
             news,
             goods: None,
             units: 0,
@@ -217,6 +222,7 @@ impl Sale {
                 Err(broadcast::error::RecvError::Closed) => return Err(Trouble::Stopping),
             }),
             Some(counted) = self.commits.next() => self.durable(counted).map(|()| Vec::new()),
+            () = self.bursts.closed() => Err(Trouble::Stopping),
             () = tokio::time::sleep(IDLE) => Err(Trouble::TimedOut),
             () = stopped.stopped() => Err(Trouble::Stopping),
         }
@@ -260,7 +266,7 @@ impl Sale {
     }
 
     /// Carries outputs out. Nothing is said before the step's rows are durable; units wait for nothing, since the
-    /// machine sends none that rests on what is not. Returns whether units went out.
+    /// machine sends none that rests on what is not. Returns whether units go out.
     async fn carry_out(
         &mut self,
         out: Vec<Output>,
@@ -281,11 +287,19 @@ impl Sale {
             self.commits.push_back(commit.map(|done| (done, counted)).boxed());
         }
         lock(&self.node.0.sales.running).insert(self.number, chains);
-        let mut units = Vec::new();
+        let (mut units, mut behind) = (Vec::new(), None);
         for output in out {
             match output {
                 Output::Persist { .. } | Output::Finished => {}
-                Output::Send(message) => self.send(Step::Say(codec::encode(&*message))).await?,
+                Output::Send(message) => {
+                    self.send(Step::Say(codec::encode(&*message))).await?;
+                    // A unit under seal means nothing to whoever does not have the deal.
+                    if matches!(*message, ToBuyer::Deal(_)) {
+                        let (tell, told) = oneshot::channel();
+                        self.send(Step::Said(tell)).await?;
+                        behind = Some(told);
+                    }
+                }
                 Output::SendUnit(unit) => units.push(unit),
                 Output::AskPrevious { from, handover, touchstone } => {
                     let close = ask_previous(&self.node, from, handover, &touchstone).await;
@@ -295,27 +309,25 @@ impl Sale {
                 Output::Evidence(evidence) => self.node.report(&evidence),
             }
         }
-        let sent = !units.is_empty();
-        if sent {
-            self.units += units.len() as u64;
-            let frames = self.read_units(units).await?;
-            let bytes: usize = frames.iter().map(Vec::len).sum();
-            self.node.0.sales.pace.count(clock::time().0, bytes as u64);
-            self.send(Step::Units(frames)).await?;
+        if units.is_empty() {
+            return Ok(false);
         }
-        Ok(sent)
+        self.units += units.len() as u64;
+        let burst = Burst { behind, read: self.reading(units)? };
+        self.bursts.send(burst).await.map_err(|_| Trouble::Stopping)?;
+        Ok(true)
     }
 
-    /// The units as they go over the line, under seal in fair mode.
-    async fn read_units(&mut self, numbers: Vec<u64>) -> Result<Vec<Vec<u8>>, Trouble> {
+    /// How the units are read as they go over the line, under seal in fair mode.
+    fn reading(&mut self, numbers: Vec<u64>) -> Result<Reading, Trouble> {
         let node = self.node.clone();
-        let read: Box<dyn FnOnce() -> Result<_, Trouble> + Send> = match &self.machine {
+        Ok(match &self.machine {
             Machine::Fair(machine) => {
                 let deal = machine.deal().ok_or(Trouble::Stopping)?;
                 let goods = (deal.root, deal.units().ok_or(Trouble::Stopping)?);
                 self.goods = Some(goods);
-                let pack = |unit: &u64| Some((*unit, node.till(|till| machine.packing(*unit, till))?));
-                let packings: Vec<_> = numbers.iter().filter_map(pack).collect();
+                let packings = numbers.iter().filter_map(|unit| Some((*unit, machine.packing(*unit)?)));
+                let packings: Vec<_> = packings.collect();
                 Box::new(move || {
                     packings.iter().map(|(unit, how)| node.seal_unit(goods, *unit, how)).collect()
                 })
@@ -324,8 +336,7 @@ impl Sale {
                 let goods = self.goods.ok_or(Trouble::Stopping)?;
                 Box::new(move || numbers.into_iter().map(|unit| node.read_unit(goods, unit)).collect())
             }
-        };
-        tokio::task::spawn_blocking(read).await.map_err(|_| Trouble::Stopping)?
+        })
     }
 
     async fn send(&mut self, step: Step) -> Result<(), Trouble> {
@@ -364,22 +375,22 @@ async fn read(mut reader: ReadHalf<Stream>, inbox: mpsc::Sender<ToVendor>) {
 
 impl Node {
     /// A unit and its proof, as they go over the line. Blocks.
-    fn read_unit(&self, (root, units): (ContentRoot, Units), unit: u64) -> Result<Vec<u8>, Trouble> {
+    fn read_unit(&self, (root, units): (ContentRoot, Units), unit: u64) -> Result<Goods, Trouble> {
         let header = |room, proof| {
             let len = u32::try_from(room).unwrap_or(u32::MAX);
             framed(&codec::encode(&ToBuyer::Unit { unit, len, proof }), room)
         };
         let read = self.0.shelf.read_unit(&root, units, unit, header);
-        read.map_err(|e| Trouble::file(root.to_string(), e))
+        read.map(|frame| vec![frame]).map_err(|e| Trouble::file(root.to_string(), e))
     }
 
-    /// The same under seal. Blocks.
+    /// The same under seal: what comes with it, and its bytes. Blocks.
     fn seal_unit(
         &self,
         (root, units): (ContentRoot, Units),
         unit: u64,
         packing: &Packing,
-    ) -> Result<Vec<u8>, Trouble> {
+    ) -> Result<Goods, Trouble> {
         let failed = |e| Trouble::file(root.to_string(), e);
         let mut path = None;
         let header = |room, proof| {
@@ -391,9 +402,7 @@ impl Node {
         let packed = packing.pack(bytes, leaves, path.unwrap_or_default());
         // A disk that gives other bytes than were listed would make its owner a cheat.
         let (unit, bytes) = packed.map_err(|_| Trouble::WrongBytes)?;
-        let mut frame = framed(&codec::encode(&ToBuyer::SealedUnit(unit)), bytes.len());
-        frame.extend_from_slice(&bytes);
-        Ok(frame)
+        Ok(vec![framed(&codec::encode(&ToBuyer::SealedUnit(unit)), 0), bytes])
     }
 
     /// A page of the sales, newest first.

@@ -26,7 +26,7 @@ impl Commit {
     }
 
     /// A commit, and where to send its answer.
-    pub(super) fn pending() -> (oneshot::Sender<Result<(), StoreError>>, Self) {
+    pub(crate) fn pending() -> (oneshot::Sender<Result<(), StoreError>>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(Answer::Coming(receiver)))
     }

@@ -9,6 +9,7 @@ use super::kept::{self, Asking, DealRow};
 use super::rows::TabRow;
 use super::sale::{Progress, TOO_LONG, after_sale, shorten};
 use super::visit::{AHEAD, Heard, Line, closed};
+use super::work::Work;
 use crate::app::pipe::Step;
 use crate::app::{Node, Trouble, disputes, lock};
 use crate::clock;
@@ -17,54 +18,87 @@ use futures::FutureExt as _;
 use netpay_core::amount::{Coins, Count};
 use netpay_core::codec;
 use netpay_core::content::listing::Listing;
+use netpay_core::content::tree::{self, ChainingValue};
+use netpay_core::fair::deal::Deal;
 use netpay_core::fair::judge::Junk;
 use netpay_core::fair::policy::Mode;
 use netpay_core::fair::sealed::SealedUnit;
 use netpay_core::id::{ChainId, ObjectHash};
 use netpay_core::keys::{PublicKey, Signed};
-use netpay_core::session::fair_buyer::{Before, FairBuyer, Input, Output, Purchase, Stop};
+use netpay_core::session::fair_buyer::{Before, FairBuyer, Input, MAX_PAID_AHEAD, Output, Purchase, Stop};
+use netpay_core::session::vendor::BURST;
 use netpay_core::time::Moment;
 use netpay_core::wallet::{Seller, Wallet, WalletChange, WalletError, lease_limit};
 use netpay_core::wire::trade::{Span, Terms, ToBuyer, ToVendor};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::block_in_place;
+use tokio::task::{JoinSet, block_in_place};
 
-/// Units opened before their bytes are made durable, at most: a row of each is kept meanwhile.
-const SYNC_EVERY: usize = 64;
+/// Units that came and are not under seal yet: as many as a vendor may send before the key that makes room for them.
+const MAX_PENDING: usize = AHEAD + MAX_PAID_AHEAD as usize;
+/// Units that are written down and paid for together, where more than one of them is there.
+const GATHERED: usize = BURST;
+/// Units opened before their bytes are made durable, and at most: a row of each is kept meanwhile.
+const SYNC_EVERY: usize = 256;
+const MAX_UNSYNCED: usize = 2 * SYNC_EVERY;
+/// Deals that are paid and still end while the next goes on, at most.
+const MAX_ENDING: usize = 4;
 /// Deals that may fail since another sale was faster to open the chain's next segment.
 const TRIES: usize = 3;
 
 /// Buys units from one vendor until none are wanted any more. Deals that a break left open go on first.
 pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -> Result<(), Trouble> {
-    let (mut owing, mut failed) = (Some(owing), 0);
-    loop {
-        let mut trade = match Trade::go_on(&job, &listing).await? {
-            Some(trade) => trade,
-            None => match Trade::begin(&job, &listing).await? {
-                Some(trade) => trade,
-                None => return Ok(()),
-            },
-        };
-        let served = trade.serve(&mut owing).await;
-        trade.forget_if_over().await?;
-        match served {
-            Ok(()) => after_sale(&job.node, job.id, listing.vendor),
-            Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => failed += 1,
+    let mut ending = JoinSet::new();
+    let mut all = vec![buy(&job, &listing, &mut ending).await];
+    // Nothing is left to be paid here.
+    drop(owing);
+    while let Some(ended) = ending.join_next().await {
+        all.push(ended.map_err(|_| Trouble::Stopping).flatten());
+    }
+    let is_at_fault =
+        |ended: &Result<(), Trouble>| matches!(ended, Err(Trouble::Deal(stop)) if is_the_vendors(stop));
+    if all.iter().any(is_at_fault) {
+        lock(&job.shunned).insert(listing.vendor);
+    }
+    all.into_iter().collect()
+}
+
+/// Deals that are paid, and of which the last keys and the receipt come while the next goes on.
+type Ending = JoinSet<Result<(), Trouble>>;
+
+async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> Result<(), Trouble> {
+    for deal in job.node.deals(|row| row.download == job.id && row.seller.node == listing.vendor) {
+        if let Some(trade) = Trade::resume(&job.node, Some(Arc::clone(job)), deal).await? {
+            trade.end().await?;
+        }
+    }
+    let (mut known, mut failed) = (Known::default(), 0);
+    while let Some(mut trade) = Trade::begin(job, listing, known).await? {
+        match trade.go_through(Until::Paid).await {
+            Ok(()) => known = trade.known(known),
+            Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => {
+                trade.leave().await?;
+                failed += 1;
+                continue;
+            }
             Err(trouble) => {
-                if let Trouble::Deal(stop) = &trouble
-                    && is_the_vendors(stop)
-                {
-                    lock(&job.shunned).insert(listing.vendor);
-                }
+                trade.leave().await?;
                 return Err(trouble);
             }
         }
-        if job.is_complete() {
-            return Ok(());
+        // The unit that proves the size is there before more is paid for.
+        if !job.has_last() {
+            trade.end().await?;
+            continue;
+        }
+        ending.spawn(trade.end());
+        while ending.len() > MAX_ENDING {
+            let Some(end) = ending.join_next().await else { break };
+            end.map_err(|_| Trouble::Stopping).flatten()?;
         }
     }
+    Ok(())
 }
 
 /// Ends a deal of a download that nobody works at: takes the keys of what is paid, and the receipt. `job` is where its units
@@ -74,19 +108,32 @@ pub(super) async fn settle(
     job: Option<Arc<Job>>,
     (hash, row): (ObjectHash, DealRow),
 ) -> Result<(), Trouble> {
-    let id = row.download;
     let mut trade = Trade::resume(node, job, (hash, row)).await?.ok_or(Trouble::NoVendor)?;
-    let vendor = trade.vendor;
     trade.first = vec![Input::Begin, Input::Finish];
-    trade.serve(&mut None).await?;
-    trade.forget_if_over().await?;
-    after_sale(node, id, vendor);
-    Ok(())
+    trade.end().await
 }
 
 /// Whether what ended a deal is the vendor's fault, and not its silence or this peer's lack of coins.
 const fn is_the_vendors(stop: &Stop) -> bool {
     matches!(stop, Stop::BadDeal | Stop::BadUnit | Stop::BadKey | Stop::Junk | Stop::NoKey)
+}
+
+/// How far to go with a deal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Nothing is left to be paid.
+    Paid,
+    /// The receipt is there.
+    Over,
+}
+
+/// What earlier deals of a sale leave for the next.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// The chain that paid.
+    chain: Option<ChainId>,
+    /// Units of which the vendor gave the keys.
+    opened: u64,
 }
 
 struct Trade {
@@ -101,18 +148,24 @@ struct Trade {
     machine: FairBuyer,
     deal: Option<(ObjectHash, DealRow)>,
     line: Line,
-    /// What came and was not looked at yet.
-    pending: VecDeque<Heard>,
+    /// Units that came and were not looked at yet.
+    pending: VecDeque<(SealedUnit, Vec<u8>)>,
+    /// Units under seal on their way to the disk, ahead of these.
+    keeping: Work<Vec<(SealedUnit, Vec<u8>)>>,
+    /// Units of which the bytes themselves are on their way to the disk.
+    syncing: Work<Vec<u64>>,
     /// Units that nobody else was asked for.
     outstanding: BTreeSet<u64>,
-    /// The units that are under seal.
-    sealed: BTreeMap<u64, SealedUnit>,
+    /// What the units that are under seal hash to in clear.
+    sealed: BTreeMap<u64, ChainingValue>,
     /// Units before this one were under seal here before: they are opened as they come again, and not kept.
     keep_from: u64,
     /// Opened, and not known to be on the disk.
     unsynced: Vec<u64>,
     /// On the disk, which is still to be noted.
     synced: Vec<u64>,
+    /// Something is paid of which the key is still to come.
+    awaits_key: bool,
     /// Released for the deal, and counted on the tab.
     released: Coins,
     until: Moment,
@@ -156,11 +209,14 @@ impl Trade {
             deal: None,
             line,
             pending: VecDeque::new(),
+            keeping: Work::default(),
+            syncing: Work::default(),
             outstanding: BTreeSet::new(),
             sealed: BTreeMap::new(),
             keep_from: 0,
             unsynced: Vec::new(),
             synced: Vec::new(),
+            awaits_key: false,
             released: Coins::ZERO,
             until: Moment(u64::MAX),
             over: None,
@@ -170,7 +226,7 @@ impl Trade {
     }
 
     /// A deal about units that are wanted, if any are.
-    async fn begin(job: &Arc<Job>, listing: &Signed<Listing>) -> Result<Option<Self>, Trouble> {
+    async fn begin(job: &Arc<Job>, listing: &Signed<Listing>, known: Known) -> Result<Option<Self>, Trouble> {
         let (node, price, vendor) = (&job.node, listing.price, listing.vendor);
         shorten(node, TOO_LONG).await?;
         let (tab, row) = node.tab_of(job.id, vendor, price, Mode::Fair)?;
@@ -181,7 +237,7 @@ impl Trade {
             let paid = node.row_of(job.id).map_or(Coins::ZERO, |row| row.paid());
             node.out_of_coins(job.id, paid, have)
         };
-        let found = node.fair_chain(job.cost(price, span));
+        let found = node.fair_chain(job.cost(price, span), known.chain);
         let found = found.and_then(|found| found.ok_or_else(|| too_few(Coins::ZERO)));
         let (asking, free) = found.inspect_err(|_| job.give_back(units(span)))?;
         let span = if job.cost(price, span) <= free {
@@ -202,22 +258,11 @@ impl Trade {
         };
         let (seller, line) = called.await.inspect_err(|_| job.give_back(units(span)))?;
         let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
-        let purchase = Purchase { terms, span, chain: asking.chain(), seller };
+        let purchase = Purchase { terms, span, chain: asking.chain(), seller, opened_before: known.opened };
         node.happened(job.id, "deal", &vendor.to_string());
         let mut trade = Self::new((node, job.id, Some(Arc::clone(job))), tab, (purchase, None), line);
         (trade.outstanding, trade.asking) = (units(span).collect(), Some(asking));
         Ok(Some(trade))
-    }
-
-    /// A deal that a break left open at this vendor, if there is one.
-    async fn go_on(job: &Arc<Job>, listing: &Signed<Listing>) -> Result<Option<Self>, Trouble> {
-        let of = |row: &DealRow| row.download == job.id && row.seller.node == listing.vendor;
-        for deal in job.node.deals(of) {
-            if let Some(trade) = Self::resume(&job.node, Some(Arc::clone(job)), deal).await? {
-                return Ok(Some(trade));
-            }
-        }
-        Ok(None)
     }
 
     /// Goes on with a deal, unless there is nothing to go on for.
@@ -258,7 +303,7 @@ impl Trade {
         tracing::debug!(download = row.download, opened, under_seal = kept.len(), "a deal goes on");
         let terms = Terms { root: deal.root, size: deal.size, price: deal.price, unit_log: deal.unit_log };
         let span = Span { first: deal.first, count: deal.count };
-        let purchase = Purchase { terms, span, chain: deal.chain, seller: row.seller };
+        let purchase = Purchase { terms, span, chain: deal.chain, seller: row.seller, opened_before: 0 };
         let before = Before { deal: row.deal.clone(), opened, kept: kept.clone() };
         let line = Line::dial(node, row.seller.node).await;
         let line = line.inspect_err(|_| {
@@ -269,7 +314,7 @@ impl Trade {
         let mut trade = Self::new((node, row.download, job), row.tab, (purchase, Some(before)), line);
         trade.outstanding = outstanding;
         trade.deal = Some((hash, row));
-        trade.sealed = kept.iter().map(|kept| (kept.unit.unit, kept.unit.clone())).collect();
+        trade.sealed = kept.iter().map(|kept| (kept.unit.unit, hash_of(&kept.unit, &deal))).collect();
         trade.keep_from = kept.first().map_or(0, |kept| kept.unit.unit);
         trade.released = released.into();
         if !goes_on {
@@ -278,25 +323,57 @@ impl Trade {
         Ok(Some(trade))
     }
 
-    /// Goes through with the deal. `owing` is let go once nothing is left to pay for the whole file.
-    async fn serve(&mut self, owing: &mut Option<Owing>) -> Result<(), Trouble> {
+    /// Goes through with the deal.
+    async fn go_through(&mut self, until: Until) -> Result<(), Trouble> {
         let first = std::mem::take(&mut self.first);
-        self.step(first).await?;
+        if !first.is_empty() {
+            self.step(first).await?;
+        }
         loop {
             if let Some(over) = self.over.take() {
                 return over;
             }
-            if self.job.as_ref().is_some_and(|job| job.is_complete()) {
-                *owing = None;
+            if until == Until::Paid && self.is_paid() {
+                return Ok(());
             }
             let inputs = self.wait().await?;
             self.step(inputs).await?;
         }
     }
 
+    /// Goes through with the deal to its end, and forgets it.
+    async fn end(mut self) -> Result<(), Trouble> {
+        let ended = self.go_through(Until::Over).await;
+        self.leave().await?;
+        ended?;
+        after_sale(&self.node, self.id, self.vendor);
+        Ok(())
+    }
+
+    /// Leaves nothing behind that is still being written, and no deal that is over.
+    async fn leave(&mut self) -> Result<(), Trouble> {
+        let (kept, synced) = (self.keeping.end().await, self.syncing.end().await);
+        self.forget_if_over().await?;
+        kept.map(drop).and(synced.map(drop))
+    }
+
+    fn is_paid(&self) -> bool {
+        let coins = self.machine.deal().and_then(|deal| deal.coins());
+        coins.is_some_and(|coins| self.released >= coins.into())
+    }
+
+    /// What is known after this deal.
+    fn known(&self, before: Known) -> Known {
+        let chain = self.machine.deal().map(|deal| deal.chain).or(before.chain);
+        Known { chain, opened: before.opened + self.machine.opened() }
+    }
+
     /// Waits for the next things that happen; units under seal among them are durable then.
     async fn wait(&mut self) -> Result<Vec<Input>, Trouble> {
-        if self.pending.is_empty() {
+        loop {
+            if let Some(unexpected) = self.keep_expected() {
+                return Ok(vec![unexpected]);
+            }
             let millis = self.until.0.saturating_sub(clock::now().0);
             let mut control = self.job.as_ref().map(|job| job.control.clone());
             let stopped = async {
@@ -305,59 +382,61 @@ impl Trade {
                     None => std::future::pending().await,
                 }
             };
-            let heard = tokio::select! {
-                heard = self.line.inbox.recv() => heard.ok_or_else(closed)?,
+            tokio::select! {
+                kept = self.keeping.done() => {
+                    let inputs = kept?.into_iter().map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes));
+                    return Ok(inputs.collect());
+                }
+                synced = self.syncing.done() => self.synced.extend(synced?),
+                heard = self.line.inbox.recv(), if self.pending.len() < MAX_PENDING => {
+                    match heard.ok_or_else(closed)? {
+                        Heard::Message(message) => {
+                            self.note(&message);
+                            return Ok(vec![Input::Heard(Box::new(message))]);
+                        }
+                        Heard::Sealed(unit, bytes) => self.pending.push_back((*unit, bytes)),
+                        Heard::Unit { .. } => return Err(Trouble::WrongBytes),
+                    }
+                }
                 () = tokio::time::sleep(Duration::from_millis(millis)) => return Ok(vec![Input::TimedOut]),
                 () = stopped => return Err(Trouble::Stopping),
                 () = self.node.stopped() => return Err(Trouble::Stopping),
-            };
-            self.pending.push_back(heard);
-        }
-        while self.pending.len() < AHEAD {
-            let Ok(more) = self.line.inbox.try_recv() else { break };
-            self.pending.push_back(more);
-        }
-        let units = self.expected()?;
-        if !units.is_empty() {
-            return Ok(units.into_iter().map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes)).collect());
-        }
-        let mut inputs = Vec::new();
-        loop {
-            match self.pending.pop_front() {
-                Some(Heard::Message(message)) => {
-                    self.note(&message);
-                    inputs.push(Input::Heard(Box::new(message)));
-                }
-                // What the machine does not expect it refuses, or passes over: it is not written down.
-                Some(Heard::Sealed(unit, bytes)) if inputs.is_empty() => {
-                    return Ok(vec![Input::Unit(unit, bytes)]);
-                }
-                Some(Heard::Unit { .. }) => return Err(Trouble::WrongBytes),
-                Some(later) => {
-                    self.pending.push_front(later);
-                    return Ok(inputs);
-                }
-                None => return Ok(inputs),
             }
         }
     }
 
-    /// Takes the units at the front that the machine expects, and keeps them.
-    fn expected(&mut self) -> Result<Vec<(SealedUnit, Vec<u8>)>, Trouble> {
+    /// Has the units that came and that the machine expects written down, once those before them are. What it does not
+    /// expect it refuses, or passes over: that is not written down, and is returned.
+    fn keep_expected(&mut self) -> Option<Input> {
+        let last = self.machine.deal().map(|deal| deal.first + deal.count - 1);
+        let is_all = self.pending.back().map(|(unit, _)| unit.unit) == last;
+        // While something else is on its way few units wait for more: writes and payments cost the same for one and for many.
+        let waits = self.awaits_key && self.pending.len() < GATHERED && !is_all;
+        if waits || !self.keeping.is_idle() {
+            return None;
+        }
         let mut units = Vec::new();
-        while let Some(Heard::Sealed(unit, _)) = self.pending.front() {
-            if !self.machine.expects(unit.unit, units.len() as u64) {
+        while let Some((unit, _)) = self.pending.front() {
+            let more = units.len() as u64;
+            if !self.machine.has_room(more) && more == 0 {
+                return None;
+            }
+            if !self.machine.expects(unit.unit, more) {
                 break;
             }
-            if let Some(Heard::Sealed(unit, bytes)) = self.pending.pop_front() {
-                units.push((*unit, bytes));
-            }
+            units.extend(self.pending.pop_front());
         }
-        if let Some(deal) = self.machine.deal().filter(|_| !units.is_empty()) {
-            let new: Vec<_> = units.iter().filter(|(unit, _)| unit.unit >= self.keep_from).collect();
-            block_in_place(|| self.node.keep_units(deal, &new))?;
-        }
-        Ok(units)
+        let Some(deal) = self.machine.deal().cloned().filter(|_| !units.is_empty()) else {
+            let unexpected = self.pending.pop_front();
+            return unexpected.map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes));
+        };
+        let (node, from) = (self.node.clone(), self.keep_from);
+        self.keeping.begin(move || {
+            let new: Vec<_> = units.iter().filter(|(unit, _)| unit.unit >= from).collect();
+            node.keep_units(&deal, &new)?;
+            Ok(units)
+        });
+        None
     }
 
     /// Gives the machine its inputs and does what it wants done.
@@ -368,24 +447,41 @@ impl Trade {
         }
         if let (Some(job), false) = (&self.job, done.units.is_empty()) {
             let have = job.took(&done.units, self.tab, done.bytes);
-            self.outstanding.retain(|unit| !done.units.contains(unit));
+            for unit in &done.units {
+                self.outstanding.remove(unit);
+            }
             if let Some(progress) = &mut self.progress {
                 progress.show(job, &self.vendor, self.released, have);
             }
         }
         // After its end a deal brings nothing again.
-        let is_over = done.messages.contains(&ToVendor::Close);
-        if let (Some(job), true) = (&self.job, is_over || self.unsynced.len() >= SYNC_EVERY) {
-            let synced = block_in_place(|| job.file.sync_data());
-            synced.map_err(|e| Trouble::file("partial file", e))?;
-            self.synced.append(&mut self.unsynced);
-        }
+        self.sync(done.messages.contains(&ToVendor::Close)).await?;
         for message in &done.messages {
             self.line.send(Step::Say(codec::encode(message))).await?;
         }
         if done.junk.is_some() {
             self.node.happened(self.id, "junk", &self.vendor.to_string());
             self.node.found_junk(self.vendor).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes of opened units durable: in the background while they are few, or to the end.
+    async fn sync(&mut self, to_the_end: bool) -> Result<(), Trouble> {
+        let Some(job) = self.job.clone() else { return Ok(()) };
+        let waits = to_the_end || self.unsynced.len() >= MAX_UNSYNCED;
+        if waits {
+            self.synced.extend(self.syncing.end().await?.into_iter().flatten());
+        }
+        if self.syncing.is_idle() && self.unsynced.len() >= if waits { 1 } else { SYNC_EVERY } {
+            let units = std::mem::take(&mut self.unsynced);
+            self.syncing.begin(move || {
+                job.file.sync_data().map_err(|e| Trouble::file("partial file", e))?;
+                Ok(units)
+            });
+        }
+        if to_the_end {
+            self.synced.extend(self.syncing.end().await?.into_iter().flatten());
         }
         Ok(())
     }
@@ -411,6 +507,7 @@ impl Trade {
                 self.carry_out(output, &mut done);
             }
             self.note_open(&purse.wallet, &mut done.batch);
+            self.awaits_key = self.machine.awaits_key(&purse.wallet);
             let more = self.newly_released(&purse.wallet);
             let count = |tab: &mut TabRow| {
                 tab.paid = tab.paid.saturating_add(more);
@@ -434,14 +531,16 @@ impl Trade {
             }
             (Output::Keep(kept), Some(hash)) => {
                 if kept.unit.unit >= self.keep_from {
-                    kept::put_unit(&mut done.batch, &hash, &kept.unit);
+                    kept::put_unit(&mut done.batch, &hash, kept.unit.unit);
                 }
-                self.sealed.insert(kept.unit.unit, kept.unit.clone());
+                if let Some(deal) = self.machine.deal() {
+                    self.sealed.insert(kept.unit.unit, hash_of(&kept.unit, deal));
+                }
             }
             (Output::Opened { unit, bytes }, Some(hash)) => match self.store(unit, &bytes, &mut done.batch) {
                 Ok(()) => {
                     match self.sealed.remove(&unit).filter(|_| self.job.is_some()) {
-                        Some(unit) => kept::put_opened(&mut done.batch, &hash, &unit),
+                        Some(hashes_to) => kept::put_opened(&mut done.batch, &hash, unit, &hashes_to),
                         None => kept::take_out(&mut done.batch, &hash, unit),
                     }
                     self.unsynced.push(unit);
@@ -510,6 +609,12 @@ impl Trade {
     }
 }
 
+/// What a unit hashes to in clear, by what came with it.
+fn hash_of(unit: &SealedUnit, deal: &Deal) -> ChainingValue {
+    let is_whole = deal.units().is_none_or(|units| units.count() == 1);
+    tree::node_of(&unit.leaves).filter(|_| !is_whole).unwrap_or(deal.root.0)
+}
+
 /// Gives back what the deal held, however it ended.
 impl Drop for Trade {
     fn drop(&mut self) {
@@ -524,14 +629,15 @@ impl Drop for Trade {
 }
 
 impl Node {
-    /// A chain to pay a deal of so many coins from, and what it has, if any has coins; no other deal names it meanwhile.
-    fn fair_chain(&self, wanted: Coins) -> Result<Option<(Asking, Coins)>, Trouble> {
+    /// A chain to pay a deal of so many coins from, and what it has, if any has coins; no other deal names it meanwhile. Those
+    /// that pay another sale are the last choice.
+    fn fair_chain(&self, wanted: Coins, ours: Option<ChainId>) -> Result<Option<(Asking, Coins)>, Trouble> {
         let wanted = Count::from_coins(wanted).unwrap_or(Count(u32::MAX));
         let found = self.wallet(|wallet| {
             let is_asked = |chain: &ChainId| self.is_asked_about(chain);
             let is_used = |chain: &ChainId| {
                 let leases = wallet.chain(chain).into_iter().flat_map(|chain| chain.leases());
-                is_asked(chain) || leases.into_iter().any(|(_, lease)| lease.in_use)
+                is_asked(chain) || (ours != Some(*chain) && leases.into_iter().any(|(_, lease)| lease.in_use))
             };
             let now = clock::time();
             let idle = wallet.chain_for(wanted, is_used, now).filter(|(_, free)| *free >= wanted);

@@ -1,11 +1,12 @@
 //! What a buyer keeps of deals in fair mode: the deal, and its units under seal from before they are paid until they are
-//! opened. Their bytes are in one small file per deal, all else is in rows.
+//! opened. They are in one small file per deal; rows say which of them count.
 
+use crate::app::pipe::framed;
 use crate::app::{Node, Trouble, lock};
 use crate::store::{Batch, Db, Table};
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::Open;
-use netpay_core::content::tree;
+use netpay_core::content::tree::{self, ChainingValue};
 use netpay_core::fair::deal::Deal;
 use netpay_core::fair::opening::KeptUnit;
 use netpay_core::fair::sealed::SealedUnit;
@@ -25,13 +26,17 @@ use std::sync::{Arc, Mutex};
 const DEALS: Table = Table::new("bought-deals");
 /// The units under seal, by deal and number.
 const KEPT: Table = Table::new("kept-units");
-/// Units that were opened, and whose bytes may not be on the disk yet: how they are checked after a loss of power.
+/// Units that were opened, and whose bytes may not be on the disk yet: what they hash to, to be compared after a loss of
+/// power.
 const OPENED: Table = Table::new("opened-units");
-/// Rows read at once.
-const PAGE: usize = 256;
+/// Rows read at once: more than a deal ever has.
+const PAGE: usize = 1024;
 /// Units that a deal's file has places for: twice as many as may be under seal. A unit takes the place of one that was opened
 /// so long ago that a payment went out since, and with it what notes the opened one is durable.
 const PLACES: u64 = 2 * MAX_SEALED_AHEAD;
+
+/// Bytes of a place ahead of the unit's own: what comes with it, behind its length.
+const HEADER: u64 = 4096;
 
 /// A deal as the buyer keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,15 +158,18 @@ impl Node {
         deal: &Signed<Deal>,
         units: &[&(SealedUnit, Vec<u8>)],
     ) -> Result<(), Trouble> {
-        if units.is_empty() {
+        let hash = deal.hash();
+        if units.is_empty() || !lock(&self.0.deals.all).contains_key(&hash) {
             return Ok(());
         }
-        let path = self.chest(&deal.hash());
+        let path = self.chest(&hash);
         let is_new = !path.exists();
         let keep = || {
             let file = File::options().create(true).truncate(false).write(true).open(&path)?;
             for (unit, bytes) in units {
-                file.write_all_at(bytes, place(deal, unit.unit))?;
+                let at = place(deal, unit.unit);
+                file.write_all_at(&framed(&codec::encode(unit), 0), at)?;
+                file.write_all_at(bytes, at + HEADER)?;
             }
             file.sync_data()?;
             match path.parent().filter(|_| is_new) {
@@ -180,10 +188,16 @@ impl Node {
     ) -> Result<Vec<Arc<KeptUnit>>, Trouble> {
         let rows = self.db().scan(KEPT, &hash.0, None, PAGE)?;
         let Ok(file) = File::open(self.chest(hash)) else { return Ok(Vec::new()) };
-        let units = rows.iter().filter_map(|(_, row)| codec::decode::<SealedUnit>(row).ok());
-        let kept = units.filter_map(|unit| {
-            let mut bytes = vec![0; usize::try_from(unit.len).ok()?];
-            file.read_exact_at(&mut bytes, place(deal, unit.unit)).ok()?;
+        let kept = rows.iter().filter_map(|(key, _)| {
+            let at = place(deal, unit_in(key)?);
+            let read = |len: usize, at| {
+                let mut bytes = vec![0; len];
+                file.read_exact_at(&mut bytes, at).is_ok().then_some(bytes)
+            };
+            let len = u32::from_le_bytes(read(4, at)?.try_into().ok()?);
+            let len = usize::try_from(len).ok().filter(|len| *len <= SealedUnit::MAX)?;
+            let unit: SealedUnit = codec::decode(&read(len, at + 4)?).ok()?;
+            let bytes = read(usize::try_from(unit.len).ok()?, at + HEADER)?;
             Some(Arc::new(KeptUnit { unit, bytes }))
         });
         Ok(kept.collect())
@@ -199,14 +213,15 @@ impl Node {
     ) -> Result<Vec<u64>, Trouble> {
         let Some(units) = deal.units() else { return Ok(Vec::new()) };
         let rows = self.db().scan(OPENED, &hash.0, None, PAGE)?;
-        let opened = rows.iter().filter_map(|(_, row)| codec::decode::<SealedUnit>(row).ok());
-        let whole = |unit: &SealedUnit| {
-            let (range, len) = units.range(unit.unit).zip(units.len_of(unit.unit))?;
+        let hash_now = |unit: u64| {
+            let (range, len) = units.range(unit).zip(units.len_of(unit))?;
             let mut bytes = vec![0; len];
             file.read_exact_at(&mut bytes, range.start).ok()?;
-            tree::verify_unit(&deal.root, units, unit.unit, &bytes, &unit.proof).ok()
+            tree::hash_of(units, unit, &bytes)
         };
-        Ok(opened.filter(|unit| whole(unit).is_none()).map(|unit| unit.unit).collect())
+        let opened = rows.iter().filter_map(|(key, hash)| Some((unit_in(key)?, hash)));
+        let lost = opened.filter(|(unit, hash)| hash_now(*unit).is_none_or(|now| now != hash.as_slice()));
+        Ok(lost.map(|(unit, _)| unit).collect())
     }
 
     /// How many units of a deal are under seal here.
@@ -221,8 +236,8 @@ impl Node {
 }
 
 /// Writes that a unit is kept under seal.
-pub(super) fn put_unit(batch: &mut Batch, hash: &ObjectHash, unit: &SealedUnit) {
-    batch.put(KEPT, key(hash, unit.unit), codec::encode(unit));
+pub(super) fn put_unit(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
+    batch.put(KEPT, key(hash, unit), []);
 }
 
 /// Writes that a unit is under seal no more.
@@ -231,9 +246,9 @@ pub(super) fn take_out(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
 }
 
 /// Writes that a unit was opened, and its bytes are on their way to the disk.
-pub(super) fn put_opened(batch: &mut Batch, hash: &ObjectHash, unit: &SealedUnit) {
-    take_out(batch, hash, unit.unit);
-    batch.put(OPENED, key(hash, unit.unit), codec::encode(unit));
+pub(super) fn put_opened(batch: &mut Batch, hash: &ObjectHash, unit: u64, hashes_to: &ChainingValue) {
+    take_out(batch, hash, unit);
+    batch.put(OPENED, key(hash, unit), hashes_to);
 }
 
 /// Writes that the bytes of a unit are on the disk.
@@ -243,8 +258,13 @@ pub(super) fn put_stored(batch: &mut Batch, hash: &ObjectHash, unit: u64) {
 
 /// Where in the file a unit's bytes are.
 fn place(deal: &Deal, unit: u64) -> u64 {
-    let room = deal.units().map_or(0, |units| units.unit_len());
+    let room = HEADER + deal.units().map_or(0, |units| units.unit_len());
     unit.saturating_sub(deal.first) % PLACES * room
+}
+
+/// The unit whose row has this key.
+fn unit_in(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|unit| u64::from_be_bytes(*unit))
 }
 
 fn key(hash: &ObjectHash, unit: u64) -> [u8; 40] {
@@ -252,4 +272,111 @@ fn key(hash: &ObjectHash, unit: u64) -> [u8; 40] {
     key[..32].copy_from_slice(&hash.0);
     key[32..].copy_from_slice(&unit.to_be_bytes());
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tests::Town;
+    use netpay_core::amount::Coins;
+    use netpay_core::coin::key::Key;
+    use netpay_core::coin::segment::SegmentNo;
+    use netpay_core::content::tree::TreeBuilder;
+    use netpay_core::fair::sealed::Leaves;
+    use netpay_core::keys::{SecretKey, Signature};
+    use netpay_core::wire::hello::HolderTag;
+
+    const UNIT: usize = 16 * 1024;
+
+    type Came = (SealedUnit, Vec<u8>);
+
+    /// A deal about a file of so many units and some bytes, the file, and its units as they might come.
+    fn scene(node: &Node, chain: ChainId, units: usize) -> (Signed<Deal>, DealRow, Vec<u8>, Vec<Came>) {
+        let content: Vec<u8> = (0..units * UNIT - 7).map(|at| (at / 3 % 251) as u8).collect();
+        let mut builder = TreeBuilder::new();
+        builder.update(&content);
+        let tree = builder.finish();
+        let holder = SecretKey::from_seed(&[2; 32]);
+        let deal = Deal {
+            chain,
+            j: SegmentNo(1),
+            holder: holder.public(),
+            buyer: SecretKey::from_seed(&[1; 32]).public(),
+            root: tree.root(),
+            size: content.len() as u64,
+            price: Coins(units as u64),
+            unit_log: 0,
+            first: 0,
+            count: units as u64,
+            key_root: Key([4; 32]),
+            made: Time(0),
+            salt: [5; 16],
+        };
+        let deal = holder.sign(&node.network(), deal);
+        let seller = Seller { node: node.me(), tag: HolderTag([6; 16]), holder: holder.public() };
+        let row = DealRow { deal: deal.wire(), open: None, seller, download: 1, tab: 0, at: Time(0) };
+        let geometry = deal.units().expect("a geometry");
+        let sealed = content.chunks(UNIT).enumerate().map(|(b, bytes)| {
+            let unit = SealedUnit {
+                unit: b as u64,
+                len: u32::try_from(bytes.len()).expect("a unit"),
+                proof: tree.proof(geometry, b as u64).expect("a path"),
+                leaves: Leaves::first_of(tree.nodes().get(b).copied()),
+                signature: Signature([7; 64]),
+            };
+            (unit, bytes.iter().map(|byte| !byte).collect())
+        });
+        let sealed = sealed.collect();
+        (deal, row, content, sealed)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_under_seal_is_there_again_and_what_the_power_took_is_found() {
+        let town = Town::of(3).await;
+        let node = &town.peers[0];
+        town.mint(0, 10).await;
+        let chain = node.wallet(|wallet| wallet.chains().next().map(|(chain, _)| *chain)).expect("open");
+        let chain = chain.expect("minted");
+        // Whoever looks for deals that are over leaves it alone.
+        let _asking = node.ask_about(chain).expect("by nobody else");
+        let (deal, row, content, sealed) = scene(node, chain, 3);
+        let hash = deal.hash();
+        let all: Vec<_> = sealed.iter().collect();
+        // Of a deal that is forgotten nothing is kept.
+        node.keep_units(&deal, &all).expect("nothing to do");
+        assert!(!node.chest(&hash).exists());
+
+        let mut batch = Batch::new();
+        node.keep_deal(hash, row, &mut batch);
+        node.keep_units(&deal, &all).expect("kept");
+        // Only what has a row counts.
+        [0, 2].into_iter().for_each(|unit| put_unit(&mut batch, &hash, unit));
+        node.db().commit(batch).await.expect("durable");
+        let kept: Vec<_> = node.kept_units(&hash, &deal).expect("readable");
+        let kept: Vec<_> = kept.iter().map(|kept| (kept.unit.clone(), kept.bytes.clone())).collect();
+        assert!(kept == [sealed[0].clone(), sealed[2].clone()], "{} are there", kept.len());
+        assert_eq!(node.kept_count(&hash), 2);
+
+        let mut batch = Batch::new();
+        for unit in [0, 2] {
+            let hashes_to = tree::node_of(&sealed[unit].0.leaves).expect("a leaf");
+            put_opened(&mut batch, &hash, unit as u64, &hashes_to);
+        }
+        node.db().commit(batch).await.expect("durable");
+        assert_eq!(node.kept_count(&hash), 0);
+        let path = town.dir.path().join("part");
+        std::fs::write(&path, &content).expect("written");
+        let file = File::options().read(true).write(true).open(&path).expect("there");
+        let lost = || node.lost_units(&hash, &deal, &file).expect("readable");
+        assert!(lost().is_empty());
+        file.write_all_at(&[0; 5], 2 * UNIT as u64 + 9).expect("written");
+        assert_eq!(lost(), [2]);
+        file.set_len(UNIT as u64 - 1).expect("cut");
+        assert_eq!(lost(), [0, 2]);
+
+        node.forget_deal(hash).await.expect("durable");
+        assert!(lost().is_empty());
+        assert!(!node.chest(&hash).exists());
+        town.stop().await;
+    }
 }

@@ -83,9 +83,9 @@ impl Node {
     ) -> Result<Opened, Trouble> {
         let job = self.late_job(row.download)?;
         let (mut batch, mut opened) = (Batch::new(), Opened::default());
-        for kept in self.kept_units(&hash, deal)? {
+        for mut kept in self.kept_units(&hash, deal)? {
             let unit = kept.unit.unit;
-            match opening::open(&self.network(), open, deal, &kept, (m, &shown.key)) {
+            match opening::open(&self.network(), open, deal, Arc::make_mut(&mut kept), (m, &shown.key)) {
                 Ok(bytes) => {
                     // What came from another vendor meanwhile is there already.
                     if let Some(job) = &job

@@ -11,6 +11,7 @@ mod late;
 mod rows;
 mod sale;
 mod visit;
+mod work;
 
 use super::once::Act;
 use super::vault::Purse;

@@ -59,8 +59,10 @@ impl Line {
         let (reader, writer) = tokio::io::split(stream.map_err(Trouble::PeerUnreachable)?);
         let (to_inbox, inbox) = mpsc::channel(AHEAD);
         let (outbox, steps) = mpsc::channel(OUTBOX);
+        // A buyer sends no goods.
+        let (_, no_goods) = mpsc::channel(1);
         tokio::spawn(read(reader, to_inbox));
-        tokio::spawn(pipe::write(writer, steps));
+        tokio::spawn(pipe::write(writer, steps, no_goods));
         Ok(Self { inbox, outbox })
     }
 

@@ -95,12 +95,11 @@ impl Goods {
             return Err(ShelfError::NoSuchUnit);
         }
         let len = units.len_of(b).and_then(|len| u64::try_from(len).ok()).ok_or(ShelfError::NoSuchUnit)?;
-        if self.tree.is_none() {
-            return Ok(Leaves::new());
-        }
-        let first = first_leaf(units, b);
-        let leaves = (first..first + len.div_ceil(GROUP)).map(|at| self.node(at));
-        Ok(Leaves::first_of(leaves.collect::<Result<Vec<_>, _>>()?))
+        let Some(tree) = &self.tree else { return Ok(Leaves::new()) };
+        let mut leaves = vec![[0; 32]; usize::try_from(len.div_ceil(GROUP)).unwrap_or(0)];
+        read_exact_at(tree, leaves.as_flattened_mut(), first_leaf(units, b) * NODE)
+            .map_err(|_| ShelfError::Tree(self.tree_path.clone()))?;
+        Leaves::try_from(leaves).map_err(|_| ShelfError::NoSuchUnit)
     }
 
     fn node(&self, at: u64) -> Result<[u8; 32], ShelfError> {
