@@ -42,7 +42,7 @@ const GATHERED: usize = BURST;
 /// Units opened before their bytes are made durable, and at most: a row of each is kept meanwhile.
 const SYNC_EVERY: usize = 256;
 const MAX_UNSYNCED: usize = 2 * SYNC_EVERY;
-/// Deals that are paid and still end while the next goes on, at most.
+/// Deals that end while the next goes on, at most.
 const MAX_ENDING: usize = 4;
 /// Deals that may fail since another sale was faster to open the chain's next segment.
 const TRIES: usize = 3;
@@ -64,7 +64,7 @@ pub(super) async fn run(job: Arc<Job>, listing: Signed<Listing>, owing: Owing) -
     all.into_iter().collect()
 }
 
-/// Deals that are paid, and of which the last keys and the receipt come while the next goes on.
+/// Deals of which every unit was opened. Their bytes get to the disk and their receipts come while the next goes on.
 type Ending = JoinSet<Result<(), Trouble>>;
 
 async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> Result<(), Trouble> {
@@ -75,7 +75,8 @@ async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> 
     }
     let (mut known, mut failed) = (Known::default(), 0);
     while let Some(mut trade) = Trade::begin(job, listing, known).await? {
-        match trade.go_through(Until::Paid).await {
+        // Of what is paid in the next no more keys may be outstanding than in one: all of this have come.
+        match trade.go_through(Until::Opened).await {
             Ok(()) => known = trade.known(known),
             Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => {
                 trade.leave().await?;
@@ -86,11 +87,6 @@ async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> 
                 trade.leave().await?;
                 return Err(trouble);
             }
-        }
-        // The unit that proves the size is there before more is paid for.
-        if !job.has_last() {
-            trade.end().await?;
-            continue;
         }
         ending.spawn(trade.end());
         while ending.len() > MAX_ENDING {
@@ -121,8 +117,8 @@ const fn is_the_vendors(stop: &Stop) -> bool {
 /// How far to go with a deal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// Nothing is left to be paid.
-    Paid,
+    /// Every unit is opened, or it ends for another reason.
+    Opened,
     /// The receipt is there.
     Over,
 }
@@ -170,6 +166,8 @@ struct Trade {
     released: Coins,
     until: Moment,
     over: Option<Result<(), Trouble>>,
+    /// All that it brings was opened: its Close is said once that is on the disk.
+    is_closing: bool,
     progress: Option<Progress>,
     /// Held until the segment that was named is opened.
     asking: Option<Asking>,
@@ -220,6 +218,7 @@ impl Trade {
             released: Coins::ZERO,
             until: Moment(u64::MAX),
             over: None,
+            is_closing: false,
             asking: None,
             first: vec![Input::Begin],
         }
@@ -333,8 +332,14 @@ impl Trade {
             if let Some(over) = self.over.take() {
                 return over;
             }
-            if until == Until::Paid && self.is_paid() {
-                return Ok(());
+            if self.is_closing {
+                if until == Until::Opened {
+                    return Ok(());
+                }
+                // After its end a deal brings nothing again.
+                self.sync(true).await?;
+                self.say(&ToVendor::Close).await?;
+                self.is_closing = false;
             }
             let inputs = self.wait().await?;
             self.step(inputs).await?;
@@ -355,11 +360,6 @@ impl Trade {
         let (kept, synced) = (self.keeping.end().await, self.syncing.end().await);
         self.forget_if_over().await?;
         kept.map(drop).and(synced.map(drop))
-    }
-
-    fn is_paid(&self) -> bool {
-        let coins = self.machine.deal().and_then(|deal| deal.coins());
-        coins.is_some_and(|coins| self.released >= coins.into())
     }
 
     /// What is known after this deal.
@@ -454,16 +454,22 @@ impl Trade {
                 progress.show(job, &self.vendor, self.released, have);
             }
         }
-        // After its end a deal brings nothing again.
-        self.sync(done.messages.contains(&ToVendor::Close)).await?;
+        self.sync(false).await?;
         for message in &done.messages {
-            self.line.send(Step::Say(codec::encode(message))).await?;
+            match message {
+                ToVendor::Close => self.is_closing = true,
+                message => self.say(message).await?,
+            }
         }
         if done.junk.is_some() {
             self.node.happened(self.id, "junk", &self.vendor.to_string());
             self.node.found_junk(self.vendor).await;
         }
         Ok(())
+    }
+
+    async fn say(&self, message: &ToVendor) -> Result<(), Trouble> {
+        self.line.send(Step::Say(codec::encode(message))).await
     }
 
     /// Makes the bytes of opened units durable: in the background while they are few, or to the end.
