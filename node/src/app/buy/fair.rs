@@ -39,9 +39,8 @@ use tokio::task::{JoinSet, block_in_place};
 const MAX_PENDING: usize = AHEAD + MAX_PAID_AHEAD as usize;
 /// Units that are written down and paid for together, where more than one of them is there.
 const GATHERED: usize = BURST;
-/// Units opened before their bytes are made durable, and at most: a row of each is kept meanwhile.
+/// Units opened before their bytes are made durable: a row of each is kept meanwhile.
 const SYNC_EVERY: usize = 256;
-const MAX_UNSYNCED: usize = 2 * SYNC_EVERY;
 /// Deals that end while the next goes on, at most.
 const MAX_ENDING: usize = 4;
 /// Deals that may fail since another sale was faster to open the chain's next segment.
@@ -472,23 +471,24 @@ impl Trade {
         self.line.send(Step::Say(codec::encode(message))).await
     }
 
-    /// Makes the bytes of opened units durable: in the background while they are few, or to the end.
+    /// Makes the bytes of opened units durable: in the background where many gathered, or to the end. Of those that gather while
+    /// others are on their way there are no more, so that their rows stay few.
     async fn sync(&mut self, to_the_end: bool) -> Result<(), Trouble> {
-        let Some(job) = self.job.clone() else { return Ok(()) };
-        let waits = to_the_end || self.unsynced.len() >= MAX_UNSYNCED;
-        if waits {
-            self.synced.extend(self.syncing.end().await?.into_iter().flatten());
-        }
-        if self.syncing.is_idle() && self.unsynced.len() >= if waits { 1 } else { SYNC_EVERY } {
+        let is_due = to_the_end || self.unsynced.len() >= SYNC_EVERY;
+        let Some(job) = self.job.clone().filter(|_| is_due) else { return Ok(()) };
+        self.end_sync().await?;
+        if !self.unsynced.is_empty() {
             let units = std::mem::take(&mut self.unsynced);
             self.syncing.begin(move || {
                 job.file.sync_data().map_err(|e| Trouble::file("partial file", e))?;
                 Ok(units)
             });
         }
-        if to_the_end {
-            self.synced.extend(self.syncing.end().await?.into_iter().flatten());
-        }
+        if to_the_end { self.end_sync().await } else { Ok(()) }
+    }
+
+    async fn end_sync(&mut self) -> Result<(), Trouble> {
+        self.synced.extend(self.syncing.end().await?.into_iter().flatten());
         Ok(())
     }
 

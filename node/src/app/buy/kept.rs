@@ -29,7 +29,8 @@ const KEPT: Table = Table::new("kept-units");
 /// Units that were opened, and whose bytes may not be on the disk yet: what they hash to, to be compared after a loss of
 /// power.
 const OPENED: Table = Table::new("opened-units");
-/// Rows read at once: more than a deal ever has.
+/// Rows read at once: more than a deal ever has. Of units opened these are thrice those synced together: gathered, on their way,
+/// and there but not yet noted.
 const PAGE: usize = 1024;
 /// Units that a deal's file has places for: twice as many as may be under seal. A unit takes the place of one that was opened
 /// so long ago that a payment went out since, and with it what notes the opened one is durable.
