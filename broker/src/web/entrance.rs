@@ -132,8 +132,8 @@ mod tests {
 
     fn bank() -> Bank {
         let (key, network) = (SecretKey::from_seed(&[1; 32]), NetworkId([2; 32]));
-        let journal = Journal::open(Db::memory(), &network).unwrap();
-        let entrance = Entrance::open(journal.clone(), network, key.public()).unwrap();
+        let journal = Journal::open(Db::memory(), &network).expect("readable");
+        let entrance = Entrance::open(journal.clone(), network, key.public()).expect("readable");
         Bank { entrance, journal, network, key }
     }
 
@@ -198,7 +198,7 @@ mod tests {
         let (used, ahead) = (link(&bank, NOW, 1, |_| ()), link(&bank, NOW.plus(2), 1, |_| ()));
         assert!(tried(&bank, &ahead, NOW).is_ok());
         assert!(tried(&bank, &used, NOW).is_ok());
-        let again = Entrance::open(bank.journal.clone(), bank.network, bank.key.public()).unwrap();
+        let again = Entrance::open(bank.journal.clone(), bank.network, bank.key.public()).expect("readable");
         let bank = Bank { entrance: again, ..bank };
         for old in [&used, &ahead] {
             assert!(tried(&bank, old, NOW.plus(2)).is_err_and(|why| why.contains("started again")));

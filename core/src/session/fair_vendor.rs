@@ -40,6 +40,12 @@ struct Run {
     given: Option<u64>,
 }
 
+impl Run {
+    const fn deal(&self) -> &Signed<Deal> {
+        self.sealer.deal()
+    }
+}
+
 /// The vendor's machine for fair mode. Its inputs and outputs are those of plain mode; a unit goes out as
 /// [`FairVendor::packing`] has it.
 #[derive(Debug)]
@@ -67,7 +73,7 @@ impl FairVendor {
     /// The deal of this stream.
     #[must_use]
     pub fn deal(&self) -> Option<&Signed<Deal>> {
-        self.run.as_ref().map(|run| run.sealer.deal())
+        self.run.as_ref().map(Run::deal)
     }
 
     /// What it takes to put a unit that is to be sent under seal.
@@ -179,7 +185,7 @@ impl FairVendor {
         let sealer = hash.and_then(|hash| till.sealer(&hash));
         let sealer = sealer.ok_or_else(|| refuse_till(&TillError::Fair))?;
         match &mut self.run {
-            Some(run) if run.sealer.deal().hash() == sealer.deal().hash() => run.is_open = true,
+            Some(run) if run.deal().hash() == sealer.deal().hash() => run.is_open = true,
             _ => self.run = Some(Run { sealer, is_open: true, units: 0..0, given: None }),
         }
         self.give_keys(changes, till, out);
@@ -210,7 +216,7 @@ impl FairVendor {
     #[must_use]
     pub fn place(&self) -> Option<(ChainId, SegmentNo)> {
         let run = self.run.as_ref().filter(|run| run.is_open)?;
-        Some((run.sealer.deal().chain, run.sealer.deal().j))
+        Some((run.deal().chain, run.deal().j))
     }
 
     /// Gives the key of the last unit that is wholly paid, and with it those of all before, behind what makes its payment
@@ -224,14 +230,14 @@ impl FairVendor {
             paid
         } else {
             // What was paid beyond the keys that are out is no risk; what was paid elsewhere is.
-            let chain = till.at_stake([&run.sealer.deal().chain].into_iter()).saturating_sub(paid.into());
+            let chain = till.at_stake([&run.deal().chain].into_iter()).saturating_sub(paid.into());
             let all = till.at_stake_in_all().saturating_sub(paid.into());
             let room = policy.per_chain.saturating_sub(chain).min(policy.in_all.saturating_sub(all));
             Count::from_coins(room).map_or(paid, |room| room.min(paid))
         };
-        let (due, given) = (run.sealer.deal().paid_by(paid), run.sealer.deal().paid_by(safe));
+        let (due, given) = (run.deal().paid_by(paid), run.deal().paid_by(safe));
         let key = given.filter(|unit| run.given.is_none_or(|before| before < *unit)).and_then(|unit| {
-            let m = run.sealer.deal().key_coin(unit)?;
+            let m = run.deal().key_coin(unit)?;
             run.given = Some(unit);
             Some(ToBuyer::Key { m, key: run.sealer.key(m)? })
         });
@@ -248,8 +254,7 @@ impl FairVendor {
     fn want(&mut self, span: Span) -> Result<(), Refusal> {
         let run = self.run.as_mut().filter(|run| run.is_open);
         let run = run.ok_or_else(|| malformed("open for the deal first"))?;
-        let (first, end) =
-            (run.sealer.deal().first, run.sealer.deal().first.saturating_add(run.sealer.deal().count));
+        let (first, end) = (run.deal().first, run.deal().first.saturating_add(run.deal().count));
         let behind = span.first.checked_add(span.count).filter(|behind| *behind <= end);
         match behind {
             Some(behind) if span.first >= first && span.count > 0 => {
@@ -263,7 +268,7 @@ impl FairVendor {
     fn send_units(&mut self, out: &mut Vec<Output>) {
         let Some(run) = &mut self.run else { return };
         let ahead = if run.is_open { MAX_SEALED_AHEAD } else { SEALED_UNASKED };
-        let from = run.given.map_or(run.sealer.deal().first, |given| given.saturating_add(1));
+        let from = run.given.map_or(run.deal().first, |given| given.saturating_add(1));
         let until = run.units.end.min(from.saturating_add(ahead));
         let burst = (run.units.start..until).take(BURST);
         let sent = burst.clone().count();

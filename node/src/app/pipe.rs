@@ -104,9 +104,20 @@ async fn send(writer: &mut (impl AsyncWrite + Unpin), pieces: Vec<Vec<u8>>, is_l
 mod tests {
     use super::*;
     use futures::FutureExt as _;
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
 
     fn unit(bytes: &[u8]) -> Goods {
         vec![bytes[..1].to_vec(), bytes[1..].to_vec()]
+    }
+
+    type Line = (mpsc::Sender<Step>, mpsc::Sender<Goods>, DuplexStream, JoinHandle<()>);
+
+    /// A writer, what it is given, and the other end of its line.
+    fn line() -> Line {
+        let (line, other) = tokio::io::duplex(64);
+        let ((steps, to_do), (goods, to_send)) = (mpsc::channel(8), mpsc::channel(8));
+        (steps, goods, other, tokio::spawn(write(line, to_do, to_send)))
     }
 
     async fn heard(line: &mut (impl AsyncReadExt + Unpin), many: usize) -> Vec<u8> {
@@ -117,9 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn goods_go_out_while_a_message_waits_and_never_between_their_pieces() {
-        let (line, mut other) = tokio::io::duplex(64);
-        let ((steps, to_do), (goods, to_send)) = (mpsc::channel(8), mpsc::channel(8));
-        let writer = tokio::spawn(write(line, to_do, to_send));
+        let (steps, goods, mut other, writer) = line();
         let (durable, commit) = Commit::pending();
         let (tell, mut told) = oneshot::channel();
         for step in [Step::Commit(commit.shared()), Step::Say(b"key".to_vec()), Step::Said(tell)] {
@@ -143,9 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_become_durable_ends_the_line() {
-        let (line, mut other) = tokio::io::duplex(64);
-        let ((steps, to_do), (_goods, to_send)) = (mpsc::channel(8), mpsc::channel(8));
-        let writer = tokio::spawn(write(line, to_do, to_send));
+        let (steps, _goods, mut other, writer) = line();
         let (durable, commit) = Commit::pending();
         for step in [Step::Commit(commit.shared()), Step::Say(b"key".to_vec())] {
             steps.send(step).await.expect("taken");
