@@ -17,6 +17,7 @@ use netpay_core::wire::reject::RejectCode;
 use netpay_core::wire::trade::{TabId, ToBuyer, ToVendor};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use town::fair::{Cheat, Said, Scene, TAG, goods, message};
 use town::{NOW, Stall, Town, certify, key};
 
@@ -450,6 +451,30 @@ fn the_same_question_has_the_same_deal_and_another_question_other_keys() {
         scene.ann.wallet = wallet;
     }
     assert_eq!((deals.len(), roots.len()), (2, 2));
+}
+
+/// Units under seal are written before they are paid, and not always synced: what the power took comes again for nothing.
+#[test]
+fn a_buyer_goes_on_where_the_power_took_what_was_under_seal() {
+    for lost in [0..1, 2..3, 3..5, 0..5] {
+        let mut scene = Scene::new(goods(12 * 16 * 1024, 0, 12));
+        scene.opened_before = 5;
+        scene.connect();
+        let no_keys: Cheat<'_> = Box::new(|said, _| match &said {
+            Said::Message(message) if matches!(**message, ToBuyer::Key { .. }) => vec![],
+            _ => vec![said],
+        });
+        scene.run(no_keys, Some);
+        assert_eq!((scene.released(), scene.ann.stored.len()), (5, 0), "paid, and nothing opened");
+        scene.buyer_crashes();
+        for (_, kept) in scene.ann.kept.iter_mut().filter(|((_, unit), _)| lost.contains(unit)) {
+            Arc::make_mut(kept).bytes.fill(0);
+        }
+        scene.connect();
+        scene.honestly();
+        scene.is_whole();
+        assert!(scene.ann.junk.is_empty(), "nobody is accused of what the power did");
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -1,9 +1,11 @@
 //! Sales in fair mode: deal after deal with one vendor, each on a line of its own.
 //!
 //! The machine decides ([`netpay_core::session::fair_buyer`]). What it wants durable is that before anything rests on it:
-//! units under seal before the payment for them is made, the file's own bytes before the deal is closed.
+//! units under seal before the payment for them is made, unless they are too few to matter ([`Exposure`]); the file's own bytes
+//! before the deal is closed.
 
 use super::Control;
+use super::exposure::Exposure;
 use super::job::{Job, Owing};
 use super::kept::{self, Asking, DealRow};
 use super::rows::TabRow;
@@ -39,7 +41,7 @@ use tokio::task::{JoinSet, block_in_place};
 const MAX_PENDING: usize = AHEAD + MAX_PAID_AHEAD as usize;
 /// Units that are written down and paid for together, where more than one of them is there.
 const GATHERED: usize = BURST;
-/// Units opened before their bytes are made durable: a row of each is kept meanwhile.
+/// Units opened before their bytes are made durable, at most: a row of each is kept meanwhile.
 const SYNC_EVERY: usize = 256;
 /// Deals that end while the next goes on, at most.
 const MAX_ENDING: usize = 4;
@@ -73,7 +75,9 @@ async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> 
         }
     }
     let (mut known, mut failed) = (Known::default(), 0);
+    let exposure = Arc::new(Exposure::new(job.node.settings().unit_price));
     while let Some(mut trade) = Trade::begin(job, listing, known).await? {
+        trade.exposure = Arc::clone(&exposure);
         // Of what is paid in the next no more keys may be outstanding than in one: all of this have come.
         match trade.go_through(Until::Opened).await {
             Ok(()) => known = trade.known(known),
@@ -155,7 +159,11 @@ struct Trade {
     sealed: BTreeMap<u64, ChainingValue>,
     /// Units before this one were under seal here before: they are opened as they come again, and not kept.
     keep_from: u64,
-    /// Opened, and not known to be on the disk.
+    /// What a loss of power could take of the sale.
+    exposure: Arc<Exposure>,
+    /// Units of the deal that are counted there: written, and not known to be on the disk.
+    loose: BTreeSet<u64>,
+    /// Those of them that are opened.
     unsynced: Vec<u64>,
     /// On the disk, which is still to be noted.
     synced: Vec<u64>,
@@ -211,6 +219,8 @@ impl Trade {
             outstanding: BTreeSet::new(),
             sealed: BTreeMap::new(),
             keep_from: 0,
+            exposure: Arc::new(Exposure::new(node.settings().unit_price)),
+            loose: BTreeSet::new(),
             unsynced: Vec::new(),
             synced: Vec::new(),
             awaits_key: false,
@@ -276,7 +286,7 @@ impl Trade {
             Some((released, lease.ended, lease.closed))
         })?;
         let Some((released, ended, is_closed)) = lease else { return Ok(None) };
-        let kept = node.kept_units(&hash, &deal)?;
+        let (kept, first_kept) = (node.kept_units(&hash, &deal)?, node.first_kept(&hash)?);
         let paid = deal.paid_by(released).map_or(0, |last| last - deal.first + 1);
         let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
         let (unpaid, behind) = (deal.first + paid, run.first + run.count);
@@ -313,7 +323,7 @@ impl Trade {
         trade.outstanding = outstanding;
         trade.deal = Some((hash, row));
         trade.sealed = kept.iter().map(|kept| (kept.unit.unit, hash_of(&kept.unit, &deal))).collect();
-        trade.keep_from = kept.first().map_or(0, |kept| kept.unit.unit);
+        trade.keep_from = first_kept.unwrap_or(0);
         trade.released = released.into();
         if !goes_on {
             trade.first.push(Input::Finish);
@@ -386,7 +396,7 @@ impl Trade {
                     let inputs = kept?.into_iter().map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes));
                     return Ok(inputs.collect());
                 }
-                synced = self.syncing.done() => self.synced.extend(synced?),
+                synced = self.syncing.done() => synced.map(|units| self.are_stored(units))?,
                 heard = self.line.inbox.recv(), if self.pending.len() < MAX_PENDING => {
                     match heard.ok_or_else(closed)? {
                         Heard::Message(message) => {
@@ -430,9 +440,16 @@ impl Trade {
             return unexpected.map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes));
         };
         let (node, from) = (self.node.clone(), self.keep_from);
+        let new = units.iter().map(|(unit, _)| unit.unit).filter(|unit| *unit >= from);
+        let cost = new.clone().map(|unit| self.cost(unit)).fold(Coins::ZERO, Coins::saturating_add);
+        let is_synced = self.job.is_none() || !self.exposure.may_add(cost);
+        if !is_synced {
+            self.loose.extend(new);
+            self.exposure.written(cost);
+        }
         self.keeping.begin(move || {
             let new: Vec<_> = units.iter().filter(|(unit, _)| unit.unit >= from).collect();
-            node.keep_units(&deal, &new)?;
+            node.keep_units(&deal, &new, is_synced)?;
             Ok(units)
         });
         None
@@ -474,7 +491,9 @@ impl Trade {
     /// Makes the bytes of opened units durable: in the background where many gathered, or to the end. Of those that gather while
     /// others are on their way there are no more, so that their rows stay few.
     async fn sync(&mut self, to_the_end: bool) -> Result<(), Trouble> {
-        let is_due = to_the_end || self.unsynced.len() >= SYNC_EVERY;
+        let is_due = to_the_end
+            || self.unsynced.len() >= SYNC_EVERY
+            || (self.syncing.is_idle() && self.exposure.is_half_used());
         let Some(job) = self.job.clone().filter(|_| is_due) else { return Ok(()) };
         self.end_sync().await?;
         if !self.unsynced.is_empty() {
@@ -488,8 +507,25 @@ impl Trade {
     }
 
     async fn end_sync(&mut self) -> Result<(), Trouble> {
-        self.synced.extend(self.syncing.end().await?.into_iter().flatten());
+        let units = self.syncing.end().await?.unwrap_or_default();
+        self.are_stored(units);
         Ok(())
+    }
+
+    /// The bytes of these units are on the disk.
+    fn are_stored(&mut self, units: Vec<u64>) {
+        for unit in &units {
+            if self.loose.remove(unit) {
+                self.exposure.stored(self.cost(*unit));
+            }
+        }
+        self.synced.extend(units);
+    }
+
+    /// What a unit of the deal costs.
+    fn cost(&self, unit: u64) -> Coins {
+        let cost = self.machine.deal().and_then(|deal| deal.units()?.price_of(deal.price, unit));
+        cost.unwrap_or_default()
     }
 
     /// What the machine decides goes to the store while the wallet is held, so that it reaches the disk in order. Blocks.
@@ -550,6 +586,9 @@ impl Trade {
                         None => kept::take_out(&mut done.batch, &hash, unit),
                     }
                     self.unsynced.push(unit);
+                    if self.job.is_some() && self.loose.insert(unit) {
+                        self.exposure.written(self.cost(unit));
+                    }
                     done.units.push(unit);
                     done.bytes += bytes.len() as u64;
                 }

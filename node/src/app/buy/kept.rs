@@ -153,11 +153,13 @@ impl Node {
         lock(&self.0.deals.asking).contains(chain)
     }
 
-    /// Makes units under seal durable. Their rows are for whoever calls to write ([`put_unit`]). Blocks.
+    /// Writes units under seal down, and makes them durable if `is_synced`: else they outlive this process, and not the power.
+    /// Their rows are for whoever calls to write ([`put_unit`]). Blocks.
     pub(super) fn keep_units(
         &self,
         deal: &Signed<Deal>,
         units: &[&(SealedUnit, Vec<u8>)],
+        is_synced: bool,
     ) -> Result<(), Trouble> {
         let hash = deal.hash();
         if units.is_empty() || !lock(&self.0.deals.all).contains_key(&hash) {
@@ -172,7 +174,9 @@ impl Node {
                 file.write_all_at(&framed(&codec::encode(unit), 0), at)?;
                 file.write_all_at(bytes, at + HEADER)?;
             }
-            file.sync_data()?;
+            if is_synced {
+                file.sync_data()?;
+            }
             match path.parent().filter(|_| is_new) {
                 Some(parent) => File::open(parent)?.sync_all(),
                 None => Ok(()),
@@ -181,16 +185,20 @@ impl Node {
         keep().map_err(|e| Trouble::file(&path, e))
     }
 
-    /// The units under seal that are kept of a deal, in order. Blocks.
+    /// The units under seal that are kept of a deal and that the power left, in order. Blocks.
     pub(in crate::app) fn kept_units(
         &self,
         hash: &ObjectHash,
         deal: &Signed<Deal>,
     ) -> Result<Vec<Arc<KeptUnit>>, Trouble> {
         let rows = self.db().scan(KEPT, &hash.0, None, PAGE)?;
-        let Ok(file) = File::open(self.chest(hash)) else { return Ok(Vec::new()) };
+        let path = self.chest(hash);
+        let Ok(file) = File::open(&path) else { return Ok(Vec::new()) };
+        // An earlier run may not have waited for the disk. From here on they count as being there.
+        file.sync_data().map_err(|e| Trouble::file(&path, e))?;
         let kept = rows.iter().filter_map(|(key, _)| {
-            let at = place(deal, unit_in(key)?);
+            let number = unit_in(key)?;
+            let at = place(deal, number);
             let read = |len: usize, at| {
                 let mut bytes = vec![0; len];
                 file.read_exact_at(&mut bytes, at).is_ok().then_some(bytes)
@@ -198,7 +206,10 @@ impl Node {
             let len = u32::from_le_bytes(read(4, at)?.try_into().ok()?);
             let len = usize::try_from(len).ok().filter(|len| *len <= SealedUnit::MAX)?;
             let unit: SealedUnit = codec::decode(&read(len, at + 4)?).ok()?;
-            let bytes = read(usize::try_from(unit.len).ok()?, at + HEADER)?;
+            // The one that had the place before may be there again.
+            let is_it =
+                unit.unit == number && deal.units()?.len_of(number)? == usize::try_from(unit.len).ok()?;
+            let bytes = read(usize::try_from(unit.len).ok().filter(|_| is_it)?, at + HEADER)?;
             Some(Arc::new(KeptUnit { unit, bytes }))
         });
         Ok(kept.collect())
@@ -223,6 +234,12 @@ impl Node {
         let opened = rows.iter().filter_map(|(key, hash)| Some((unit_in(key)?, hash)));
         let lost = opened.filter(|(unit, hash)| hash_now(*unit).is_none_or(|now| now != hash.as_slice()));
         Ok(lost.map(|(unit, _)| unit).collect())
+    }
+
+    /// The first unit of a deal that was written down under seal and is not opened.
+    pub(super) fn first_kept(&self, hash: &ObjectHash) -> Result<Option<u64>, Trouble> {
+        let rows = self.db().scan(KEPT, &hash.0, None, 1)?;
+        Ok(rows.first().and_then(|(key, _)| unit_in(key)))
     }
 
     /// How many units of a deal are under seal here.
@@ -344,12 +361,12 @@ mod tests {
         let hash = deal.hash();
         let all: Vec<_> = sealed.iter().collect();
         // Of a deal that is forgotten nothing is kept.
-        node.keep_units(&deal, &all).expect("nothing to do");
+        node.keep_units(&deal, &all, true).expect("nothing to do");
         assert!(!node.chest(&hash).exists());
 
         let mut batch = Batch::new();
         node.keep_deal(hash, row, &mut batch);
-        node.keep_units(&deal, &all).expect("kept");
+        node.keep_units(&deal, &all, true).expect("kept");
         // Only what has a row counts.
         [0, 2].into_iter().for_each(|unit| put_unit(&mut batch, &hash, unit));
         node.db().commit(batch).await.expect("durable");
@@ -357,6 +374,17 @@ mod tests {
         let kept: Vec<_> = kept.iter().map(|kept| (kept.unit.clone(), kept.bytes.clone())).collect();
         assert!(kept == [sealed[0].clone(), sealed[2].clone()], "{} are there", kept.len());
         assert_eq!(node.kept_count(&hash), 2);
+        assert_eq!(node.first_kept(&hash).expect("readable"), Some(0));
+        // What had the place before is no unit under seal, nor is one of another length.
+        let chest = File::options().write(true).open(node.chest(&hash)).expect("there");
+        let before = SealedUnit { unit: 1, ..sealed[0].0.clone() };
+        let shorter = SealedUnit { len: 9, ..sealed[0].0.clone() };
+        for other in [before, shorter] {
+            chest.write_all_at(&framed(&codec::encode(&other), 0), place(&deal, 0)).expect("written");
+            let kept = node.kept_units(&hash, &deal).expect("readable");
+            assert_eq!(kept.iter().map(|kept| kept.unit.unit).collect::<Vec<_>>(), [2]);
+        }
+        assert_eq!(node.first_kept(&hash).expect("readable"), Some(0));
 
         let mut batch = Batch::new();
         for unit in [0, 2] {

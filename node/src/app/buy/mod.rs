@@ -4,6 +4,7 @@
 //! written together with the payment for it, so that after a crash nothing is paid twice.
 
 mod debts;
+mod exposure;
 mod fair;
 mod job;
 pub(super) mod kept;
