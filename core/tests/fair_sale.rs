@@ -116,17 +116,21 @@ fn few_units_go_out_under_seal_before_they_are_paid() {
     assert_eq!((scene.ann.stored.len(), scene.claimable()), (0, 0));
 }
 
+/// A vendor that gives no key.
+fn no_keys<'a>() -> Cheat<'a> {
+    Box::new(|said, _| match &said {
+        Said::Message(message) if matches!(**message, ToBuyer::Key { .. }) => vec![],
+        _ => vec![said],
+    })
+}
+
 #[test]
 fn a_buyer_pays_as_far_ahead_as_the_vendor_earned_and_sixteen_units_at_most() {
     for (opened_before, ahead) in [(0, 1), (1, 1), (5, 5), (1000, 16)] {
         let mut scene = Scene::new(goods(40 * 16 * 1024, 0, 40));
         scene.opened_before = opened_before;
         scene.connect();
-        let no_keys: Cheat<'_> = Box::new(|said, _| match &said {
-            Said::Message(message) if matches!(**message, ToBuyer::Key { .. }) => vec![],
-            _ => vec![said],
-        });
-        scene.run(no_keys, Some);
+        scene.run(no_keys(), Some);
         assert_eq!(scene.released(), ahead, "after {opened_before} units");
     }
 }
@@ -460,11 +464,7 @@ fn a_buyer_goes_on_where_the_power_took_what_was_under_seal() {
         let mut scene = Scene::new(goods(12 * 16 * 1024, 0, 12));
         scene.opened_before = 5;
         scene.connect();
-        let no_keys: Cheat<'_> = Box::new(|said, _| match &said {
-            Said::Message(message) if matches!(**message, ToBuyer::Key { .. }) => vec![],
-            _ => vec![said],
-        });
-        scene.run(no_keys, Some);
+        scene.run(no_keys(), Some);
         assert_eq!((scene.released(), scene.ann.stored.len()), (5, 0), "paid, and nothing opened");
         scene.buyer_crashes();
         for (_, kept) in scene.ann.kept.iter_mut().filter(|((_, unit), _)| lost.contains(unit)) {

@@ -4,8 +4,9 @@ use crate::app::lock;
 use netpay_core::amount::Coins;
 use std::sync::Mutex;
 
-/// What one sale puts at risk should the machine lose power and the vendor never be there again: no more than what a buyer
-/// may lose to a vendor in plain mode, or than what the sale has brought to the disk already.
+/// What one sale puts at risk should the machine lose power and the vendor never be there again. While it is no more than what
+/// a buyer may lose to a vendor in plain mode, or than what the sale has brought to the disk already, units under seal are paid
+/// before they are synced. Opened units count in it, and are not held up by it: they are synced as soon as it is half used.
 pub(super) struct Exposure {
     p0: Coins,
     state: Mutex<State>,

@@ -1,8 +1,8 @@
 //! Sales in fair mode: deal after deal with one vendor, each on a line of its own.
 //!
 //! The machine decides ([`netpay_core::session::fair_buyer`]). What it wants durable is that before anything rests on it:
-//! units under seal before the payment for them is made, unless they are too few to matter ([`Exposure`]); the file's own bytes
-//! before the deal is closed.
+//! units under seal before the payment for them is made, unless they are worth too little for that ([`Exposure`]); the file's
+//! own bytes before the deal is closed.
 
 use super::Control;
 use super::exposure::Exposure;
@@ -74,13 +74,11 @@ async fn buy(job: &Arc<Job>, listing: &Signed<Listing>, ending: &mut Ending) -> 
             trade.end().await?;
         }
     }
-    let (mut known, mut failed) = (Known::default(), 0);
-    let exposure = Arc::new(Exposure::new(job.node.settings().unit_price));
-    while let Some(mut trade) = Trade::begin(job, listing, known).await? {
-        trade.exposure = Arc::clone(&exposure);
+    let (mut known, mut failed) = (Known::nothing(&job.node), 0);
+    while let Some(mut trade) = Trade::begin(job, listing, &known).await? {
         // Of what is paid in the next no more keys may be outstanding than in one: all of this have come.
         match trade.go_through(Until::Opened).await {
-            Ok(()) => known = trade.known(known),
+            Ok(()) => known = trade.known(&known),
             Err(Trouble::Deal(Stop::Wallet(WalletError::NotOpen))) if failed < TRIES => {
                 trade.leave().await?;
                 failed += 1;
@@ -127,12 +125,20 @@ enum Until {
 }
 
 /// What earlier deals of a sale leave for the next.
-#[derive(Clone, Copy, Default)]
 struct Known {
     /// The chain that paid.
     chain: Option<ChainId>,
     /// Units of which the vendor gave the keys.
     opened: u64,
+    /// What a loss of power could take of the sale.
+    exposure: Arc<Exposure>,
+}
+
+impl Known {
+    /// Before the first deal.
+    fn nothing(node: &Node) -> Self {
+        Self { chain: None, opened: 0, exposure: Arc::new(Exposure::new(node.settings().unit_price)) }
+    }
 }
 
 struct Trade {
@@ -163,7 +169,7 @@ struct Trade {
     exposure: Arc<Exposure>,
     /// Units of the deal that are counted there: written, and not known to be on the disk.
     loose: BTreeSet<u64>,
-    /// Those of them that are opened.
+    /// Opened, and not known to be on the disk.
     unsynced: Vec<u64>,
     /// On the disk, which is still to be noted.
     synced: Vec<u64>,
@@ -200,6 +206,7 @@ impl Trade {
         tab: usize,
         (purchase, before): (Purchase, Option<Before>),
         line: Line,
+        exposure: Arc<Exposure>,
     ) -> Self {
         let seller = purchase.seller;
         Self {
@@ -219,7 +226,7 @@ impl Trade {
             outstanding: BTreeSet::new(),
             sealed: BTreeMap::new(),
             keep_from: 0,
-            exposure: Arc::new(Exposure::new(node.settings().unit_price)),
+            exposure,
             loose: BTreeSet::new(),
             unsynced: Vec::new(),
             synced: Vec::new(),
@@ -234,7 +241,11 @@ impl Trade {
     }
 
     /// A deal about units that are wanted, if any are.
-    async fn begin(job: &Arc<Job>, listing: &Signed<Listing>, known: Known) -> Result<Option<Self>, Trouble> {
+    async fn begin(
+        job: &Arc<Job>,
+        listing: &Signed<Listing>,
+        known: &Known,
+    ) -> Result<Option<Self>, Trouble> {
         let (node, price, vendor) = (&job.node, listing.price, listing.vendor);
         shorten(node, TOO_LONG).await?;
         let (tab, row) = node.tab_of(job.id, vendor, price, Mode::Fair)?;
@@ -268,7 +279,9 @@ impl Trade {
         let terms = Terms { root: listing.root, size: listing.size, price, unit_log: job.units.log() };
         let purchase = Purchase { terms, span, chain: asking.chain(), seller, opened_before: known.opened };
         node.happened(job.id, "deal", &vendor.to_string());
-        let mut trade = Self::new((node, job.id, Some(Arc::clone(job))), tab, (purchase, None), line);
+        let download = (node, job.id, Some(Arc::clone(job)));
+        let exposure = Arc::clone(&known.exposure);
+        let mut trade = Self::new(download, tab, (purchase, None), line, exposure);
         (trade.outstanding, trade.asking) = (units(span).collect(), Some(asking));
         Ok(Some(trade))
     }
@@ -286,6 +299,8 @@ impl Trade {
             Some((released, lease.ended, lease.closed))
         })?;
         let Some((released, ended, is_closed)) = lease else { return Ok(None) };
+        // From here on what an earlier run wrote counts as being on the disk.
+        node.sync_kept(&hash)?;
         let (kept, first_kept) = (node.kept_units(&hash, &deal)?, node.first_kept(&hash)?);
         let paid = deal.paid_by(released).map_or(0, |last| last - deal.first + 1);
         let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
@@ -319,7 +334,9 @@ impl Trade {
                 job.give_back(outstanding.iter().copied());
             }
         })?;
-        let mut trade = Self::new((node, row.download, job), row.tab, (purchase, Some(before)), line);
+        let exposure = Known::nothing(node).exposure;
+        let purchase = (purchase, Some(before));
+        let mut trade = Self::new((node, row.download, job), row.tab, purchase, line, exposure);
         trade.outstanding = outstanding;
         trade.deal = Some((hash, row));
         trade.sealed = kept.iter().map(|kept| (kept.unit.unit, hash_of(&kept.unit, &deal))).collect();
@@ -372,9 +389,10 @@ impl Trade {
     }
 
     /// What is known after this deal.
-    fn known(&self, before: Known) -> Known {
+    fn known(&self, before: &Known) -> Known {
         let chain = self.machine.deal().map(|deal| deal.chain).or(before.chain);
-        Known { chain, opened: before.opened + self.machine.opened() }
+        let opened = before.opened + self.machine.opened();
+        Known { chain, opened, exposure: Arc::clone(&self.exposure) }
     }
 
     /// Waits for the next things that happen; units under seal among them are durable then.
@@ -440,8 +458,9 @@ impl Trade {
             return unexpected.map(|(unit, bytes)| Input::Unit(Box::new(unit), bytes));
         };
         let (node, from) = (self.node.clone(), self.keep_from);
-        let new = units.iter().map(|(unit, _)| unit.unit).filter(|unit| *unit >= from);
-        let cost = new.clone().map(|unit| self.cost(unit)).fold(Coins::ZERO, Coins::saturating_add);
+        let new: Vec<_> = units.iter().map(|(unit, _)| unit.unit).filter(|unit| *unit >= from).collect();
+        let run = new.first().map(|first| Span { first: *first, count: new.len() as u64 });
+        let cost = run.map_or(Coins::ZERO, |run| self.cost(run));
         let is_synced = self.job.is_none() || !self.exposure.may_add(cost);
         if !is_synced {
             self.loose.extend(new);
@@ -516,15 +535,15 @@ impl Trade {
     fn are_stored(&mut self, units: Vec<u64>) {
         for unit in &units {
             if self.loose.remove(unit) {
-                self.exposure.stored(self.cost(*unit));
+                self.exposure.stored(self.cost(Span { first: *unit, count: 1 }));
             }
         }
         self.synced.extend(units);
     }
 
-    /// What a unit of the deal costs.
-    fn cost(&self, unit: u64) -> Coins {
-        let cost = self.machine.deal().and_then(|deal| deal.units()?.price_of(deal.price, unit));
+    /// What units of the deal cost; nothing where they go nowhere.
+    fn cost(&self, run: Span) -> Coins {
+        let cost = self.job.as_ref().zip(self.machine.deal()).map(|(job, deal)| job.cost(deal.price, run));
         cost.unwrap_or_default()
     }
 
@@ -587,7 +606,7 @@ impl Trade {
                     }
                     self.unsynced.push(unit);
                     if self.job.is_some() && self.loose.insert(unit) {
-                        self.exposure.written(self.cost(unit));
+                        self.exposure.written(self.cost(Span { first: unit, count: 1 }));
                     }
                     done.units.push(unit);
                     done.bytes += bytes.len() as u64;

@@ -192,10 +192,7 @@ impl Node {
         deal: &Signed<Deal>,
     ) -> Result<Vec<Arc<KeptUnit>>, Trouble> {
         let rows = self.db().scan(KEPT, &hash.0, None, PAGE)?;
-        let path = self.chest(hash);
-        let Ok(file) = File::open(&path) else { return Ok(Vec::new()) };
-        // An earlier run may not have waited for the disk. From here on they count as being there.
-        file.sync_data().map_err(|e| Trouble::file(&path, e))?;
+        let Ok(file) = File::open(self.chest(hash)) else { return Ok(Vec::new()) };
         let kept = rows.iter().filter_map(|(key, _)| {
             let number = unit_in(key)?;
             let at = place(deal, number);
@@ -206,11 +203,10 @@ impl Node {
             let len = u32::from_le_bytes(read(4, at)?.try_into().ok()?);
             let len = usize::try_from(len).ok().filter(|len| *len <= SealedUnit::MAX)?;
             let unit: SealedUnit = codec::decode(&read(len, at + 4)?).ok()?;
+            let bytes = read(deal.units()?.len_of(number)?, at + HEADER)?;
             // The one that had the place before may be there again.
-            let is_it =
-                unit.unit == number && deal.units()?.len_of(number)? == usize::try_from(unit.len).ok()?;
-            let bytes = read(usize::try_from(unit.len).ok().filter(|_| is_it)?, at + HEADER)?;
-            Some(Arc::new(KeptUnit { unit, bytes }))
+            let is_it = unit.unit == number && usize::try_from(unit.len) == Ok(bytes.len());
+            is_it.then(|| Arc::new(KeptUnit { unit, bytes }))
         });
         Ok(kept.collect())
     }
@@ -234,6 +230,13 @@ impl Node {
         let opened = rows.iter().filter_map(|(key, hash)| Some((unit_in(key)?, hash)));
         let lost = opened.filter(|(unit, hash)| hash_now(*unit).is_none_or(|now| now != hash.as_slice()));
         Ok(lost.map(|(unit, _)| unit).collect())
+    }
+
+    /// Makes durable what was written down of a deal and not synced. Blocks.
+    pub(super) fn sync_kept(&self, hash: &ObjectHash) -> Result<(), Trouble> {
+        let path = self.chest(hash);
+        let Ok(file) = File::open(&path) else { return Ok(()) };
+        file.sync_data().map_err(|e| Trouble::file(&path, e))
     }
 
     /// The first unit of a deal that was written down under seal and is not opened.
