@@ -6,7 +6,7 @@ use super::decoders::decoder;
 use super::samples::{NETWORK, NOW, committee, key};
 use crate::sim::dice::Dice;
 use netpay_broker::checks::Checks;
-use netpay_broker::ledger::{Command, Facts, Ledger, Mint, Record, VoucherId, audit};
+use netpay_broker::ledger::{Command, Event, Facts, Ledger, Mint, Record, VoucherId, audit};
 use netpay_core::amount::{Cap, Coins, Count, Index};
 use netpay_core::codec::{Bytes, List, Text, decode, encode};
 use netpay_core::coin::chain::{Chain, Seed};
@@ -17,7 +17,7 @@ use netpay_core::record::chain::{Ack, Certificate, Culprit, Evidence};
 use netpay_core::session::redeem::digest;
 use netpay_core::time::{DAY, Time};
 use netpay_core::wire::bank::{Buy, Claim, Claims, PayIn, Payout, Redeem, Register, Retire, VoucherCode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// People: each has an account and a node.
@@ -54,6 +54,12 @@ fn books(bytes: &[u8]) {
     }
     let ledger = bank.checks.ledger.read().unwrap_or_else(PoisonError::into_inner);
     let convicted: BTreeSet<Culprit> = ledger.convicted().map(|(culprit, _)| *culprit).collect();
+    let shown = bank.opened_twice();
+    assert!(
+        shown.is_subset(&convicted),
+        "claims show two Opens of one segment, and the buyer is not convicted"
+    );
+    bank.accused.extend(shown);
     assert!(convicted.is_subset(&bank.accused), "somebody is convicted without evidence");
     for (_, chain) in ledger.chains().filter(|(_, chain)| chain.settled.is_some()) {
         let charged: u32 = chain.claims().map(|(_, claim)| claim.charged.0).sum();
@@ -354,6 +360,19 @@ impl Bank {
             _ => Command::Resume { settle_from: self.now.plus(self.dice.between(0, 4) * DAY) },
         };
         self.carry_out(command);
+    }
+
+    /// Buyers that opened a segment twice, as claims show that were taken: no other evidence is needed.
+    fn opened_twice(&self) -> BTreeSet<Culprit> {
+        let mut opens = BTreeMap::<_, BTreeSet<_>>::new();
+        for record in &self.journal {
+            let Event::Redeemed { claims, .. } = &record.event else { continue };
+            for taken in claims.iter() {
+                opens.entry((taken.chain, taken.j)).or_default().insert(taken.open);
+            }
+        }
+        let twice = opens.into_iter().filter(|(_, opens)| opens.len() > 1);
+        twice.map(|((chain, _), _)| Culprit::Buyer(chain)).collect()
     }
 
     /// Settles what is due, the oldest first.
