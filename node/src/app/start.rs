@@ -98,7 +98,7 @@ pub async fn run(home: Home, settings: Settings, passphrase: Option<String>) -> 
         passphrase: passphrase.map(zeroize::Zeroizing::new),
         contacts: discover::Contacts::default(),
         downloads: buy::Downloads::default(),
-        deals: buy::kept::Deals::open(&db)?,
+        deals: buy::kept::Deals::open(&db, &home.partial())?,
         disputes: super::disputes::Disputes::default(),
         sales: sell::Sales::default(),
         tally,

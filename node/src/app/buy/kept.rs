@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// The deals, by their hash.
@@ -35,6 +35,8 @@ const PAGE: usize = 1024;
 /// Units that a deal's file has places for: twice as many as may be under seal. A unit takes the place of one that was opened
 /// so long ago that a payment went out since, and with it what notes the opened one is durable.
 const PLACES: u64 = 2 * MAX_SEALED_AHEAD;
+/// How the names of such files end.
+const SEALED: &str = "sealed";
 
 /// Bytes of a place ahead of the unit's own: what comes with it, behind its length.
 const HEADER: u64 = 4096;
@@ -95,20 +97,29 @@ impl Drop for Asking {
 }
 
 impl Deals {
-    /// Takes up the deals of the last run.
-    pub fn open(db: &Db) -> Result<Self, Trouble> {
-        let (mut all, mut after) = (BTreeMap::new(), None::<Vec<u8>>);
+    /// Takes up the deals of the last run, and clears away the units under seal of which it left no deal: a crash came
+    /// before the deal was durable, or after it was forgotten. Blocks.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn open(db: &Db, partial: &Path) -> Result<Self, Trouble> {
+        let (mut all, mut chests, mut after) = (BTreeMap::new(), BTreeSet::new(), None::<Vec<u8>>);
         loop {
             let page = db.scan(DEALS, &[], after.as_deref(), PAGE)?;
-            let Some((last, _)) = page.last() else {
-                return Ok(Self { all: Mutex::new(all), ..Self::default() });
-            };
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
-            let rows = page.iter().filter_map(|(key, row)| {
-                Some((ObjectHash(key.as_slice().try_into().ok()?), codec::decode(row).ok()?))
-            });
-            all.extend(rows);
+            for (key, row) in page {
+                let Ok(hash) = key.as_slice().try_into().map(ObjectHash) else { continue };
+                // What a later version keeps stays for it, though it is not understood here.
+                chests.insert(chest(partial, &hash));
+                all.extend(codec::decode(&row).ok().map(|row| (hash, row)));
+            }
         }
+        let entries = std::fs::read_dir(partial).into_iter().flatten().flatten();
+        let is_left =
+            |path: &PathBuf| path.extension().is_some_and(|end| end == SEALED) && !chests.contains(path);
+        entries.map(|entry| entry.path()).filter(is_left).for_each(|path| remove(&path));
+        Ok(Self { all: Mutex::new(all), ..Self::default() })
     }
 }
 
@@ -139,7 +150,7 @@ impl Node {
         batch.delete(DEALS, hash.0);
         self.db().commit(batch).await?;
         lock(&self.0.deals.all).remove(&hash);
-        let _ = std::fs::remove_file(self.chest(&hash));
+        remove(&self.chest(&hash));
         Ok(())
     }
 
@@ -162,13 +173,13 @@ impl Node {
         is_synced: bool,
     ) -> Result<(), Trouble> {
         let hash = deal.hash();
-        if units.is_empty() || !lock(&self.0.deals.all).contains_key(&hash) {
+        if units.is_empty() {
             return Ok(());
         }
         let path = self.chest(&hash);
-        let is_new = !path.exists();
         let keep = || {
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            let is_new = !path.exists();
+            let Some(file) = self.open_chest(&hash)? else { return Ok(()) };
             for (unit, bytes) in units {
                 let at = place(deal, unit.unit);
                 file.write_all_at(&framed(&codec::encode(unit), 0), at)?;
@@ -183,6 +194,16 @@ impl Node {
             }
         };
         keep().map_err(|e| Trouble::file(&path, e))
+    }
+
+    /// The file for a deal's units, created if it is not there; `None` if the deal is over. Blocks.
+    fn open_chest(&self, hash: &ObjectHash) -> std::io::Result<Option<File>> {
+        // The deals are held meanwhile: whoever forgets this one has done it, or removes the file that is made.
+        let all = lock(&self.0.deals.all);
+        if !all.contains_key(hash) {
+            return Ok(None);
+        }
+        File::options().create(true).truncate(false).write(true).open(self.chest(hash)).map(Some)
     }
 
     /// The units under seal that are kept of a deal and that the power left, in order. Blocks.
@@ -252,7 +273,22 @@ impl Node {
 
     /// The file with the bytes of a deal's units.
     fn chest(&self, hash: &ObjectHash) -> PathBuf {
-        self.home().partial().join(format!("{hash}.sealed"))
+        chest(&self.home().partial(), hash)
+    }
+}
+
+/// The file with the bytes of a deal's units, in this directory.
+fn chest(partial: &Path, hash: &ObjectHash) -> PathBuf {
+    partial.join(format!("{hash}.{SEALED}"))
+}
+
+/// Removes the file of a deal that is over, if there is one.
+fn remove(chest: &Path) {
+    match std::fs::remove_file(chest) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %chest.display(), "what is left under seal stays till the next start");
+        }
+        _ => {}
     }
 }
 
@@ -305,6 +341,7 @@ mod tests {
     use netpay_core::content::tree::TreeBuilder;
     use netpay_core::fair::sealed::Leaves;
     use netpay_core::keys::{SecretKey, Signature};
+    use netpay_core::wallet::Wallet;
     use netpay_core::wire::hello::HolderTag;
 
     const UNIT: usize = 16 * 1024;
@@ -351,13 +388,18 @@ mod tests {
         (deal, row, content, sealed)
     }
 
+    /// A chain of the first peer.
+    async fn minted(town: &Town) -> ChainId {
+        town.mint(0, 10).await;
+        let first = |wallet: &mut Wallet| wallet.chains().next().map(|(chain, _)| *chain);
+        town.peers[0].wallet(first).expect("open").expect("minted")
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_under_seal_is_there_again_and_what_the_power_took_is_found() {
         let town = Town::of(3).await;
         let node = &town.peers[0];
-        town.mint(0, 10).await;
-        let chain = node.wallet(|wallet| wallet.chains().next().map(|(chain, _)| *chain)).expect("open");
-        let chain = chain.expect("minted");
+        let chain = minted(&town).await;
         // Whoever looks for deals that are over leaves it alone.
         let _asking = node.ask_about(chain).expect("by nobody else");
         let (deal, row, content, sealed) = scene(node, chain, 3);
@@ -409,6 +451,33 @@ mod tests {
         node.forget_deal(hash).await.expect("durable");
         assert!(lost().is_empty());
         assert!(!node.chest(&hash).exists());
+        town.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_next_start_clears_away_what_a_crash_left_under_seal_of_no_deal() {
+        let town = Town::of(3).await;
+        let node = &town.peers[0];
+        let chain = minted(&town).await;
+        let _asking = node.ask_about(chain).expect("by nobody else");
+        let (deal, row, _, sealed) = scene(node, chain, 3);
+        let hash = deal.hash();
+        let partial = node.home().partial();
+        let mut batch = Batch::new();
+        node.keep_deal(hash, row, &mut batch);
+        batch.put(DEALS, [8; 32], b"of a later version");
+        node.db().commit(batch).await.expect("durable");
+        node.keep_units(&deal, &[&sealed[0]], false).expect("kept");
+        let left = chest(&partial, &ObjectHash([7; 32]));
+        let others = [chest(&partial, &ObjectHash([8; 32])), partial.join("7.part")];
+        for path in others.iter().chain([&left]) {
+            std::fs::write(path, "left").expect("written");
+        }
+        let deals = Deals::open(node.db(), &partial).expect("readable");
+        assert_eq!(lock(&deals.all).keys().collect::<Vec<_>>(), [&hash]);
+        assert!(!left.exists());
+        assert!(others.iter().chain([&node.chest(&hash)]).all(|path| path.exists()));
+        node.forget_deal(hash).await.expect("durable");
         town.stop().await;
     }
 }
