@@ -387,15 +387,41 @@ async fn what_is_shared_is_found_changed_and_taken_back() {
     assert_eq!(town.peers[2].names_found("stravinsky").await.len(), 1);
     assert_eq!(town.peers[2].names_found("ballet").await, ["notes.txt"]);
     let root = rite.parse().expect("a root");
-    assert_eq!(town.peers[3].find_vendors(&root).await[0].price, Coins(4));
+    assert_eq!(town.peers[3].find_vendors(&root, None).await[0].price, Coins(4));
 
     town.peers[1].share_remove(rite.clone()).await.expect("removed");
     assert!(town.peers[2].names_found("stravinsky").await.is_empty());
-    assert!(town.peers[3].find_vendors(&root).await.is_empty());
+    assert!(town.peers[3].find_vendors(&root, None).await.is_empty());
     let again = vec![town.dir.path().join("rite of spring.flac")];
     town.peers[1].share_add(again, 5, vec![], false).await.expect("shared again");
-    assert_eq!(town.peers[3].find_vendors(&root).await[0].price, Coins(5));
+    assert_eq!(town.peers[3].find_vendors(&root, None).await[0].price, Coins(5));
     assert!(town.peers[1].share_list().await.expect("a list").iter().all(|file| file.present));
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_is_named_is_asked_itself_for_what_the_index_does_not_know() {
+    let town = Town::of(3).await;
+    town.mint(1, 10).await;
+    let [other, buyer, vendor] = &town.peers[..] else { panic!("three peers") };
+    // Of a vendor without a membership nobody keeps a listing.
+    *lock(&vendor.0.membership) = None;
+    let files = [100, 200, 300].map(|size| town.file(&format!("song of {size} bytes.flac"), size));
+    let shared = vendor.share_add(files.into(), 3, vec![], false).await.expect("shared");
+    for file in &shared {
+        let root = file.id.parse().expect("a root");
+        assert!(buyer.find_vendors(&root, None).await.is_empty());
+        assert!(buyer.find_vendors(&root, Some(other.me())).await.is_empty());
+        let found = buyer.find_vendors(&root, Some(vendor.me())).await;
+        assert_eq!(found.iter().map(|listing| listing.root).collect::<Vec<_>>(), [root]);
+    }
+    let (what, from) = (shared[0].id.clone(), Some(vendor.me().to_string()));
+    let request = GetRequest { what, from, ..GetRequest::default() };
+    let begun = buyer.get(request).await.expect("it sells it");
+    assert_eq!(buyer.settled(begun.id).await.paid, 3);
+    vendor.block(buyer.me().to_string()).await.expect("blocked");
+    let root = shared[1].id.parse().expect("a root");
+    assert!(buyer.find_vendors(&root, Some(vendor.me())).await.is_empty(), "it does not answer");
     town.stop().await;
 }
 

@@ -230,7 +230,7 @@ pub struct GetRequest {
     pub output: Option<String>,
     /// Nothing dearer, in coins.
     pub max_price: Option<u64>,
-    /// Only from this vendor.
+    /// Only from this vendor, which is asked itself where the index does not know what it offers.
     pub from: Option<String>,
     /// Only say what it would cost.
     pub dry_run: bool,

@@ -266,7 +266,7 @@ impl Node {
             let before = lock(&job.state).have.len();
             let row = self.row_of(id)?;
             if listings.is_empty() {
-                listings = self.find_vendors(&row.root).await;
+                listings = self.find_vendors(&row.root, row.from).await;
             }
             listings.retain(|listing| {
                 listing.price <= row.ceiling

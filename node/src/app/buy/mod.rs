@@ -164,8 +164,7 @@ impl Node {
             None => None,
             Some(peer) => Some(self.peer_named(peer).await?),
         };
-        let mut listings = self.find_vendors(&root).await;
-        listings.retain(|listing| from.is_none_or(|from| listing.vendor == from));
+        let listings = self.find_vendors(&root, from).await;
         let fair = self.wish(request);
         let first = listings.first().map(|listing| listing.modes).ok_or(Trouble::NoVendor)?;
         let mut suits = Vec::with_capacity(listings.len());

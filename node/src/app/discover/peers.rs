@@ -239,6 +239,12 @@ impl Node {
         cards
     }
 
+    /// What a vendor itself says of some content of its; nothing if it does not answer.
+    pub(super) async fn listing_of(&self, vendor: PublicKey, root: ContentRoot) -> Option<Signed<Listing>> {
+        let found = self.catalogue(vendor, before(root), 1).await.ok()?;
+        found.into_iter().find(|listing| listing.root == root)
+    }
+
     /// Adds a page of a catalogue, as far as it is the vendor's and leads on. Returns the last root.
     fn catalogue_page(
         &self,
@@ -285,5 +291,31 @@ impl Node {
                 Err(Trouble::bad("peer", text, "more than one calls itself so; give the node key"))
             }
         }
+    }
+}
+
+/// The root ahead of this one in the order of roots: a catalogue behind it begins with this one.
+fn before(root: ContentRoot) -> Option<ContentRoot> {
+    let ContentRoot(mut bytes) = root;
+    let last = bytes.iter().rposition(|byte| *byte > 0)?;
+    bytes[last] -= 1;
+    bytes[last + 1..].fill(u8::MAX);
+    Some(ContentRoot(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_catalogue_is_read_from_a_root_on_by_asking_behind_the_one_ahead_of_it() {
+        let root = |last: [u8; 2]| {
+            let mut root = [9; 32];
+            root[30..].copy_from_slice(&last);
+            ContentRoot(root)
+        };
+        assert_eq!(before(root([1, 0])), Some(root([0, 255])));
+        assert_eq!(before(root([1, 7])), Some(root([1, 6])));
+        assert_eq!(before(ContentRoot([0; 32])), None);
     }
 }

@@ -132,11 +132,19 @@ impl Node {
         Ok(receiver)
     }
 
-    /// The listings of all other vendors of some content: the cheapest first, of equal ones those connected.
-    pub async fn find_vendors(&self, root: &ContentRoot) -> Vec<Signed<Listing>> {
+    /// The listings of all other vendors of some content, or of the one that is named: the cheapest first, of equal ones those
+    /// connected. Who is named is asked itself where the index does not know it: whoever keeps its listings may be out of reach.
+    pub async fn find_vendors(&self, root: &ContentRoot, from: Option<PublicKey>) -> Vec<Signed<Listing>> {
         let query = Query { what: What::File(*root), max_price: None, extension: None, order: Order::Best };
         let now = clock::time();
         let mut vendors = self.find(&query, None).await;
+        if let Some(from) = from {
+            vendors.retain(|listing| listing.vendor == from);
+            if vendors.is_empty() {
+                let listing = self.listing_of(from, *root).await;
+                vendors.extend(listing.filter(|listing| self.answers(&query, listing)));
+            }
+        }
         vendors.sort_by_cached_key(|listing| {
             let vendor = listing.vendor;
             let away = !self.overlay().is_connected(&vendor);
