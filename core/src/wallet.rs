@@ -640,13 +640,16 @@ impl WalletChain {
     #[must_use]
     pub fn spread(&self) -> Spread {
         let total = u64::from(self.touchstone.n.0);
-        let opened = u64::from(self.next().2.0);
-        // Below the first lease still remembered everything counts as spent.
-        let forgotten = self.leases.values().next().map_or(opened, |lease| u64::from(lease.open.start.0));
-        let released: u64 =
-            self.leases.values().map(|lease| u64::from(lease.released.0 - lease.open.start.0)).sum();
-        let spent = forgotten + released;
-        Spread { total, spent, leased: opened.saturating_sub(spent), free: total.saturating_sub(opened) }
+        let (next, _, opened) = self.next();
+        let behind = self.leases.iter().skip(1).map(|(j, lease)| (*j, lease.open.start));
+        let leased =
+            self.leases.iter().zip(behind.chain([(next, opened)])).map(|((j, lease), (next, start))| {
+                // What was opened behind a lease and is not remembered any more was spent.
+                let left = if next == j.next() { start.since(lease.released) } else { Some(lease.left()) };
+                left.map_or(0, |left| u64::from(left.0))
+            });
+        let (opened, leased) = (u64::from(opened.0), leased.sum());
+        Spread { total, spent: opened.saturating_sub(leased), leased, free: total.saturating_sub(opened) }
     }
 
     /// The newest segment, if its lease is still open.

@@ -3,9 +3,13 @@
 mod town;
 
 use netpay_core::amount::{Coins, Count, Index};
-use netpay_core::coin::segment::SegmentNo;
+use netpay_core::coin::payment::Pay;
+use netpay_core::coin::segment::{Close, MIN_LEASE, SegmentNo};
+use netpay_core::id::PayTo;
+use netpay_core::wallet::{Seller, Spread};
+use netpay_core::wire::hello::HolderTag;
 use netpay_core::wire::trade::TabId;
-use town::{Deal, NOW, Stall, Town, deal, sell};
+use town::{Deal, NOW, Stall, Town, deal, key, sell};
 
 #[test]
 fn a_file_is_paid_exactly_and_the_receipt_says_so() {
@@ -159,4 +163,32 @@ fn an_empty_wallet_stops_the_sale_without_loss() {
     assert!(sold.out_of_coins);
     assert!((10..=20).contains(&sold.units.len()), "the vendor trusted no further than it was paid");
     assert_eq!(sold.paid, Coins(10));
+}
+
+#[test]
+fn what_was_spent_behind_a_segment_that_stays_open_counts_as_spent() {
+    let mut town = Town::new();
+    let mut wallet = town.wallet();
+    let chain = town.mint(&mut wallet, 100);
+    let mut buys = |vendor: u8, coins: u32, is_closed: bool| {
+        let (node, holder) = (key(vendor).public(), key(vendor));
+        let seller = Seller { node, tag: HolderTag([vendor; 16]), holder: holder.public() };
+        let (j, _) = wallet.open(&chain, seller, Count(MIN_LEASE), Coins::ZERO, NOW.time()).expect("opened");
+        let (pay, _) = wallet.pay(&chain, j, Count(coins), TabId([vendor; 16])).expect("in its lease");
+        if is_closed {
+            let open = wallet.chain(&chain).expect("kept").lease(j).expect("opened").open.hash();
+            let Pay { index: end, coin, release, .. } = pay;
+            let close = Close { chain, j, open, end, coin, release, pay_to: PayTo([vendor; 32]) };
+            wallet.closed(&chain, holder.sign(&town.network, close).wire()).expect("the holder's");
+        }
+        let Spread { spent, leased, free, .. } = wallet.chain(&chain).expect("kept").spread();
+        [spent, leased, free]
+    };
+    // The first vendor is slow to say what it counted.
+    assert_eq!(buys(20, 6, false), [6, 2, 92]);
+    assert_eq!(buys(30, 7, true), [13, 2, 85]);
+    // The second one's lease is not remembered beyond this.
+    assert_eq!(buys(40, 4, false), [17, 6, 77]);
+    assert_eq!(buys(50, 8, true), [25, 6, 69]);
+    assert_eq!(buys(60, 1, false), [26, 13, 61]);
 }
