@@ -23,6 +23,8 @@ pub struct Stream {
 enum Io {
     Remote(Compat<libp2p::Stream>),
     Local(DuplexStream),
+    /// A read failed: what the library leaves of a stream that its peer never agreed to panics when it is used once more.
+    Gone,
 }
 
 /// Why there is no frame.
@@ -92,16 +94,25 @@ impl From<io::Error> for FrameError {
     }
 }
 
+fn gone() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.io {
+        let read = match &mut self.io {
             Io::Remote(io) => Pin::new(io).poll_read(cx, buf),
             Io::Local(io) => Pin::new(io).poll_read(cx, buf),
+            Io::Gone => return Poll::Ready(Err(gone())),
+        };
+        if matches!(read, Poll::Ready(Err(_))) {
+            self.io = Io::Gone;
         }
+        read
     }
 }
 
@@ -110,6 +121,7 @@ impl AsyncWrite for Stream {
         match &mut self.io {
             Io::Remote(io) => Pin::new(io).poll_write(cx, buf),
             Io::Local(io) => Pin::new(io).poll_write(cx, buf),
+            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 
@@ -117,6 +129,7 @@ impl AsyncWrite for Stream {
         match &mut self.io {
             Io::Remote(io) => Pin::new(io).poll_flush(cx),
             Io::Local(io) => Pin::new(io).poll_flush(cx),
+            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 
@@ -124,6 +137,7 @@ impl AsyncWrite for Stream {
         match &mut self.io {
             Io::Remote(io) => Pin::new(io).poll_shutdown(cx),
             Io::Local(io) => Pin::new(io).poll_shutdown(cx),
+            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 }

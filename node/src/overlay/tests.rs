@@ -113,6 +113,19 @@ async fn a_request_to_oneself_is_answered_without_a_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_which_a_read_failed_takes_nothing_more() {
+    let (alice, bob) = (start(config(1)).await, start(config(2)).await);
+    alice.connect(bob.me(), bob.addresses()).await.unwrap();
+    let mut stream = alice.open(bob.me(), Protocol::Trade, LONG).await.unwrap();
+    stream.write_frame(b"order", 5).await.unwrap();
+    assert!(matches!(stream.read_frame(5).await, Err(FrameError::Unsupported)));
+    assert!(matches!(stream.read_frame(5).await, Err(FrameError::Closed(_))));
+    assert!(matches!(stream.write_frame(b"order", 5).await, Err(FrameError::Closed(_))));
+    stream.flush().await.unwrap_err();
+    stream.shutdown().await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_failure_has_its_own_name() {
     let services = Services::new()
         .on(Protocol::Hello, handler(|_, _| async { None }))
