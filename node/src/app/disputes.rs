@@ -1,8 +1,7 @@
 //! Disputes of fair mode: a key that a vendor kept back is asked of the broker, who has it if the vendor was paid; junk is
 //! shown to the broker, who judges. Both by themselves, and again until there is an answer.
 
-use super::buy::kept::DealRow;
-use super::view::{DisputeState, DisputeView, DownloadState, Page, Part};
+use super::view::{DisputeState, DisputeView, Page, Part};
 use super::{Node, Trouble, lock};
 use crate::clock;
 use crate::store::{Batch, Table};
@@ -138,10 +137,9 @@ impl Node {
                 is_open |= !self.accuse(hash, row).await?;
             }
         }
+        self.forget_deals_over(|row| of(row.download)).await?;
         for (hash, row) in self.deals(|row| of(row.download)) {
-            if self.is_over(&hash, &row)? {
-                self.forget_deal(hash).await?;
-            } else if row.open.is_some() && self.kept_count(&hash) > 0 {
+            if row.open.is_some() && self.kept_count(&hash) > 0 {
                 // A sale that goes on gets its keys from the vendor.
                 is_open |= self.is_worked_at(row.download) || !self.ask_for_key(hash, &row).await?;
             }
@@ -187,23 +185,6 @@ impl Node {
             BankReply::Keys(keys) => Ok(keys.into_vec()),
             _ => Err(Trouble::BrokerNonsense("keys were asked for")),
         }
-    }
-
-    /// Whether nothing can come of a deal any more.
-    fn is_over(&self, hash: &ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
-        let Some((deal, open)) = row.verified(self) else { return Ok(true) };
-        let found = self.wallet(|wallet| {
-            let chain = wallet.chain(&deal.chain)?;
-            let lease = chain.lease(deal.j);
-            Some((chain.touchstone().redeem_by, lease.is_none_or(|lease| lease.closed)))
-        })?;
-        let Some((redeem_by, is_closed)) = found else { return Ok(true) };
-        let is_late = clock::time() > redeem_by;
-        let is_done = self
-            .download(row.download)
-            .map_or(true, |view| matches!(view.state, DownloadState::Done | DownloadState::Cancelled));
-        let is_asked = self.is_asked_about(&deal.chain);
-        Ok(is_late || (is_done && self.kept_count(hash) == 0 && (is_closed || open.is_none()) && !is_asked))
     }
 
     fn junk_rows(&self) -> Result<Vec<(ObjectHash, JunkRow)>, Trouble> {

@@ -245,6 +245,10 @@ impl Node {
                     node.show_state(id, DownloadState::Failed, Some(error));
                 }
             }
+            // A crash may have left deals that were over, or that nothing was paid for.
+            if let Err(trouble) = node.forget_deals_over(|deal| deal.download == id).await {
+                tracing::debug!(download = id, %trouble, "deals that are over are forgotten later");
+            }
             drop(turn);
             node.0.downloads.debts.notify_one();
         });

@@ -1,8 +1,10 @@
 //! What a buyer keeps of deals in fair mode: the deal, and its units under seal from before they are paid until they are
 //! opened. They are in one small file per deal; rows say which of them count.
 
+use super::DownloadState;
 use crate::app::pipe::framed;
 use crate::app::{Node, Trouble, lock};
+use crate::clock;
 use crate::store::{Batch, Db, Table};
 use netpay_core::codec::{self, Wire};
 use netpay_core::coin::segment::Open;
@@ -140,7 +142,7 @@ impl Node {
     ///
     /// # Errors
     /// If the store fails.
-    pub(in crate::app) async fn forget_deal(&self, hash: ObjectHash) -> Result<(), Trouble> {
+    pub(super) async fn forget_deal(&self, hash: ObjectHash) -> Result<(), Trouble> {
         let mut batch = Batch::new();
         for table in [KEPT, OPENED] {
             for (key, _) in self.db().scan(table, &hash.0, None, PAGE)? {
@@ -152,6 +154,40 @@ impl Node {
         lock(&self.0.deals.all).remove(&hash);
         remove(&self.chest(&hash));
         Ok(())
+    }
+
+    /// Forgets those of these deals of which nothing can come any more.
+    ///
+    /// # Errors
+    /// If the wallet is locked, or the store fails.
+    pub(in crate::app) async fn forget_deals_over(
+        &self,
+        of: impl Fn(&DealRow) -> bool,
+    ) -> Result<(), Trouble> {
+        for (hash, row) in self.deals(of) {
+            if self.is_over(&hash, &row)? {
+                self.forget_deal(hash).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing can come of a deal any more.
+    fn is_over(&self, hash: &ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+        let Some((deal, open)) = row.verified(self) else { return Ok(true) };
+        let found = self.wallet(|wallet| {
+            let chain = wallet.chain(&deal.chain)?;
+            let lease = chain.lease(deal.j);
+            Some((chain.touchstone().redeem_by, lease.is_none_or(|lease| lease.closed)))
+        })?;
+        let Some((redeem_by, is_closed)) = found else { return Ok(true) };
+        let is_late = clock::time() > redeem_by;
+        let is_done = self
+            .download(row.download)
+            .map_or(true, |view| matches!(view.state, DownloadState::Done | DownloadState::Cancelled));
+        let is_asked = self.is_asked_about(&deal.chain);
+        let brings_nothing = open.is_none() || (is_closed && self.kept_count(hash) == 0);
+        Ok(is_late || (is_done && brings_nothing && !is_asked))
     }
 
     /// Has a chain named in no other question until what is returned is dropped; `None` if it is in one.
@@ -335,6 +371,7 @@ fn key(hash: &ObjectHash, unit: u64) -> [u8; 40] {
 mod tests {
     use super::*;
     use crate::app::tests::Town;
+    use crate::app::view::GetRequest;
     use netpay_core::amount::Coins;
     use netpay_core::coin::key::Key;
     use netpay_core::coin::segment::SegmentNo;
@@ -478,6 +515,31 @@ mod tests {
         assert!(!left.exists());
         assert!(others.iter().chain([&node.chest(&hash)]).all(|path| path.exists()));
         node.forget_deal(hash).await.expect("durable");
+        town.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_download_that_ends_leaves_no_deal_of_which_nothing_can_come() {
+        let town = Town::of(3).await;
+        let node = &town.peers[0];
+        let (deal, row, _, sealed) = scene(node, minted(&town).await, 3);
+        let (hash, download) = (deal.hash(), row.download);
+        // It was never opened for: a crash came first.
+        let mut batch = Batch::new();
+        node.keep_deal(hash, row, &mut batch);
+        put_unit(&mut batch, &hash, 0);
+        node.db().commit(batch).await.expect("durable");
+        node.keep_units(&deal, &[&sealed[0]], false).expect("kept");
+        let file = town.file("song.flac", 1_000);
+        let shared = town.peers[1].share_add(vec![file], 0, vec![], false).await.expect("shared");
+        let request = GetRequest { what: shared[0].id.clone(), ..GetRequest::default() };
+        assert_eq!(node.get(request).await.expect("somebody has it").id, download);
+        node.settled(download).await;
+        // Whoever works at it holds its turn to the end.
+        drop(node.turn(download).expect("it is there").lock().await);
+        assert!(node.deals(|_| true).is_empty());
+        assert_eq!(node.kept_count(&hash), 0);
+        assert!(!node.chest(&hash).exists());
         town.stop().await;
     }
 }
