@@ -31,6 +31,5 @@ async fn a_file_bought_under_seal_is_paid_a_day_after_it_was_claimed() -> Result
     let balances = (balance(&swarm, buyer).await?, balance(&swarm, vendor).await?);
     ensure!(balances == (SAVINGS - 40, SAVINGS + 40), "{balances:?}");
     swarm.broker()?.check().await?;
-    swarm.stop(buyer.name()).await?;
-    nothing_is_under_seal(buyer)
+    nothing_is_under_seal(&mut swarm, buyer).await
 }

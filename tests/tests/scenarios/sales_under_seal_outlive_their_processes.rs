@@ -64,8 +64,7 @@ async fn whoever_is_killed_in_a_sale_under_seal_nothing_is_paid_twice() -> Resul
     claims(&swarm, vendor, 2 * PRICE).await?;
     let wallet = buyer.wallet().await?;
     ensure!((wallet.spendable, wallet.leased, wallet.locked) == (3_000 - 2 * PRICE, 0, 0), "{wallet:?}");
-    swarm.stop(buyer.name()).await?;
-    nothing_is_under_seal(buyer)
+    nothing_is_under_seal(&mut swarm, buyer).await
 }
 
 #[tokio::test]
@@ -89,6 +88,5 @@ async fn two_vendors_serve_one_sale_under_seal_without_the_broker() -> Result<()
         earned.push(sold);
     }
     ensure!(earned.iter().sum::<u64>() == PRICE, "they earned {earned:?}");
-    swarm.stop(buyer.name()).await?;
-    nothing_is_under_seal(buyer)
+    nothing_is_under_seal(&mut swarm, buyer).await
 }

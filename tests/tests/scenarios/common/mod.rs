@@ -143,18 +143,21 @@ pub fn fairly(request: GetRequest) -> GetRequest {
     GetRequest { fair: Some(Fair::Always), ..request }
 }
 
-/// What became of a peer's deals is nowhere any more: neither a row nor a byte is left of what was under seal. It is the
-/// peer's own disk that is read, so the peer must be down.
-pub fn nothing_is_under_seal(peer: &Peer) -> Result<()> {
+/// What became of a peer's deals is nowhere any more, soon after they are over: neither a row nor a byte is left of what was
+/// under seal. It is the peer's own disk that is read, so the peer is stopped for it.
+pub async fn nothing_is_under_seal(swarm: &mut Swarm, peer: &Peer) -> Result<()> {
     let home = Home::at(peer.home());
+    let gone = async || {
+        let entries = std::fs::read_dir(home.partial())?.collect::<std::io::Result<Vec<_>>>()?;
+        let is_left = entries.iter().any(|entry| entry.path().extension().is_some_and(|end| end == "sealed"));
+        Ok((!is_left).then_some(()))
+    };
+    until("the files of what was under seal to go", Duration::from_secs(60), gone).await?;
+    swarm.stop(peer.name()).await?;
     let db = Db::open(&home.db())?;
     for table in ["bought-deals", "kept-units"] {
         let rows = db.scan(Table::new(table), &[], None, 16)?;
         ensure!(rows.is_empty(), "{} rows are left in {table}", rows.len());
-    }
-    for entry in std::fs::read_dir(home.partial())? {
-        let path = entry?.path();
-        ensure!(path.extension().is_none_or(|end| end != "sealed"), "{} is left", path.display());
     }
     Ok(())
 }
