@@ -15,6 +15,9 @@ const LOCAL_BUFFER: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Stream {
     io: Io,
+    /// Whether the other side speaks the protocol, once a read told. What the library leaves of a stream whose peer never
+    /// agreed to it panics when it is used again.
+    is_agreed: Option<bool>,
     /// The place this stream takes among those that its peer has open here.
     _slot: Option<Slot>,
 }
@@ -23,8 +26,6 @@ pub struct Stream {
 enum Io {
     Remote(Compat<libp2p::Stream>),
     Local(DuplexStream),
-    /// A read failed: what the library leaves of a stream that its peer never agreed to panics when it is used once more.
-    Gone,
 }
 
 /// Why there is no frame.
@@ -44,13 +45,14 @@ pub enum FrameError {
 
 impl Stream {
     pub(super) fn remote(stream: libp2p::Stream, slot: Option<Slot>) -> Self {
-        Self { io: Io::Remote(stream.compat()), _slot: slot }
+        Self { io: Io::Remote(stream.compat()), is_agreed: None, _slot: slot }
     }
 
     /// Two ends of a stream within this node.
     pub(super) fn pair(slot: Option<Slot>) -> (Self, Self) {
         let (a, b) = tokio::io::duplex(LOCAL_BUFFER);
-        (Self { io: Io::Local(a), _slot: None }, Self { io: Io::Local(b), _slot: slot })
+        let end = |io, slot| Self { io: Io::Local(io), is_agreed: Some(true), _slot: slot };
+        (end(a, None), end(b, slot))
     }
 
     /// Reads one frame of at most `max` bytes.
@@ -94,8 +96,12 @@ impl From<io::Error> for FrameError {
     }
 }
 
-fn gone() -> io::Error {
-    io::ErrorKind::BrokenPipe.into()
+impl Stream {
+    /// Its two directions, unless the other side never agreed to it.
+    fn io(self: Pin<&mut Self>) -> io::Result<&mut Io> {
+        let this = self.get_mut();
+        if this.is_agreed == Some(false) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(&mut this.io) }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -104,40 +110,36 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = match &mut self.io {
+        let read = match self.as_mut().io()? {
             Io::Remote(io) => Pin::new(io).poll_read(cx, buf),
             Io::Local(io) => Pin::new(io).poll_read(cx, buf),
-            Io::Gone => return Poll::Ready(Err(gone())),
         };
-        if matches!(read, Poll::Ready(Err(_))) {
-            self.io = Io::Gone;
+        if let Poll::Ready(read) = &read {
+            self.is_agreed.get_or_insert(read.is_ok());
         }
         read
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.io()? {
             Io::Remote(io) => Pin::new(io).poll_write(cx, buf),
             Io::Local(io) => Pin::new(io).poll_write(cx, buf),
-            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.io()? {
             Io::Remote(io) => Pin::new(io).poll_flush(cx),
             Io::Local(io) => Pin::new(io).poll_flush(cx),
-            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.io()? {
             Io::Remote(io) => Pin::new(io).poll_shutdown(cx),
             Io::Local(io) => Pin::new(io).poll_shutdown(cx),
-            Io::Gone => Poll::Ready(Err(gone())),
         }
     }
 }

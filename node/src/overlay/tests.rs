@@ -113,7 +113,7 @@ async fn a_request_to_oneself_is_answered_without_a_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_of_which_a_read_failed_takes_nothing_more() {
+async fn a_stream_that_the_other_side_never_agreed_to_takes_nothing_more() {
     let (alice, bob) = (start(config(1)).await, start(config(2)).await);
     alice.connect(bob.me(), bob.addresses()).await.unwrap();
     let mut stream = alice.open(bob.me(), Protocol::Trade, LONG).await.unwrap();
