@@ -645,8 +645,12 @@ impl WalletChain {
         let leased =
             self.leases.iter().zip(behind.chain([(next, opened)])).map(|((j, lease), (next, start))| {
                 // What was opened behind a lease and is not remembered any more was spent.
-                let left = if next == j.next() { start.since(lease.released) } else { Some(lease.left()) };
-                left.map_or(0, |left| u64::from(left.0))
+                let left = match () {
+                    () if next == j.next() => start.since(lease.released).unwrap_or_default(),
+                    () if lease.closed => Count::ZERO,
+                    () => lease.open.cap.room(lease.released),
+                };
+                u64::from(left.0)
             });
         let (opened, leased) = (u64::from(opened.0), leased.sum());
         Spread { total, spent: opened.saturating_sub(leased), leased, free: total.saturating_sub(opened) }

@@ -191,4 +191,8 @@ fn what_was_spent_behind_a_segment_that_stays_open_counts_as_spent() {
     assert_eq!(buys(40, 4, false), [17, 6, 77]);
     assert_eq!(buys(50, 8, true), [25, 6, 69]);
     assert_eq!(buys(60, 1, false), [26, 13, 61]);
+    // What a vendor that is gone leaves comes back at settlement.
+    wallet.abandon(&chain, SegmentNo(1)).expect("it was opened");
+    let Spread { spent, leased, free, .. } = wallet.chain(&chain).expect("kept").spread();
+    assert_eq!([spent, leased, free], [26, 13, 61]);
 }
