@@ -11,18 +11,23 @@ use super::{Node, Settings, lock, start};
 use crate::clock;
 use crate::home::Home;
 use crate::invite::Invite;
+use crate::overlay::{Protocol, handler};
 use netpay_core::amount::{Cap, Coins, Index};
-use netpay_core::codec::List;
+use netpay_core::codec::{self, List};
 use netpay_core::coin::chain::{Chain, Seed};
 use netpay_core::coin::segment::{Open, Release, SegmentNo};
 use netpay_core::coin::touchstone::Touchstone;
+use netpay_core::content::listing::Listing;
 use netpay_core::fair::policy::Fair;
-use netpay_core::id::ChainId;
+use netpay_core::id::{ChainId, ContentRoot};
 use netpay_core::keys::{SecretKey, Signed};
 use netpay_core::record::chain::Evidence;
 use netpay_core::session::vendor::Policy;
+use netpay_core::wire::browse::BrowseReply;
 use netpay_core::wire::hello::Membership;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use tempfile::TempDir;
 
 /// Peers that know each other, for tests of other rooms too.
@@ -426,6 +431,30 @@ async fn a_vendor_that_is_named_is_asked_itself_for_what_the_index_does_not_know
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_without_end_and_with_nothing_for_sale_is_read_no_further() {
+    let town = Town::of(2).await;
+    let [buyer, vendor] = &town.peers[..] else { panic!("two peers") };
+    let file = town.file("song.flac", 100);
+    let shared = vendor.share_add(vec![file], 3, vec![], false).await.expect("shared");
+    let own = vendor.own_listings(None, 1).pop().expect("shared");
+    vendor.share_remove(shared[0].id.clone()).await.expect("removed");
+    let (asked, key, network) = (Arc::new(AtomicU8::new(0)), vendor.0.identity.clone(), vendor.network());
+    let pages = Arc::clone(&asked);
+    let withdrawn = handler(move |_, _| {
+        let n = pages.fetch_add(1, Ordering::Relaxed);
+        let listing = Listing { root: ContentRoot([n; 32]), withdrawn: true, ..own.value().clone() };
+        let listings = List::first_of([key.sign(&network, listing).wire()]);
+        async move { Some(codec::encode(&BrowseReply { listings, more: n < u8::MAX })) }
+    });
+    vendor.overlay().serve(Protocol::Browse, withdrawn);
+    let root = shared[0].id.parse().expect("a root");
+    assert!(buyer.find_vendors(&root, Some(vendor.me())).await.is_empty());
+    assert!(buyer.browse(vendor.me().to_string()).await.expect("it answers").is_empty());
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "once each");
+    town.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn peers_know_each_other_and_show_what_they_have() {
     let town = Town::of(4).await;
     let files: Vec<_> = (0..60).map(|n| town.file(&format!("track number {n}.flac"), 100 + n)).collect();
@@ -481,8 +510,8 @@ async fn a_restarted_peer_finds_and_is_found_again() {
 async fn results_come_as_replicas_answer_and_hung_ones_hold_nobody_up() {
     let town = Town::of(5).await;
     for n in [3, 4] {
-        let never = crate::overlay::handler(|_, _| std::future::pending());
-        town.peers[n].overlay().serve(crate::overlay::Protocol::Record, never);
+        let never = handler(|_, _| std::future::pending());
+        town.peers[n].overlay().serve(Protocol::Record, never);
     }
     let song = town.file("rite of spring.flac", 300_000);
     let began = std::time::Instant::now();

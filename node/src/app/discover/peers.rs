@@ -245,7 +245,7 @@ impl Node {
         found.into_iter().find(|listing| listing.root == root)
     }
 
-    /// Adds a page of a catalogue, as far as it is the vendor's and leads on. Returns the last root.
+    /// Adds a page of a catalogue, as far as it is the vendor's, for sale, and leads on. Returns the last root.
     fn catalogue_page(
         &self,
         vendor: &PublicKey,
@@ -257,13 +257,12 @@ impl Node {
         for listing in &page.listings {
             let listing: Signed<Listing> =
                 self.0.believed.verify(listing.clone(), &self.network(), now).ok()?;
-            if listing.vendor != *vendor || last.is_some_and(|last| listing.root <= last) {
+            let leads_on = last.is_none_or(|last| listing.root > last);
+            if listing.vendor != *vendor || listing.withdrawn || !leads_on {
                 return None;
             }
             last = Some(listing.root);
-            if !listing.withdrawn {
-                found.push(listing);
-            }
+            found.push(listing);
         }
         last.filter(|last| Some(*last) != before)
     }

@@ -140,7 +140,7 @@ impl Node {
         let mut vendors = self.find(&query, None).await;
         if let Some(from) = from {
             vendors.retain(|listing| listing.vendor == from);
-            if vendors.is_empty() {
+            if vendors.is_empty() && !self.is_shunned(&from) {
                 let listing = self.listing_of(from, *root).await;
                 vendors.extend(listing.filter(|listing| self.answers(&query, listing)));
             }
