@@ -44,10 +44,16 @@ impl Exposure {
         state.loose = state.loose.saturating_add(cost);
     }
 
-    /// Counts what was written and is on the disk now.
-    pub fn stored(&self, cost: Coins) {
+    /// Counts what was written no more: nothing of it is wanted.
+    pub fn dropped(&self, cost: Coins) {
         let mut state = lock(&self.state);
         state.loose = state.loose.saturating_sub(cost);
+    }
+
+    /// Counts what was written and is on the disk now.
+    pub fn stored(&self, cost: Coins) {
+        self.dropped(cost);
+        let mut state = lock(&self.state);
         state.stored = state.stored.saturating_add(cost);
     }
 }
@@ -74,6 +80,9 @@ mod tests {
         assert!(exposure.may_add(Coins(10)) && !exposure.may_add(Coins(11)));
         // What is dear gets to the disk before it is paid, and counts as much as what is cheap.
         exposure.stored(Coins(100));
+        assert!(exposure.may_add(Coins(105)) && !exposure.may_add(Coins(106)));
+        exposure.written(Coins(7));
+        exposure.dropped(Coins(7));
         assert!(exposure.may_add(Coins(105)) && !exposure.may_add(Coins(106)));
         exposure.written(Coins(u64::MAX));
         assert!(!exposure.may_add(Coins(1)));

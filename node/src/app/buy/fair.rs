@@ -152,6 +152,8 @@ struct Trade {
     seller: Seller,
     machine: FairBuyer,
     deal: Option<(ObjectHash, DealRow)>,
+    /// The deal is to be written again, as what was written of it last may not have got there.
+    is_due: bool,
     line: Line,
     /// Units that came and were not looked at yet.
     pending: VecDeque<(SealedUnit, Vec<u8>)>,
@@ -219,6 +221,7 @@ impl Trade {
             seller,
             machine: FairBuyer::new(node.network(), purchase, before),
             deal: None,
+            is_due: false,
             line,
             pending: VecDeque::new(),
             keeping: Work::default(),
@@ -299,8 +302,8 @@ impl Trade {
             Some((released, lease.ended, lease.closed))
         })?;
         let Some((released, ended, is_closed)) = lease else { return Ok(None) };
-        // From here on what an earlier run wrote counts as being on the disk.
-        node.sync_kept(&hash)?;
+        // From here on what was written before counts as being on the disk.
+        let synced = block_in_place(|| sync_all(node, job.as_deref(), &hash))?;
         let (kept, first_kept) = (node.kept_units(&hash, &deal)?, node.first_kept(&hash)?);
         let paid = deal.paid_by(released).map_or(0, |last| last - deal.first + 1);
         let run = Span { first: deal.first, count: if ended { paid } else { deal.count } };
@@ -338,7 +341,8 @@ impl Trade {
         let purchase = (purchase, Some(before));
         let mut trade = Self::new((node, row.download, job), row.tab, purchase, line, exposure);
         trade.outstanding = outstanding;
-        trade.deal = Some((hash, row));
+        (trade.deal, trade.is_due) = (Some((hash, row)), true);
+        trade.synced = synced;
         trade.sealed = kept.iter().map(|kept| (kept.unit.unit, hash_of(&kept.unit, &deal))).collect();
         trade.keep_from = first_kept.unwrap_or(0);
         trade.released = released.into();
@@ -381,11 +385,17 @@ impl Trade {
         Ok(())
     }
 
-    /// Leaves nothing behind that is still being written, and no deal that is over.
+    /// Leaves nothing behind that is still being written or not on the disk, and no deal that is over.
     async fn leave(&mut self) -> Result<(), Trouble> {
-        let (kept, synced) = (self.keeping.end().await, self.syncing.end().await);
-        self.forget_if_over().await?;
-        kept.map(drop).and(synced.map(drop))
+        let (kept, stored) = (self.keeping.end().await, self.sync(true).await);
+        // What is still under seal counts no more: whoever goes on with the deal syncs it first.
+        let loose = std::mem::take(&mut self.loose);
+        loose.into_iter().for_each(|unit| self.exposure.dropped(self.cost(Span { first: unit, count: 1 })));
+        // Until its bytes are on the disk a deal says what they hash to.
+        if stored.is_ok() {
+            self.forget_if_over().await?;
+        }
+        kept.map(drop).and(stored)
     }
 
     /// What is known after this deal.
@@ -561,7 +571,10 @@ impl Trade {
                 self.machine.handle(clock::now(), input, &mut purse.wallet, &mut out);
             }
             let mut done = Done::default();
-            if let Some((hash, _)) = &self.deal {
+            if let Some((hash, row)) = &self.deal {
+                if std::mem::take(&mut self.is_due) {
+                    node.keep_deal(*hash, row.clone(), &mut done.batch);
+                }
                 self.synced.drain(..).for_each(|unit| kept::put_stored(&mut done.batch, hash, unit));
             }
             for output in out {
@@ -671,6 +684,17 @@ impl Trade {
             _ => {}
         }
     }
+}
+
+/// Makes durable what was written of a deal, under seal and opened. Returns which units were opened and are there. Blocks.
+fn sync_all(node: &Node, job: Option<&Job>, hash: &ObjectHash) -> Result<Vec<u64>, Trouble> {
+    node.sync_kept(hash)?;
+    let Some(job) = job else { return Ok(Vec::new()) };
+    job.file.sync_data().map_err(|e| Trouble::file("partial file", e))?;
+    let mut opened = node.opened_units(hash)?;
+    // What the power took comes again, and is compared until it is there.
+    opened.retain(|unit| lock(&job.state).have.contains_key(unit));
+    Ok(opened)
 }
 
 /// What a unit hashes to in clear, by what came with it.

@@ -144,10 +144,9 @@ impl Node {
     /// If the store fails.
     pub(super) async fn forget_deal(&self, hash: ObjectHash) -> Result<(), Trouble> {
         let mut batch = Batch::new();
-        for table in [KEPT, OPENED] {
-            for (key, _) in self.db().scan(table, &hash.0, None, PAGE)? {
-                batch.delete(table, key);
-            }
+        self.take_all_out(&mut batch, &hash)?;
+        for (key, _) in self.db().scan(OPENED, &hash.0, None, PAGE)? {
+            batch.delete(OPENED, key);
         }
         batch.delete(DEALS, hash.0);
         self.db().commit(batch).await?;
@@ -165,15 +164,18 @@ impl Node {
         of: impl Fn(&DealRow) -> bool,
     ) -> Result<(), Trouble> {
         for (hash, row) in self.deals(of) {
-            if self.is_over(&hash, &row)? {
+            // Whoever asks may yet open for it, and says so before it has asked.
+            let is_asked = row.deal.claim().is_ok_and(|deal| self.is_asked_about(&deal.chain));
+            if !is_asked && self.is_over(&hash)? {
                 self.forget_deal(hash).await?;
             }
         }
         Ok(())
     }
 
-    /// Whether nothing can come of a deal any more.
-    fn is_over(&self, hash: &ObjectHash, row: &DealRow) -> Result<bool, Trouble> {
+    /// Whether nothing can come of a deal any more about whose chain nobody asks.
+    fn is_over(&self, hash: &ObjectHash) -> Result<bool, Trouble> {
+        let Some(row) = lock(&self.0.deals.all).get(hash).cloned() else { return Ok(false) };
         let Some((deal, open)) = row.verified(self) else { return Ok(true) };
         let found = self.wallet(|wallet| {
             let chain = wallet.chain(&deal.chain)?;
@@ -185,9 +187,8 @@ impl Node {
         let is_done = self
             .download(row.download)
             .map_or(true, |view| matches!(view.state, DownloadState::Done | DownloadState::Cancelled));
-        let is_asked = self.is_asked_about(&deal.chain);
         let brings_nothing = open.is_none() || (is_closed && self.kept_count(hash) == 0);
-        Ok(is_late || (is_done && brings_nothing && !is_asked))
+        Ok(is_late || (is_done && brings_nothing))
     }
 
     /// Has a chain named in no other question until what is returned is dropped; `None` if it is in one.
@@ -287,6 +288,20 @@ impl Node {
         let opened = rows.iter().filter_map(|(key, hash)| Some((unit_in(key)?, hash)));
         let lost = opened.filter(|(unit, hash)| hash_now(*unit).is_none_or(|now| now != hash.as_slice()));
         Ok(lost.map(|(unit, _)| unit).collect())
+    }
+
+    /// The units of a deal that were opened and are not noted to be on the disk.
+    pub(super) fn opened_units(&self, hash: &ObjectHash) -> Result<Vec<u64>, Trouble> {
+        let rows = self.db().scan(OPENED, &hash.0, None, PAGE)?;
+        Ok(rows.iter().filter_map(|(key, _)| unit_in(key)).collect())
+    }
+
+    /// Writes that nothing of a deal is under seal any more.
+    pub(super) fn take_all_out(&self, batch: &mut Batch, hash: &ObjectHash) -> Result<(), Trouble> {
+        for (key, _) in self.db().scan(KEPT, &hash.0, None, PAGE)? {
+            batch.delete(KEPT, key);
+        }
+        Ok(())
     }
 
     /// Makes durable what was written down of a deal and not synced. Blocks.

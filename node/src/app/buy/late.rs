@@ -1,7 +1,7 @@
 //! Units that are opened late: with the key that a vendor kept back, and had to show to the broker to be paid.
 
 use super::DownloadState;
-use super::kept::{self, DealRow};
+use super::kept::DealRow;
 use crate::app::{Node, Trouble, disputes, lock};
 use crate::store::Batch;
 use netpay_core::amount::Count;
@@ -103,8 +103,9 @@ impl Node {
                     opened.junk = Some(junk);
                 }
             }
-            kept::take_out(&mut batch, &hash, unit);
         }
+        // With the key there is no more to come, of what the power took either.
+        self.take_all_out(&mut batch, &hash)?;
         if let Some(job) = job {
             let file = Arc::clone(&job.file);
             let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
