@@ -417,6 +417,27 @@ fn a_late_put_does_not_take_the_base_back() {
 }
 
 #[test]
+fn a_base_that_was_certified_by_another_close_than_is_kept_is_not_shown() {
+    let (town, purse, mut member) = setting();
+    let whole = line_of(&purse, &[20, 40, 60, 80]);
+    let mut open = whole.clone();
+    assert!(open.certify(&town.network, certify(&town, purse.id(), open_of(&whole, 2))));
+    let (kept, other) = (purse.close(&whole, 2, 25, &holder()), purse.close(&whole, 2, 30, &holder()));
+    let mut closed = whole.clone();
+    closed.close(other.clone()).expect("of its Open");
+    assert!(closed.certify(&town.network, certify(&town, purse.id(), other.hash())));
+    // The vendor signs two Closes: this witness keeps the one, and the others the other.
+    assert_eq!(member.put_at(&town, &open, &[kept.wire()], NOW.time()), Verdict::Accepted);
+    assert_eq!(member.put(&town, &closed), Verdict::Accepted);
+    assert!(member.kept[&purse.id()].keeps(&kept.hash()));
+    let shown = member.kept[&purse.id()].record();
+    let shown = verify(shown, &town.network, &town.broker.public()).expect("it holds");
+    let (base, certificate) = shown.base.as_ref().expect("certified");
+    assert_eq!((base.open.j, certificate.object), (SegmentNo(2), open_of(&whole, 2)));
+    assert_eq!(shown.newest().map(|segment| segment.open.j), Some(SegmentNo(4)));
+}
+
+#[test]
 fn what_a_witness_keeps_of_the_longest_chain_can_be_stored() {
     let town = Town::new();
     let purse = Purse::new(&town, |touchstone| {

@@ -182,9 +182,10 @@ pub fn judge(
     for close in closes {
         take_older_close(&mut next, close, bench.network);
     }
-    // A late put of older segments does not take the base back.
+    // A late put of older segments does not take the base back, nor one whose certificate is of another Close of it than is
+    // kept: nobody would believe what is shown of that.
     if let Some((base, certificate)) = &line.base
-        && next.keeps(&base.open.hash())
+        && next.keeps(&certificate.object)
         && next.base_no().is_none_or(|known| known <= base.open.j)
     {
         next.base = Some(certificate.clone());
