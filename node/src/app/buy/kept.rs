@@ -164,7 +164,7 @@ impl Node {
         of: impl Fn(&DealRow) -> bool,
     ) -> Result<(), Trouble> {
         for (hash, row) in self.deals(of) {
-            // Whoever asks may yet open for it, and says so before it has asked.
+            // Whoever asks about its chain may yet open for it, and keeps that Open before it asks no more.
             let is_asked = row.deal.claim().is_ok_and(|deal| self.is_asked_about(&deal.chain));
             if !is_asked && self.is_over(&hash)? {
                 self.forget_deal(hash).await?;
