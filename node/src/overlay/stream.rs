@@ -84,6 +84,12 @@ impl Stream {
         self.write_all(&bytes).await.map_err(FrameError::from)?;
         self.flush().await.map_err(FrameError::from)
     }
+
+    /// Its two directions, unless the other side never agreed to it.
+    fn io(self: Pin<&mut Self>) -> io::Result<&mut Io> {
+        let this = self.get_mut();
+        if this.is_agreed == Some(false) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(&mut this.io) }
+    }
 }
 
 impl From<io::Error> for FrameError {
@@ -93,14 +99,6 @@ impl From<io::Error> for FrameError {
             Some(NegotiationError::Failed) => Self::Unsupported,
             Some(NegotiationError::ProtocolError(_)) | None => Self::Closed(error),
         }
-    }
-}
-
-impl Stream {
-    /// Its two directions, unless the other side never agreed to it.
-    fn io(self: Pin<&mut Self>) -> io::Result<&mut Io> {
-        let this = self.get_mut();
-        if this.is_agreed == Some(false) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(&mut this.io) }
     }
 }
 

@@ -46,19 +46,22 @@ impl Exposure {
 
     /// Counts what was written no more: nothing of it is wanted.
     pub fn dropped(&self, cost: Coins) {
-        let mut state = lock(&self.state);
-        state.loose = state.loose.saturating_sub(cost);
+        lock(&self.state).drop_loose(cost);
     }
 
     /// Counts what was written and is on the disk now.
     pub fn stored(&self, cost: Coins) {
-        self.dropped(cost);
         let mut state = lock(&self.state);
+        state.drop_loose(cost);
         state.stored = state.stored.saturating_add(cost);
     }
 }
 
 impl State {
+    const fn drop_loose(&mut self, cost: Coins) {
+        self.loose = self.loose.saturating_sub(cost);
+    }
+
     fn most(&self, p0: Coins) -> Coins {
         p0.max(self.stored)
     }

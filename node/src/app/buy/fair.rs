@@ -528,7 +528,7 @@ impl Trade {
         if !self.unsynced.is_empty() {
             let units = std::mem::take(&mut self.unsynced);
             self.syncing.begin(move || {
-                job.file.sync_data().map_err(|e| Trouble::file("partial file", e))?;
+                job.sync()?;
                 Ok(units)
             });
         }
@@ -690,7 +690,7 @@ impl Trade {
 fn sync_all(node: &Node, job: Option<&Job>, hash: &ObjectHash) -> Result<Vec<u64>, Trouble> {
     node.sync_kept(hash)?;
     let Some(job) = job else { return Ok(Vec::new()) };
-    job.file.sync_data().map_err(|e| Trouble::file("partial file", e))?;
+    job.sync()?;
     let mut opened = node.opened_units(hash)?;
     // What the power took comes again, and is compared until it is there.
     opened.retain(|unit| lock(&job.state).have.contains_key(unit));

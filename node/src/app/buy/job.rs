@@ -79,6 +79,14 @@ impl Drop for Owing {
 }
 
 impl Job {
+    /// Makes the bytes of units durable that were put. Blocks.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    pub fn sync(&self) -> Result<(), Trouble> {
+        self.file.sync_data().map_err(|e| Trouble::file("partial file", e))
+    }
+
     /// Takes units to ask one vendor for.
     pub fn take(&self) -> Option<Span> {
         let mut state = lock(&self.state);

@@ -145,9 +145,7 @@ impl Node {
     pub(super) async fn forget_deal(&self, hash: ObjectHash) -> Result<(), Trouble> {
         let mut batch = Batch::new();
         self.take_all_out(&mut batch, &hash)?;
-        for (key, _) in self.db().scan(OPENED, &hash.0, None, PAGE)? {
-            batch.delete(OPENED, key);
-        }
+        self.rows(OPENED, &hash)?.for_each(|(unit, _)| put_stored(&mut batch, &hash, unit));
         batch.delete(DEALS, hash.0);
         self.db().commit(batch).await?;
         lock(&self.0.deals.all).remove(&hash);
@@ -249,10 +247,9 @@ impl Node {
         hash: &ObjectHash,
         deal: &Signed<Deal>,
     ) -> Result<Vec<Arc<KeptUnit>>, Trouble> {
-        let rows = self.db().scan(KEPT, &hash.0, None, PAGE)?;
+        let rows = self.rows(KEPT, hash)?;
         let Ok(file) = File::open(self.chest(hash)) else { return Ok(Vec::new()) };
-        let kept = rows.iter().filter_map(|(key, _)| {
-            let number = unit_in(key)?;
+        let kept = rows.filter_map(|(number, _)| {
             let at = place(deal, number);
             let read = |len: usize, at| {
                 let mut bytes = vec![0; len];
@@ -278,29 +275,25 @@ impl Node {
         file: &File,
     ) -> Result<Vec<u64>, Trouble> {
         let Some(units) = deal.units() else { return Ok(Vec::new()) };
-        let rows = self.db().scan(OPENED, &hash.0, None, PAGE)?;
+        let opened = self.rows(OPENED, hash)?;
         let hash_now = |unit: u64| {
             let (range, len) = units.range(unit).zip(units.len_of(unit))?;
             let mut bytes = vec![0; len];
             file.read_exact_at(&mut bytes, range.start).ok()?;
             tree::hash_of(units, unit, &bytes)
         };
-        let opened = rows.iter().filter_map(|(key, hash)| Some((unit_in(key)?, hash)));
         let lost = opened.filter(|(unit, hash)| hash_now(*unit).is_none_or(|now| now != hash.as_slice()));
         Ok(lost.map(|(unit, _)| unit).collect())
     }
 
     /// The units of a deal that were opened and are not noted to be on the disk.
     pub(super) fn opened_units(&self, hash: &ObjectHash) -> Result<Vec<u64>, Trouble> {
-        let rows = self.db().scan(OPENED, &hash.0, None, PAGE)?;
-        Ok(rows.iter().filter_map(|(key, _)| unit_in(key)).collect())
+        Ok(self.rows(OPENED, hash)?.map(|(unit, _)| unit).collect())
     }
 
     /// Writes that nothing of a deal is under seal any more.
     pub(super) fn take_all_out(&self, batch: &mut Batch, hash: &ObjectHash) -> Result<(), Trouble> {
-        for (key, _) in self.db().scan(KEPT, &hash.0, None, PAGE)? {
-            batch.delete(KEPT, key);
-        }
+        self.rows(KEPT, hash)?.for_each(|(unit, _)| take_out(batch, hash, unit));
         Ok(())
     }
 
@@ -319,7 +312,17 @@ impl Node {
 
     /// How many units of a deal are under seal here.
     pub(in crate::app) fn kept_count(&self, hash: &ObjectHash) -> usize {
-        self.db().scan(KEPT, &hash.0, None, PAGE).map_or(0, |rows| rows.len())
+        self.rows(KEPT, hash).map_or(0, Iterator::count)
+    }
+
+    /// The units of a deal of which a table has a row, in order, and what it says.
+    fn rows(
+        &self,
+        table: Table,
+        hash: &ObjectHash,
+    ) -> Result<impl Iterator<Item = (u64, Vec<u8>)> + use<>, Trouble> {
+        let rows = self.db().scan(table, &hash.0, None, PAGE)?;
+        Ok(rows.into_iter().filter_map(|(key, row)| Some((unit_in(&key)?, row))))
     }
 
     /// The file with the bytes of a deal's units.

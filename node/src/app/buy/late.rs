@@ -107,9 +107,9 @@ impl Node {
         // With the key there is no more to come, of what the power took either.
         self.take_all_out(&mut batch, &hash)?;
         if let Some(job) = job {
-            let file = Arc::clone(&job.file);
-            let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
-            synced.map_err(|_| Trouble::Stopping)?.map_err(|e| Trouble::file("partial file", e))?;
+            let written = Arc::clone(&job);
+            let synced = tokio::task::spawn_blocking(move || written.sync()).await;
+            synced.map_err(|_| Trouble::Stopping)??;
             self.db().commit(batch).await?;
             let have = job.took(&opened.units, row.tab, opened.bytes);
             self.show(row.download, |view| view.have = have);

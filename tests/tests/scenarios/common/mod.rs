@@ -147,11 +147,12 @@ pub fn fairly(request: GetRequest) -> GetRequest {
 /// under seal. It is the peer's own disk that is read, so the peer is stopped for it.
 pub async fn nothing_is_under_seal(swarm: &mut Swarm, peer: &Peer) -> Result<()> {
     let home = Home::at(peer.home());
-    let gone = async || {
+    let left = || -> Result<Option<PathBuf>> {
         let entries = std::fs::read_dir(home.partial())?.collect::<std::io::Result<Vec<_>>>()?;
-        let is_left = entries.iter().any(|entry| entry.path().extension().is_some_and(|end| end == "sealed"));
-        Ok((!is_left).then_some(()))
+        let mut paths = entries.iter().map(std::fs::DirEntry::path);
+        Ok(paths.find(|path| path.extension().is_some_and(|end| end == "sealed")))
     };
+    let gone = async || Ok(left()?.is_none().then_some(()));
     until("the files of what was under seal to go", Duration::from_secs(60), gone).await?;
     swarm.stop(peer.name()).await?;
     let db = Db::open(&home.db())?;
@@ -159,6 +160,7 @@ pub async fn nothing_is_under_seal(swarm: &mut Swarm, peer: &Peer) -> Result<()>
         let rows = db.scan(Table::new(table), &[], None, 16)?;
         ensure!(rows.is_empty(), "{} rows are left in {table}", rows.len());
     }
+    ensure!(left()?.is_none(), "{:?} is left", left()?);
     Ok(())
 }
 
